@@ -1,0 +1,327 @@
+"""What the house is made of: frozen values, in the words of the glossary. Times are aware UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runner.states import Reason, State
+
+
+class Kind(StrEnum):
+    """What a run does."""
+
+    TRAIN = "train"
+    CONVERT = "convert"
+    INGEST = "ingest"
+    BOOTSTRAP = "bootstrap"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Preset(_Frozen):
+    """What a person calls "the model"; read from ``presets/<name>.yaml`` and frozen whole into a run.
+
+    ``config`` names a config of the framework's own collection (``rtmdet/rtmdet_tiny_8xb32-300e_coco.py``);
+    ``options`` are config keys in dotted form set on top of it, before a run's own overrides.
+    """
+
+    name: str
+    framework: str
+    config: str
+    description: str
+    environment: str | None = None
+    epochs: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    lr: float = Field(gt=0)
+    eval_every: int = Field(default=1, gt=0)
+    seed: int = 0
+    options: dict[str, object] = Field(default_factory=dict)
+
+
+class DatasetRef(_Frozen):
+    """One immutable version of a dataset, as a run needs it."""
+
+    name: str
+    version: int
+    fingerprint: str
+    format: str
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+class Overrides(_Frozen):
+    """What a person changed for this one run. ``options`` are raw framework options (after ``--``)."""
+
+    epochs: int | None = Field(default=None, gt=0)
+    lr: float | None = Field(default=None, gt=0)
+    batch: int | None = Field(default=None, gt=0)
+    eval_every: int | None = Field(default=None, gt=0)
+    options: tuple[str, ...] = ()
+
+
+class StartMode(StrEnum):
+    """Where the weights and the epoch come from."""
+
+    FRESH = "fresh"
+    RESUME = "resume"
+    FINETUNE = "finetune"
+
+
+class Start(_Frozen):
+    """How a training begins. ``checkpoint`` names one (``epoch_12``); None means the newest whole one."""
+
+    mode: StartMode = StartMode.FRESH
+    run_id: str | None = None
+    checkpoint: str | None = None
+
+
+class TrainSpec(_Frozen):
+    """A training run, frozen at submission."""
+
+    kind: Literal[Kind.TRAIN] = Kind.TRAIN
+    preset: Preset
+    dataset: DatasetRef
+    overrides: Overrides = Overrides()
+    start: Start = Start()
+    gpus: int = Field(default=1, ge=0)
+    host: str | None = None
+
+
+class IngestSpec(_Frozen):
+    """An uploaded archive becomes a raw dataset version. ``archive`` lies in the inbox of this machine."""
+
+    kind: Literal[Kind.INGEST] = Kind.INGEST
+    archive: str
+    dataset: str
+    file_name: str
+
+
+class ConvertSpec(_Frozen):
+    """A recipe makes a new version of a dataset."""
+
+    kind: Literal[Kind.CONVERT] = Kind.CONVERT
+    source: DatasetRef
+    recipe: str
+    parameters: dict[str, str] = Field(default_factory=dict)
+    dataset: str
+
+
+class BootstrapSpec(_Frozen):
+    """A training environment is built on a host. ``requirements`` is the profile's text, frozen."""
+
+    kind: Literal[Kind.BOOTSTRAP] = Kind.BOOTSTRAP
+    host: str
+    environment: str
+    requirements: dict[str, object]
+
+
+RunSpec = Annotated[TrainSpec | IngestSpec | ConvertSpec | BootstrapSpec, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a run reports: a channel and, once its card is posted, the card's thread."""
+
+    channel: str | None = None
+    thread: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One request and what became of it. ``nonce`` makes its directories and claims unique for ever."""
+
+    id: str
+    nonce: str
+    spec: TrainSpec | IngestSpec | ConvertSpec | BootstrapSpec
+    state: State
+    reason: Reason
+    detail: str
+    owner: str
+    place: Place
+    parent_id: str | None
+    host: str | None
+    attempt: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    stop_requested_by: str | None = None
+    prepared: Mapping[str, object] | None = None
+    retry_at: datetime | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What the run does."""
+        return self.spec.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One launch of a run: evidence only. ``exit_code`` is the shell's (128 + n for signal n)."""
+
+    run_id: str
+    number: int
+    host: str
+    directory: str
+    session: str
+    created_at: datetime
+    claimed_at: datetime | None = None
+    pid: int | None = None
+    process_start: str | None = None
+    boot_id: str | None = None
+    exit_code: int | None = None
+    ended_at: datetime | None = None
+    fenced: bool = False
+
+    @property
+    def marker(self) -> str:
+        """The value of SIGNALBOX_ATTEMPT in every process of this attempt."""
+        return self.directory.rsplit("/", 2)[-2] + "/" + str(self.number)
+
+
+class TransportName(StrEnum):
+    """How a host is reached."""
+
+    SSH = "ssh"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A server. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds everything of ours there."""
+
+    name: str
+    transport: TransportName
+    root: str
+    address: str = ""
+    port: int = 22
+    user: str = ""
+    key_path: str = ""
+    host_key: str = ""
+    slots: int = 1
+    drained: bool = False
+    machine_id: str | None = None
+    host_name: str | None = None
+    boot_id: str | None = None
+    python: str | None = None
+    seen_at: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A device, by UUID. A host without any offers its CPU slots as devices ``cpu:0``, ``cpu:1``…"""
+
+    host: str
+    uuid: str
+    index: int
+    name: str
+    memory_mib: int
+    used_mib: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A framework's Python and code on a host. ``variables`` and ``setup`` lines go before every launch."""
+
+    host: str
+    name: str
+    framework: str
+    python: str
+    code: str
+    fingerprint: str
+    setup: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A run's claim on one device."""
+
+    run_id: str
+    host: str
+    device: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One point read from a log. ``iteration`` counts inside the epoch; epochs from 1."""
+
+    epoch: int
+    iteration: int
+    iterations: int
+    loss: float | None = None
+    lr: float | None = None
+    eta_s: float | None = None
+    step_s: float | None = None
+    memory_mib: int | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An mAP result. AP fractions 0..1; None where undefined (no ground truth of that size)."""
+
+    epoch: int
+    task: str
+    ap: float | None
+    ap50: float | None = None
+    ap75: float | None = None
+    ap_small: float | None = None
+    ap_medium: float | None = None
+    ap_large: float | None = None
+    per_class: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A weights file that a log says was written. ``epoch`` counts finished epochs."""
+
+    name: str
+    epoch: int
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStep:
+    """Progress of work without epochs (ingest, convert, bootstrap): ``done`` of ``total`` in a phase."""
+
+    phase: str
+    done: int
+    total: int | None
+
+
+Record = Progress | Evaluation | Checkpoint | WorkStep
+"""What a log parser yields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why a run failed, for people: one sentence, the last log lines and what to do."""
+
+    reason: Reason
+    sentence: str
+    remedy: str
+    tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A row for everything that happened. ``kind`` is a word such as state, evaluation, checkpoint, alert, audit."""
+
+    id: int
+    at: datetime
+    kind: str
+    run_id: str | None
+    actor: str | None
+    payload: Mapping[str, object]

@@ -1,0 +1,129 @@
+"""What a host says: the frames of the watch stream, as values. State is derived from these and from nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which machine answers. Evidence counts only while machine-id and host name stay what they were."""
+
+    machine_id: str
+    host_name: str
+    boot_id: str
+    user: str
+    python: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The watch stream stands; first frame of every connection."""
+
+    host: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The host lives (every 5 s). ``host_time`` is its own clock."""
+
+    host: str
+    host_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The stream broke or heartbeats stopped; says nothing about the runs. ``permanent``: trying again changes nothing (a wrong key)."""
+
+    host: str
+    why: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSeen:
+    """The text of an attempt's claim: ``<nonce>:<pid>:<start time>:<boot id>`` or ``cancelled:<nonce>``."""
+
+    host: str
+    directory: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogBytes:
+    """New bytes of an attempt's log from ``offset``. A smaller file or a new inode starts at 0 with ``generation`` + 1."""
+
+    host: str
+    directory: str
+    offset: int
+    generation: int
+    data: bytes
+    grown_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ExitSeen:
+    """An attempt ended: its exit file. ``code`` is the shell's (128 + n for signal n). All log bytes came before."""
+
+    host: str
+    directory: str
+    code: int
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """A claimed attempt without exit file of which no process is left: neither launch.sh nor anything with its marker."""
+
+    host: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryGone:
+    """An attempt's directory that was there is no more."""
+
+    host: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceUse:
+    """One GPU as nvidia-smi shows it."""
+
+    uuid: str
+    index: int
+    name: str
+    memory_mib: int
+    used_mib: int
+    utilization_percent: int | None = None
+    temperature_c: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Devices, disk and load of a host, every 15 s. No devices: the host offers CPU slots."""
+
+    host: str
+    devices: tuple[DeviceUse, ...] = ()
+    disk_free_bytes: int = 0
+    disk_total_bytes: int = 0
+    load: float = 0.0
+    cpus: int = 1
+    notes: tuple[str, ...] = field(default=())
+
+
+Evidence = Connected | Heartbeat | Disconnected | ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone | Resources
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedAttempt:
+    """What to watch of one attempt: its log from ``offset`` of ``generation``, its claim, its exit."""
+
+    directory: str
+    marker: str
+    offset: int = 0
+    generation: int = 0
+    inode: int = 0

@@ -1,0 +1,61 @@
+"""How a program is held on a host so that it outlives every connection. One file per way; a directory scan finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from runner.frameworks.base import LaunchPlan
+from runner.transports.base import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOrder:
+    """Everything one attempt needs to start. The same order may be carried out any number of times: one claim wins.
+
+    ``directory`` is ``<root>/runs/<run id>-<nonce>/<attempt>``; ``devices`` are GPU UUIDs, empty for a CPU slot.
+    ``dataset_manifest`` maps the tree ``data/`` to digests in the host's object store.
+    """
+
+    directory: str
+    nonce: str
+    session: str
+    marker: str
+    plan: LaunchPlan
+    spec_json: bytes
+    devices: tuple[str, ...] = ()
+    threads: int = 1
+    dataset_manifest: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What stopping found: the claim as it now stands and whether any process is left."""
+
+    claim: str
+    processes_left: int
+    exited: bool
+
+    @property
+    def done(self) -> bool:
+        """Whether the attempt can never run again: cancelled before its start, or all of it is gone."""
+        return self.claim.startswith("cancelled:") or self.processes_left == 0
+
+
+class Executor(Protocol):
+    """A way to hold a program."""
+
+    name: str
+
+    def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> None:
+        """Lay the attempt's directory: spec.json, launch.sh, launch.env, command.sh, the plan's files, the data tree."""
+        ...
+
+    def launch(self, transport: Transport, order: LaunchOrder) -> None:
+        """Start the session. Returns when the host accepted the command; only the claim says that it runs."""
+        ...
+
+    def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:
+        """Take the claim if it is free; else TERM to the group, grace, KILL, then a sweep by the marker."""
+        ...

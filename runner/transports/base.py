@@ -1,0 +1,65 @@
+"""How a host is reached. One file per way; every call has a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a program on a host ended."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+
+
+class Channel(Protocol):
+    """A program on a host that goes on: bytes in, bytes out."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def read(self, timeout_s: float) -> bytes:
+        """Next bytes, ``b""`` when none came in time; raises UnreachableError when the stream ended."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Transport(Protocol):
+    """A connection to one host. Raises UnreachableError (no answer) or HostError (refused: key, login, disk).
+
+    Safe to use from several threads; reconnects by itself on the next call after a break.
+    """
+
+    def shell(self, script: str, *, stdin: bytes = b"", timeout_s: float) -> Finished:
+        """Run a POSIX sh script (through ``exec sh -s``: the login shell never sees it). ``stdin`` is for the script's own
+        commands. Output is drained while it runs, at most 8 MiB of it kept."""
+        ...
+
+    def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:
+        """Run one of our own Python files with the host's ``interpreter``; the file is put on the host once, by content."""
+        ...
+
+    def stream(self, interpreter: str, program: Path, *, timeout_s: float) -> Channel:
+        """Start ``program`` and keep talking to it; ``timeout_s`` is for the start."""
+        ...
+
+    def put_tree(self, directory: str, files: Mapping[str, bytes], *, timeout_s: float) -> None:
+        """Write small files below ``directory`` (made where missing) in one tar stream, whole or not at all by name."""
+        ...
+
+    def put_objects(
+        self, store: str, objects: Iterable[tuple[str, Path]], *, timeout_s: float, progress: Callable[[int], None] | None = None
+    ) -> None:
+        """Send content-addressed files into ``store`` (``<2 letters>/<digest>``, mode 0444) in one tar stream; skip what is there."""
+        ...
+
+    def get(self, path: str, sink: BinaryIO, *, limit_bytes: int, timeout_s: float) -> int:
+        """Copy a file from the host into ``sink``; returns its size; HostError when it is larger than the limit or missing."""
+        ...
+
+    def close(self) -> None: ...
