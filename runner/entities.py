@@ -301,7 +301,14 @@ class WorkStep:
     total: int | None
 
 
-Record = Progress | Evaluation | Checkpoint | WorkStep
+@dataclass(frozen=True, slots=True)
+class WorkResult:
+    """What work without epochs says at its end: its summary, as plain JSON values."""
+
+    summary: Mapping[str, object]
+
+
+Record = Progress | Evaluation | Checkpoint | WorkStep | WorkResult
 """What a log parser yields."""
 
 

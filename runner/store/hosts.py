@@ -1,0 +1,133 @@
+"""Hosts, their environments, their devices, and who holds which device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from sqlite3 import Row
+
+from sqlite_utils import Database
+
+from runner.entities import Environment, Gpu, Host, Lease, Run, TransportName
+from runner.errors import RequestError
+from runner.evidence import Identity, Resources
+from runner.store.connection import required_time, to_text, to_time
+
+
+def put(db: Database, host: Host) -> None:
+    """Add a host, or change how it is reached; what was observed of it stays."""
+    db.conn.execute(
+        "INSERT INTO hosts (name, transport, root, address, port, user, key_path, host_key, slots, drained, python)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET transport = excluded.transport, root = excluded.root,"
+        " address = excluded.address, port = excluded.port, user = excluded.user, key_path = excluded.key_path,"
+        " host_key = excluded.host_key, slots = excluded.slots, python = coalesce(excluded.python, python)",
+        (host.name, host.transport.value, host.root, host.address, host.port, host.user, host.key_path, host.host_key,
+         host.slots, int(host.drained), host.python),
+    )
+
+
+def get(db: Database, name: str) -> Host:
+    """The host of that name; RequestError names those there are."""
+    row = db.conn.execute("SELECT * FROM hosts WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        known = ", ".join(host.name for host in all_hosts(db)) or "none yet"
+        raise RequestError(f"There is no host {name}. Known hosts: {known}. `host add {name} user@address` adds one.")
+    return _host(row)
+
+
+def all_hosts(db: Database) -> list[Host]:
+    """Every host, by name."""
+    return [_host(row) for row in db.conn.execute("SELECT * FROM hosts ORDER BY name")]
+
+
+def remove(db: Database, name: str) -> None:
+    """Forget a host and its environments."""
+    db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
+    db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))
+
+
+def note_identity(db: Database, name: str, identity: Identity, *, now: datetime) -> None:
+    """Keep which machine answered."""
+    db.conn.execute(
+        "UPDATE hosts SET machine_id = ?, host_name = ?, boot_id = ?, python = coalesce(python, ?), seen_at = ?, trouble = '' WHERE name = ?",
+        (identity.machine_id, identity.host_name, identity.boot_id, identity.python, to_text(now), name),
+    )
+
+
+def note_seen(db: Database, name: str, *, now: datetime) -> None:
+    """Keep that the host lives."""
+    db.conn.execute("UPDATE hosts SET seen_at = ?, trouble = '' WHERE name = ?", (to_text(now), name))
+
+
+def note_trouble(db: Database, name: str, trouble: str) -> None:
+    """Keep why the host does not answer."""
+    db.conn.execute("UPDATE hosts SET trouble = ? WHERE name = ?", (trouble, name))
+
+
+def note_resources(db: Database, resources: Resources) -> None:
+    """Keep what the host last said of its devices, disk and load."""
+    db.conn.execute("UPDATE hosts SET resources = ? WHERE name = ?", (json.dumps(asdict(resources)), resources.host))
+
+
+def resources(db: Database, name: str) -> dict[str, object]:
+    """What the host last said of itself, as plain values; empty before it spoke."""
+    row = db.conn.execute("SELECT resources FROM hosts WHERE name = ?", (name,)).fetchone()
+    return json.loads(row["resources"]) if row and row["resources"] else {}
+
+
+def devices(db: Database, host: Host) -> list[Gpu]:
+    """A host's GPUs; where it has none, its CPU slots as devices ``cpu:0``…"""
+    said = resources(db, host.name).get("devices")
+    found = [
+        Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"])
+        for item in (said if isinstance(said, list) else [])
+    ]
+    return found or [Gpu(host.name, f"cpu:{slot}", slot, "CPU slot", 0) for slot in range(host.slots)]
+
+
+def put_environment(db: Database, environment: Environment) -> None:
+    """Add or replace an environment on a host."""
+    db.conn.execute(
+        "INSERT OR REPLACE INTO environments (host, name, framework, python, code, fingerprint, setup, variables)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (environment.host, environment.name, environment.framework, environment.python, environment.code,
+         environment.fingerprint, json.dumps(environment.setup), json.dumps(dict(environment.variables))),
+    )
+
+
+def environments(db: Database, *, framework: str | None = None, host: str | None = None) -> list[Environment]:
+    """The environments there are, of one framework or host where given."""
+    rows = db.conn.execute(
+        "SELECT * FROM environments WHERE (? IS NULL OR framework = ?) AND (? IS NULL OR host = ?) ORDER BY host, name",
+        (framework, framework, host, host),
+    )
+    return [
+        Environment(row["host"], row["name"], row["framework"], row["python"], row["code"], row["fingerprint"],
+                    tuple(json.loads(row["setup"])), json.loads(row["variables"]))
+        for row in rows
+    ]
+
+
+def lease(db: Database, run: Run, host: str, devices: Iterable[str], *, now: datetime) -> None:
+    """Claim devices for a run; sqlite3.IntegrityError when one is taken, which undoes the transaction."""
+    db.conn.executemany(
+        "INSERT INTO leases (host, device, run_id, since) VALUES (?, ?, ?, ?)",
+        [(host, device, run.id, to_text(now)) for device in devices],
+    )
+
+
+def leases(db: Database, run_id: str | None = None) -> list[Lease]:
+    """Who holds what."""
+    rows = db.conn.execute("SELECT * FROM leases WHERE (? IS NULL OR run_id = ?) ORDER BY host, device", (run_id, run_id))
+    return [Lease(row["run_id"], row["host"], row["device"], required_time(row["since"])) for row in rows]
+
+
+def _host(row: Row) -> Host:
+    return Host(
+        name=row["name"], transport=TransportName(row["transport"]), root=row["root"], address=row["address"], port=row["port"],
+        user=row["user"], key_path=row["key_path"], host_key=row["host_key"], slots=row["slots"], drained=bool(row["drained"]),
+        machine_id=row["machine_id"], host_name=row["host_name"], boot_id=row["boot_id"], python=row["python"],
+        seen_at=to_time(row["seen_at"]), trouble=row["trouble"],
+    )

@@ -1,0 +1,117 @@
+"""Messages owed to channels because of events, and the cards that are edited in place.
+
+A delivery goes ``owed`` → ``sending`` → ``sent`` (or ``failed``, or ``settled`` where a newer one makes it needless). Its id
+travels in the message's metadata, so that a row left in ``sending`` by a crash is settled by reading the channel back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Row
+
+from sqlite_utils import Database
+
+from runner.store.connection import required_time, to_text, to_time
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message owed to a channel. ``kind`` and ``body`` are the face's own words for what to show."""
+
+    id: str
+    channel: str
+    run_id: str | None
+    kind: str
+    body: Mapping[str, object]
+    state: str
+    attempts: int
+    not_before: datetime | None
+    ts: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A message that is edited in place (``part``: card, epochs, plot): where it stands and what it last showed."""
+
+    run_id: str
+    part: str
+    channel: str
+    ts: str | None
+    sent_digest: str | None
+    sent_at: datetime | None
+
+
+def owe(
+    db: Database, delivery_id: str, *, channel: str, kind: str, body: Mapping[str, object], now: datetime,
+    run_id: str | None = None, event_id: int | None = None,
+) -> None:
+    """Owe a message. The id is made from what caused it, so owing it twice is owing it once."""
+    db.conn.execute(
+        "INSERT OR IGNORE INTO deliveries (id, seq, event_id, channel, run_id, kind, body, state, created_at)"
+        " VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM deliveries), ?, ?, ?, ?, ?, 'owed', ?)",
+        (delivery_id, event_id, channel, run_id, kind, json.dumps(body), to_text(now)),
+    )
+
+
+def owed(db: Database) -> list[Delivery]:
+    """Every delivery not yet settled, in the order they were owed."""
+    return [_delivery(row) for row in db.conn.execute("SELECT * FROM deliveries WHERE state IN ('owed', 'sending') ORDER BY seq")]
+
+
+def mark_sending(db: Database, delivery_id: str) -> None:
+    """Note that the call is about to be made."""
+    db.conn.execute("UPDATE deliveries SET state = 'sending', attempts = attempts + 1 WHERE id = ?", (delivery_id,))
+
+
+def mark_sent(db: Database, delivery_id: str, *, ts: str | None, now: datetime) -> None:
+    """Note that the message stands in the channel."""
+    db.conn.execute("UPDATE deliveries SET state = 'sent', ts = ?, sent_at = ? WHERE id = ?", (ts, to_text(now), delivery_id))
+
+
+def mark_owed(db: Database, delivery_id: str, *, error: str, not_before: datetime | None) -> None:
+    """Put a delivery back after a failure that may pass."""
+    db.conn.execute(
+        "UPDATE deliveries SET state = 'owed', error = ?, not_before = ? WHERE id = ?", (error, to_text(not_before), delivery_id)
+    )
+
+
+def mark_failed(db: Database, delivery_id: str, *, error: str) -> None:
+    """Give a delivery up: trying again would change nothing."""
+    db.conn.execute("UPDATE deliveries SET state = 'failed', error = ? WHERE id = ?", (error, delivery_id))
+
+
+def cards(db: Database, run_id: str) -> dict[str, Card]:
+    """The cards of a run by part."""
+    rows = db.conn.execute("SELECT * FROM cards WHERE run_id = ?", (run_id,))
+    return {row["part"]: Card(row["run_id"], row["part"], row["channel"], row["ts"], row["sent_digest"], to_time(row["sent_at"])) for row in rows}
+
+
+def keep_card(db: Database, card: Card) -> None:
+    """Note where a card stands and what it shows."""
+    db.conn.execute(
+        "INSERT OR REPLACE INTO cards (run_id, part, channel, ts, sent_digest, sent_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (card.run_id, card.part, card.channel, card.ts, card.sent_digest, to_text(card.sent_at)),
+    )
+
+
+def cursor(db: Database, name: str) -> int:
+    """How far a reader of events has come."""
+    row = db.conn.execute("SELECT value FROM cursors WHERE name = ?", (name,)).fetchone()
+    return 0 if row is None else int(row["value"])
+
+
+def move_cursor(db: Database, name: str, value: int) -> None:
+    """Note how far a reader of events has come; in the transaction that owes what they led to."""
+    db.conn.execute("INSERT OR REPLACE INTO cursors (name, value) VALUES (?, ?)", (name, value))
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=row["id"], channel=row["channel"], run_id=row["run_id"], kind=row["kind"], body=json.loads(row["body"]),
+        state=row["state"], attempts=row["attempts"], not_before=to_time(row["not_before"]), ts=row["ts"],
+        created_at=required_time(row["created_at"]),
+    )

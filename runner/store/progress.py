@@ -1,0 +1,130 @@
+"""What logs say: points of progress, evaluations, checkpoints, steps of work; and how far a log was read.
+
+The offset of a log and everything parsed up to it are written in one transaction (the caller's ``store.writing()``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Row
+
+from sqlite_utils import Database
+
+from runner.entities import Attempt, Checkpoint, Evaluation, Progress, Record, WorkResult, WorkStep
+from runner.store import runs
+from runner.store.connection import to_text, to_time
+
+
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """How far an attempt's log was read and parsed, and when the host last saw it grow."""
+
+    offset: int = 0
+    generation: int = 0
+    inode: int = 0
+    grown_at: datetime | None = None
+
+
+def position(db: Database, attempt: Attempt) -> LogPosition:
+    """Where reading of this attempt's log goes on."""
+    row = db.conn.execute(
+        "SELECT log_offset, log_generation, log_inode, log_grown_at FROM attempts WHERE run_id = ? AND number = ?",
+        (attempt.run_id, attempt.number),
+    ).fetchone()
+    return LogPosition(row["log_offset"], row["log_generation"], row["log_inode"], to_time(row["log_grown_at"]))
+
+
+def keep(db: Database, attempt: Attempt, records: Iterable[Record], reached: LogPosition, *, now: datetime) -> None:
+    """Store what was parsed together with the offset it was parsed up to."""
+    for record in records:
+        _keep_one(db, attempt, record, now)
+    db.conn.execute(
+        "UPDATE attempts SET log_offset = ?, log_generation = ?, log_inode = ?, log_grown_at = ? WHERE run_id = ? AND number = ?",
+        (reached.offset, reached.generation, reached.inode, to_text(reached.grown_at), attempt.run_id, attempt.number),
+    )
+
+
+def latest(db: Database, run_id: str) -> Progress | None:
+    """The newest point of a run."""
+    row = db.conn.execute("SELECT * FROM progress WHERE run_id = ? ORDER BY id DESC LIMIT 1", (run_id,)).fetchone()
+    return None if row is None else _progress(row)
+
+
+def points(db: Database, run_id: str) -> list[Progress]:
+    """All points of a run in the order they were logged."""
+    return [_progress(row) for row in db.conn.execute("SELECT * FROM progress WHERE run_id = ? ORDER BY id", (run_id,))]
+
+
+def epoch_ends(db: Database, run_id: str) -> list[Progress]:
+    """The last point of every epoch, for the epoch table."""
+    rows = db.conn.execute(
+        "SELECT * FROM progress WHERE id IN (SELECT max(id) FROM progress WHERE run_id = ? GROUP BY epoch) ORDER BY epoch", (run_id,)
+    )
+    return [_progress(row) for row in rows]
+
+
+def evaluations(db: Database, run_id: str) -> list[Evaluation]:
+    """All evaluations of a run in the order they were logged."""
+    return [_evaluation(row) for row in db.conn.execute("SELECT * FROM evaluations WHERE run_id = ? ORDER BY id", (run_id,))]
+
+
+def checkpoints(db: Database, run_id: str) -> list[tuple[int, Checkpoint]]:
+    """(attempt, checkpoint) of a run in the order they were written."""
+    rows = db.conn.execute("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY attempt, at, rowid", (run_id,))
+    return [(row["attempt"], Checkpoint(row["name"], row["epoch"], bool(row["best"]))) for row in rows]
+
+
+def work_step(db: Database, run_id: str) -> WorkStep | None:
+    """How far work without epochs is."""
+    row = db.conn.execute("SELECT * FROM work_steps WHERE run_id = ?", (run_id,)).fetchone()
+    return None if row is None else WorkStep(row["phase"], row["done"], row["total"])
+
+
+def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> None:
+    run_id, number, moment = attempt.run_id, attempt.number, to_text(now)
+    match record:
+        case Progress():
+            db.conn.execute(
+                'INSERT INTO progress (run_id, attempt, at, epoch, iteration, iterations, loss, lr, eta_s, step_s, memory_mib, "values")'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, number, moment, record.epoch, record.iteration, record.iterations, record.loss, record.lr,
+                 record.eta_s, record.step_s, record.memory_mib, json.dumps(dict(record.values))),
+            )
+        case Evaluation():
+            db.conn.execute(
+                "INSERT INTO evaluations (run_id, attempt, at, epoch, task, ap, ap50, ap75, ap_small, ap_medium, ap_large, per_class)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (run_id, number, moment, record.epoch, record.task, record.ap, record.ap50, record.ap75, record.ap_small,
+                 record.ap_medium, record.ap_large, json.dumps(dict(record.per_class))),
+            )
+        case Checkpoint():
+            db.conn.execute(
+                "INSERT INTO checkpoints (run_id, attempt, name, epoch, best, at) VALUES (?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, best = excluded.best, at = excluded.at",
+                (run_id, number, record.name, record.epoch, int(record.best), moment),
+            )
+        case WorkStep():
+            db.conn.execute(
+                "INSERT INTO work_steps (run_id, phase, done, total, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET phase = excluded.phase, done = excluded.done, total = excluded.total, at = excluded.at",
+                (run_id, record.phase, record.done, record.total, moment),
+            )
+        case WorkResult():
+            runs.keep_result(db, run_id, record.summary)
+
+
+def _progress(row: Row) -> Progress:
+    return Progress(
+        epoch=row["epoch"], iteration=row["iteration"], iterations=row["iterations"], loss=row["loss"], lr=row["lr"],
+        eta_s=row["eta_s"], step_s=row["step_s"], memory_mib=row["memory_mib"], values=json.loads(row["values"]),
+    )
+
+
+def _evaluation(row: Row) -> Evaluation:
+    return Evaluation(
+        epoch=row["epoch"], task=row["task"], ap=row["ap"], ap50=row["ap50"], ap75=row["ap75"], ap_small=row["ap_small"],
+        ap_medium=row["ap_medium"], ap_large=row["ap_large"], per_class=json.loads(row["per_class"]),
+    )

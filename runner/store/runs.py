@@ -1,0 +1,216 @@
+"""Runs and their attempts. :func:`transition` is the only writer of a run's state."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from sqlite3 import Row
+
+from pydantic import TypeAdapter
+from sqlite_utils import Database
+
+from runner.entities import Attempt, Place, Run, RunSpec
+from runner.errors import ConflictError, RequestError
+from runner.states import Reason, State
+from runner.store import events
+from runner.store.connection import required_time, to_text, to_time
+
+_SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are read aloud and typed on phones
+_COLUMNS = (
+    "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
+    "started_at, ended_at, stop_requested_by, prepared, retry_at"
+)
+
+
+def submit(db: Database, spec: RunSpec, *, owner: str, place: Place, now: datetime, parent_id: str | None = None) -> Run:
+    """Record a new run as PENDING / SUBMITTED, with its event. Call inside ``store.writing()``."""
+    run_id, nonce, moment = _new_id(db), secrets.token_hex(8), to_text(now)
+    db.conn.execute(
+        "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (run_id, nonce, spec.kind.value, spec.model_dump_json(), State.PENDING.value, Reason.SUBMITTED.value, owner,
+         place.channel, place.thread, parent_id, moment, moment),
+    )
+    events.record(db, "state", at=now, run_id=run_id, actor=owner,
+                  payload={"state": State.PENDING.value, "reason": Reason.SUBMITTED.value, "detail": ""})
+    return get(db, run_id)
+
+
+def transition(
+    db: Database, run: Run, reason: Reason, *, now: datetime, detail: str = "", attempt: int | None = None,
+    host: str | None = None, actor: str | None = None,
+) -> Run:
+    """Move ``run`` to ``reason``, and with it to the reason's state; the event is in the same transaction.
+
+    Compare-and-swap on what the caller saw: ConflictError when the row has moved on. A final state is never left.
+    Ending a run, or sending it back to wait, gives its devices back.
+    """
+    if run.state.final:
+        raise ConflictError(f"{run.id} has ended ({run.reason}); a run that has ended never changes.")
+    state = reason.state
+    started = now if state is State.RUNNING and run.started_at is None else run.started_at
+    changed = db.conn.execute(
+        "UPDATE runs SET state = ?, reason = ?, detail = ?, attempt = ?, host = coalesce(?, host), updated_at = ?,"
+        " started_at = ?, ended_at = ?, retry_at = NULL WHERE id = ? AND reason = ? AND attempt = ? RETURNING id",
+        (state.value, reason.value, detail, run.attempt if attempt is None else attempt, host, to_text(now),
+         to_text(started), to_text(now) if state.final else None, run.id, run.reason.value, run.attempt),
+    ).fetchall()
+    if not changed:
+        raise ConflictError(f"{run.id} is no longer {run.reason}; read it again.")
+    if state is not State.RUNNING:
+        db.conn.execute("DELETE FROM leases WHERE run_id = ?", (run.id,))
+    if (run.reason, run.detail) != (reason, detail):
+        events.record(db, "state", at=now, run_id=run.id, actor=actor,
+                      payload={"state": state.value, "reason": reason.value, "detail": detail, "from": run.reason.value})
+    return get(db, run.id)
+
+
+def get(db: Database, run_id: str) -> Run:
+    """The run of that id; RequestError when there is none."""
+    row = db.conn.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+    if row is None:
+        raise RequestError(f"There is no run {run_id}. `ps` lists the runs.")
+    return _run(row)
+
+
+def live(db: Database) -> list[Run]:
+    """Every run that has not ended, oldest first."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at, id"  # noqa: S608
+    )
+    return [_run(row) for row in rows]
+
+
+def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
+    """The newest runs first, of one owner where given."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE (? IS NULL OR owner = ?) ORDER BY created_at DESC, id LIMIT ?",  # noqa: S608
+        (owner, owner, limit),
+    )
+    return [_run(row) for row in rows]
+
+
+def request_stop(db: Database, run: Run, *, by: str, now: datetime) -> None:
+    """Note that somebody wants the run stopped; the runner acts on it."""
+    db.conn.execute("UPDATE runs SET stop_requested_by = coalesce(stop_requested_by, ?) WHERE id = ?", (by, run.id))
+    events.record(db, "stop_requested", at=now, run_id=run.id, actor=by, payload={})
+
+
+def retry_at(db: Database, run_id: str, moment: datetime) -> None:
+    """Note when a run in RETRYING may be launched again; the next transition clears it."""
+    db.conn.execute("UPDATE runs SET retry_at = ? WHERE id = ?", (to_text(moment), run_id))
+
+
+def keep_prepared(db: Database, run_id: str, prepared: Mapping[str, object]) -> None:
+    """Freeze what preparing resolved."""
+    db.conn.execute("UPDATE runs SET prepared = ? WHERE id = ?", (json.dumps(prepared), run_id))
+
+
+def keep_result(db: Database, run_id: str, result: Mapping[str, object]) -> None:
+    """Keep what the run made (a dataset version, an environment), as plain JSON values."""
+    db.conn.execute("UPDATE runs SET result = ? WHERE id = ?", (json.dumps(result), run_id))
+
+
+def result(db: Database, run_id: str) -> dict[str, object]:
+    """What the run made; empty when nothing is known."""
+    row = db.conn.execute("SELECT result FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return json.loads(row["result"]) if row and row["result"] else {}
+
+
+def keep_diagnosis(db: Database, run_id: str, diagnosis: Mapping[str, object]) -> None:
+    """Keep why the last attempt failed."""
+    db.conn.execute("UPDATE runs SET diagnosis = ? WHERE id = ?", (json.dumps(diagnosis), run_id))
+
+
+def diagnosis(db: Database, run_id: str) -> dict[str, object]:
+    """Why the last attempt failed; empty when it did not."""
+    row = db.conn.execute("SELECT diagnosis FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return json.loads(row["diagnosis"]) if row and row["diagnosis"] else {}
+
+
+def move_to_thread(db: Database, run_id: str, place: Place) -> None:
+    """Note where the run's card was posted."""
+    db.conn.execute("UPDATE runs SET channel = ?, thread = ? WHERE id = ?", (place.channel, place.thread, run_id))
+
+
+def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime) -> Attempt:
+    """Record the next attempt. Its directory depends on run id, nonce and number alone."""
+    directory = f"{root}/runs/{run.id}-{run.nonce}/{number}"
+    db.conn.execute(
+        "INSERT INTO attempts (run_id, number, host, directory, session, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (run.id, number, host, directory, f"sb-{run.id}-{number}", to_text(now)),
+    )
+    return attempt(db, run.id, number)
+
+
+def attempt(db: Database, run_id: str, number: int) -> Attempt:
+    """One attempt of a run."""
+    row = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? AND number = ?", (run_id, number)).fetchone()
+    if row is None:
+        raise RequestError(f"{run_id} has no attempt {number}.")
+    return _attempt(row)
+
+
+def attempts(db: Database, run_id: str) -> list[Attempt]:
+    """All attempts of a run, first to last."""
+    rows = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? ORDER BY number", (run_id,))
+    return [_attempt(row) for row in rows]
+
+
+def attempt_in(db: Database, directory: str) -> Attempt | None:
+    """The attempt of that directory."""
+    row = db.conn.execute("SELECT * FROM attempts WHERE directory = ?", (directory,)).fetchone()
+    return None if row is None else _attempt(row)
+
+
+def note_claim(db: Database, attempt: Attempt, *, pid: int, process_start: str, boot_id: str, now: datetime) -> None:
+    """Keep the evidence that an attempt started."""
+    db.conn.execute(
+        "UPDATE attempts SET claimed_at = ?, pid = ?, process_start = ?, boot_id = ? WHERE run_id = ? AND number = ?",
+        (to_text(now), pid, process_start, boot_id, attempt.run_id, attempt.number),
+    )
+
+
+def note_exit(db: Database, attempt: Attempt, *, code: int | None, ended_at: datetime) -> None:
+    """Keep the evidence of how an attempt ended; ``code`` None where it vanished."""
+    db.conn.execute(
+        "UPDATE attempts SET exit_code = ?, ended_at = ? WHERE run_id = ? AND number = ?",
+        (code, to_text(ended_at), attempt.run_id, attempt.number),
+    )
+
+
+def note_fence(db: Database, attempt: Attempt) -> None:
+    """Keep the evidence that an attempt can never run again."""
+    db.conn.execute("UPDATE attempts SET fenced = 1 WHERE run_id = ? AND number = ?", (attempt.run_id, attempt.number))
+
+
+def _new_id(db: Database) -> str:
+    for length in (4, 4, 4, 5, 6, 8):
+        run_id = "r-" + "".join(secrets.choice(_ALPHABET) for _ in range(length))
+        if not db.conn.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
+            return run_id
+    raise ConflictError("No free run id was found in six draws.")
+
+
+def _run(value: Row) -> Run:
+    return Run(
+        id=value["id"], nonce=value["nonce"], spec=_SPEC.validate_json(value["spec"]), state=State(value["state"]),
+        reason=Reason(value["reason"]), detail=value["detail"], owner=value["owner"],
+        place=Place(value["channel"], value["thread"]), parent_id=value["parent_id"], host=value["host"],
+        attempt=value["attempt"], created_at=required_time(value["created_at"]), updated_at=required_time(value["updated_at"]),
+        started_at=to_time(value["started_at"]), ended_at=to_time(value["ended_at"]),
+        stop_requested_by=value["stop_requested_by"], prepared=json.loads(value["prepared"]) if value["prepared"] else None,
+        retry_at=to_time(value["retry_at"]),
+    )
+
+
+def _attempt(value: Row) -> Attempt:
+    return Attempt(
+        run_id=value["run_id"], number=value["number"], host=value["host"], directory=value["directory"],
+        session=value["session"], created_at=required_time(value["created_at"]), claimed_at=to_time(value["claimed_at"]),
+        pid=value["pid"], process_start=value["process_start"], boot_id=value["boot_id"], exit_code=value["exit_code"],
+        ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]),
+    )

@@ -1,0 +1,94 @@
+"""Schedules and their firings. The table is the truth; a firing is one row, made once."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from sqlite3 import Row
+
+from sqlite_utils import Database
+
+from runner.errors import RequestError
+from runner.store.connection import required_time, to_text, to_time
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A command to run at the times of a POSIX cron line in a named zone. ``words`` are what the person typed."""
+
+    id: str
+    words: str
+    cron: str
+    zone: str
+    command: str
+    owner: str
+    channel: str | None
+    created_at: datetime
+    paused: bool
+    last_due_at: datetime | None
+
+
+def add(
+    db: Database, *, words: str, cron: str, zone: str, command: str, owner: str, channel: str | None, now: datetime
+) -> Schedule:
+    """Keep a new schedule."""
+    schedule_id = "s-" + secrets.token_hex(2)
+    db.conn.execute(
+        "INSERT INTO schedules (id, words, cron, zone, command, owner, channel, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (schedule_id, words, cron, zone, command, owner, channel, to_text(now)),
+    )
+    return get(db, schedule_id)
+
+
+def get(db: Database, schedule_id: str) -> Schedule:
+    """The schedule of that id."""
+    row = db.conn.execute("SELECT * FROM schedules WHERE id = ?", (schedule_id,)).fetchone()
+    if row is None:
+        raise RequestError(f"There is no schedule {schedule_id}. `schedule list` shows them.")
+    return _schedule(row)
+
+
+def all_schedules(db: Database) -> list[Schedule]:
+    """Every schedule, oldest first."""
+    return [_schedule(row) for row in db.conn.execute("SELECT * FROM schedules ORDER BY created_at")]
+
+
+def pause(db: Database, schedule_id: str, *, paused: bool) -> None:
+    """Stop a schedule from firing, or let it fire again."""
+    db.conn.execute("UPDATE schedules SET paused = ? WHERE id = ?", (int(paused), schedule_id))
+
+
+def remove(db: Database, schedule_id: str) -> None:
+    """Forget a schedule and its firings."""
+    db.conn.execute("DELETE FROM firings WHERE schedule_id = ?", (schedule_id,))
+    db.conn.execute("DELETE FROM schedules WHERE id = ?", (schedule_id,))
+
+
+def fire(db: Database, schedule_id: str, due_at: datetime) -> bool:
+    """Note that a schedule is due; False when that occurrence was noted before."""
+    cursor = db.conn.execute("INSERT OR IGNORE INTO firings (schedule_id, due_at) VALUES (?, ?)", (schedule_id, to_text(due_at)))
+    db.conn.execute(
+        "UPDATE schedules SET last_due_at = ? WHERE id = ? AND (last_due_at IS NULL OR last_due_at < ?)",
+        (to_text(due_at), schedule_id, to_text(due_at)),
+    )
+    return cursor.rowcount == 1
+
+
+def untaken_firings(db: Database) -> list[tuple[Schedule, datetime]]:
+    """Firings whose command was not yet carried out."""
+    rows = db.conn.execute("SELECT schedule_id, due_at FROM firings WHERE taken_at IS NULL ORDER BY due_at").fetchall()
+    return [(get(db, row["schedule_id"]), required_time(row["due_at"])) for row in rows]
+
+
+def take_firing(db: Database, schedule_id: str, due_at: datetime, *, now: datetime) -> None:
+    """Note that a firing's command was carried out; in the transaction that carries it out."""
+    db.conn.execute("UPDATE firings SET taken_at = ? WHERE schedule_id = ? AND due_at = ?", (to_text(now), schedule_id, to_text(due_at)))
+
+
+def _schedule(row: Row) -> Schedule:
+    return Schedule(
+        id=row["id"], words=row["words"], cron=row["cron"], zone=row["zone"], command=row["command"], owner=row["owner"],
+        channel=row["channel"], created_at=required_time(row["created_at"]), paused=bool(row["paused"]),
+        last_due_at=to_time(row["last_due_at"]),
+    )
