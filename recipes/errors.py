@@ -43,9 +43,7 @@ class Defect:
 class DatasetError(Exception):
     """Anything a person or a dataset did wrong, with its place, its remedy, and every defect found in one pass."""
 
-    def __init__(
-        self, message: str, *, where: Where = NOWHERE, remedy: str = "", defects: tuple[Defect, ...] = (), more: int = 0
-    ) -> None:
+    def __init__(self, message: str, *, where: Where = NOWHERE, remedy: str = "", defects: tuple[Defect, ...] = (), more: int = 0) -> None:
         super().__init__(message)
         self.message = message
         self.where = where

@@ -66,10 +66,7 @@ class Ledger:
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
         """Every reason in the order of its first case."""
-        return tuple(
-            LeftOut(step, reason, unit, entry.count, tuple(entry.cases))
-            for (step, reason, unit), entry in self._entries.items()
-        )
+        return tuple(LeftOut(step, reason, unit, entry.count, tuple(entry.cases)) for (step, reason, unit), entry in self._entries.items())
 
     @property
     def notes(self) -> tuple[str, ...]:

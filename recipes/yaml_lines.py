@@ -88,7 +88,8 @@ def parse_yaml(text: str, *, file: str) -> YamlDocument:
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.events.AliasEvent):
-                raise DocumentError("Aliases (*name) are not allowed.", where=Where(file, event.start_mark.line + 1))
+                line = event.start_mark.line + 1 if event.start_mark else None
+                raise DocumentError("Aliases (*name) are not allowed.", where=Where(file, line))
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
@@ -97,16 +98,14 @@ def parse_yaml(text: str, *, file: str) -> YamlDocument:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
+        line = None if mark is None else mark.line + 1
         raise DocumentError(f"This is not YAML: {error.problem or error.context}.", where=Where(file, line)) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DocumentError(f"This is not YAML: {error}.", where=Where(file)) from error
     return YamlDocument(data, file, lines)
 
 
-def _plain(
-    loader: yaml.SafeLoader, node: yaml.Node, path: tuple[Key, ...], lines: dict[tuple[Key, ...], int], file: str
-) -> object:
+def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: tuple[Key, ...], lines: dict[tuple[Key, ...], int], file: str) -> object:
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
     if len(path) > MAX_DEPTH:
@@ -117,7 +116,7 @@ def _plain(
         return [_plain(loader, item, (*path, number), lines, file) for number, item in enumerate(node.value)]
     if node.tag == "tag:yaml.org,2002:timestamp":
         return str(node.value)
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)
 
 
 def _mapping(

@@ -1,0 +1,206 @@
+"""What is wrong with a dataset, found as its stream goes by: counts, and the first cases by file and line.
+
+An error makes a dataset unfit to train on and is never written; a warning is for a person to judge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import isfinite
+
+from recipes.dataset import Annotation, Flag, ImageRecord
+
+SHOWN_CASES = 5
+TINY_SIDE = 2.0
+
+
+class Severity(StrEnum):
+    """Whether training on it makes sense."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Kind(StrEnum):
+    """What was found; the value names it in JSON."""
+
+    UNREADABLE_IMAGE = "unreadable_image"
+    MISSING_IMAGE = "missing_image"
+    TRUNCATED_IMAGE = "truncated_image"
+    SIZE_MISMATCH = "size_mismatch"
+    NOT_FINITE = "not_finite"
+    INVERTED_BOX = "inverted_box"
+    EMPTY_BOX = "empty_box"
+    OUTSIDE_BOX = "outside_box"
+    OVER_BORDER = "over_border"
+    TINY_BOX = "tiny_box"
+    DUPLICATE_BOX = "duplicate_box"
+    UNKNOWN_CLASS = "unknown_class"
+    SIMILAR_CLASSES = "similar_classes"
+    ABSENT_CLASS = "absent_class"
+    EMPTY_SPLIT = "empty_split"
+    DUPLICATE_NAME = "duplicate_name"
+    LEAK = "leak"
+    NO_BOXES = "no_boxes"
+
+
+WORDS: dict[Kind, tuple[Severity, str]] = {
+    Kind.UNREADABLE_IMAGE: (Severity.ERROR, "images cannot be read"),
+    Kind.MISSING_IMAGE: (Severity.ERROR, "annotated images are missing"),
+    Kind.TRUNCATED_IMAGE: (Severity.ERROR, "images are cut off before their end"),
+    Kind.SIZE_MISMATCH: (Severity.ERROR, "images have another size than their annotation says"),
+    Kind.NOT_FINITE: (Severity.ERROR, "boxes have a coordinate that is no number"),
+    Kind.INVERTED_BOX: (Severity.ERROR, "boxes are inverted (negative width or height)"),
+    Kind.EMPTY_BOX: (Severity.ERROR, "boxes have no area"),
+    Kind.OUTSIDE_BOX: (Severity.ERROR, "boxes lie wholly outside their image"),
+    Kind.OVER_BORDER: (Severity.WARNING, "boxes reach over the border of their image"),
+    Kind.TINY_BOX: (Severity.WARNING, f"boxes have a side under {TINY_SIDE:g} pixels"),
+    Kind.DUPLICATE_BOX: (Severity.WARNING, "boxes stand twice on the same place with the same class"),
+    Kind.UNKNOWN_CLASS: (Severity.ERROR, "boxes have a class that the dataset does not list"),
+    Kind.SIMILAR_CLASSES: (Severity.WARNING, "pairs of class names are nearly the same"),
+    Kind.ABSENT_CLASS: (Severity.WARNING, "classes have no box in a split"),
+    Kind.EMPTY_SPLIT: (Severity.ERROR, "splits have no image"),
+    Kind.DUPLICATE_NAME: (Severity.ERROR, "images have the name of another one"),
+    Kind.LEAK: (Severity.WARNING, "images are in two splits with the same content"),
+    Kind.NO_BOXES: (Severity.WARNING, "datasets have no box at all"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """So many cases of one kind; the first of them by file and line."""
+
+    kind: Kind
+    severity: Severity
+    count: int
+    message: str
+    cases: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.count:,} {self.message} ({'; '.join(self.cases)})"
+
+
+@dataclass(slots=True)
+class _Cases:
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+
+class Findings:
+    """Collects cases by kind."""
+
+    def __init__(self) -> None:
+        self._cases: dict[Kind, _Cases] = defaultdict(_Cases)
+
+    def add(self, kind: Kind, case: object) -> None:
+        """Count a case; the first few are kept in words."""
+        cases = self._cases[kind]
+        cases.count += 1
+        if len(cases.first) < SHOWN_CASES:
+            cases.first.append(str(case))
+
+    def all(self) -> tuple[Finding, ...]:
+        """Every kind that was found, errors first."""
+        found = [Finding(kind, WORDS[kind][0], cases.count, WORDS[kind][1], tuple(cases.first)) for kind, cases in self._cases.items()]
+        return tuple(sorted(found, key=lambda finding: (finding.severity, finding.kind)))
+
+
+class Inspector:
+    """An observer that checks every box and name of a stream; findings() tells what the whole of it shows.
+
+    Lost boxes are not judged: they say themselves that there is nothing to see where they are.
+    """
+
+    def __init__(self, classes: Iterable[str], splits: Iterable[str] = ()) -> None:
+        self._classes = tuple(classes)
+        self._known = frozenset(self._classes)
+        self._splits = tuple(splits)
+        self._found = Findings()
+        self._names: set[int] = set()
+        self._present: set[tuple[str | None, str]] = set()
+        self._filled: set[str | None] = set()
+
+    def __call__(self, record: ImageRecord) -> None:
+        """Check one image."""
+        self._filled.add(record.split)
+        name = hash(record.name)  # eight bytes for each image, not its name; 64 bits do not collide here
+        if name in self._names:
+            self._found.add(Kind.DUPLICATE_NAME, record.name)
+        self._names.add(name)
+        if record.annotations:
+            self._boxes(record)
+
+    def _boxes(self, record: ImageRecord) -> None:
+        seen: set[tuple[str, float, float, float, float]] = set()
+        width, height = record.width, record.height
+        split = record.split
+        for box in record.annotations:
+            self._present.add((split, box.label))
+            if box.label not in self._known:
+                self._found.add(Kind.UNKNOWN_CLASS, f"{box.label!r}: {record.where(box)}")
+            if Flag.LOST in box.flags:
+                continue
+            key = (box.label, box.x, box.y, box.w, box.h)
+            if key in seen:
+                self._found.add(Kind.DUPLICATE_BOX, record.where(box))
+            seen.add(key)
+            x, y, w, h = key[1:]
+            if not (x >= 0 and y >= 0 and w >= TINY_SIDE and h >= TINY_SIDE and x + w <= width and y + h <= height):
+                self._found.add(_box_kind(box, width, height), record.where(box))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """All that was found, with what only the whole stream shows; call it once, at the end."""
+        for one, other in similar_names(self._classes):
+            self._found.add(Kind.SIMILAR_CLASSES, f"{one!r} and {other!r}")
+        if self._classes and not self._present:
+            self._found.add(Kind.NO_BOXES, "no image has a box")
+        for split in self._splits:
+            if split not in self._filled:
+                self._found.add(Kind.EMPTY_SPLIT, split)
+            for name in self._classes:
+                if split in self._filled and (split, name) not in self._present:
+                    self._found.add(Kind.ABSENT_CLASS, f"{name} in {split}")
+        return self._found.all()
+
+
+def _box_kind(box: Annotation, width: int, height: int) -> Kind:
+    """The worst that is wrong with a box that is not plainly inside its image."""
+    if not all(map(isfinite, (box.x, box.y, box.w, box.h))):
+        return Kind.NOT_FINITE
+    if box.w < 0 or box.h < 0:
+        return Kind.INVERTED_BOX
+    if box.w == 0 or box.h == 0:
+        return Kind.EMPTY_BOX
+    if box.x >= width or box.y >= height or box.x + box.w <= 0 or box.y + box.h <= 0:
+        return Kind.OUTSIDE_BOX
+    if box.x < 0 or box.y < 0 or box.x + box.w > width or box.y + box.h > height:
+        return Kind.OVER_BORDER
+    return Kind.TINY_BOX
+
+
+def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs that differ only in case, blanks, punctuation or a plural's s."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike[re.sub(r"[\W_]+", "", name.casefold()).removesuffix("s")].append(name)
+    return [(group[0], other) for group in alike.values() for other in group[1:]]
+
+
+def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings that make a dataset unfit."""
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
+def content_leaks(placed: Iterable[tuple[str, str | None, str]]) -> tuple[Finding, ...]:
+    """Images of equal content in two splits, from (name, split, digest of the bytes)."""
+    first: dict[str, tuple[str, str | None]] = {}
+    found = Findings()
+    for name, split, digest in placed:
+        other, other_split = first.setdefault(digest, (name, split))
+        if split != other_split:
+            found.add(Kind.LEAK, f"{name} in {split} is {other} in {other_split}")
+    return found.all()

@@ -1,0 +1,48 @@
+"""Which files of a folder are COCO annotations, and of which split."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from recipes.folder import Folder
+
+SNIFFED_BYTES = 65_536
+SECTION = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "trainval": "trainval"}
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationFile:
+    """An annotation file by its relative name, with the split that its name or folder tells."""
+
+    name: str
+    split: str | None
+
+
+def annotation_files(folder: Folder) -> tuple[AnnotationFile, ...]:
+    """COCO's annotation files; where some are called instances…, the others (keypoints, captions) are left alone."""
+    names = [name for name in folder.with_suffix(".json") if _looks_like_coco(folder.path(name))]
+    instances = [name for name in names if PurePosixPath(name).name.startswith("instances")]
+    return tuple(AnnotationFile(name, _split(name, alone=len(instances or names) == 1)) for name in instances or names)
+
+
+def _looks_like_coco(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(SNIFFED_BYTES)
+        file.seek(0, os.SEEK_END)
+        file.seek(max(len(head), file.tell() - SNIFFED_BYTES))
+        sections = set(SECTION.findall(head + file.read()))
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and b"images" in sections and len(sections) > 1
+
+
+def _split(name: str, *, alone: bool) -> str | None:
+    """train of instances_train2017.json, of train.json and of train/_annotations.coco.json."""
+    path = PurePosixPath(name)
+    words = re.split(r"[^a-zA-Z]+", path.stem) + list(reversed(path.parts[:-1]))
+    for word in words:
+        if word.lower() in SPLITS:
+            return SPLITS[word.lower()]
+    return None if alone else path.stem.removeprefix("instances_")
