@@ -1,0 +1,38 @@
+"""Presets: what people call "the model". One YAML file each, here or in ``presets/`` of an extension folder."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from recipes.yaml_lines import read_yaml
+from runner.entities import Preset
+from runner.errors import ConfigurationError, RequestError
+
+
+def load_presets(extensions: Iterable[Path] = ()) -> dict[str, Preset]:
+    """Every preset by name; ConfigurationError when two have one name or a file is not called like its preset.
+
+    Raises recipes.errors.DocumentError for a malformed file, naming line and key.
+    """
+    presets: dict[str, Preset] = {}
+    for folder in (Path(__file__).parent, *(extension / "presets" for extension in extensions)):
+        for path in sorted(folder.glob("*.yaml")):
+            preset = read_yaml(path).parse(Preset)
+            if preset.name != path.stem:
+                raise ConfigurationError(f"{path}: the preset is called {preset.name!r}; its file must be {preset.name}.yaml.")
+            if preset.name in presets:
+                raise ConfigurationError(f"{path}: there is already a preset called {preset.name!r}.")
+            presets[preset.name] = preset
+    return presets
+
+
+def find_preset(name: str, extensions: Iterable[Path] = ()) -> Preset:
+    """The preset of that name; RequestError with the nearest names."""
+    presets = load_presets(extensions)
+    if name in presets:
+        return presets[name]
+    near = difflib.get_close_matches(name, presets, n=1)
+    hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(presets)}."
+    raise RequestError(f"There is no preset {name!r}.{hint}")

@@ -1,0 +1,146 @@
+"""What people ask of runs. Every verb checks who asks, freezes what it was given, and leaves the doing to the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from runner.entities import (
+    BootstrapSpec,
+    ConvertSpec,
+    DatasetRef,
+    IngestSpec,
+    Kind,
+    Overrides,
+    Preset,
+    Run,
+    Start,
+    StartMode,
+    TrainSpec,
+)
+from runner.environments import profile
+from runner.errors import RequestError
+from runner.frameworks import find_framework
+from runner.presets import find_preset
+from runner.service.datasets import newest_readable, resolve
+from runner.service.house import House, Requester
+from runner.settings import Role
+from runner.store import hosts, runs
+from runner.states import State
+
+
+def submit_training(
+    house: House, who: Requester, *, preset: str, dataset: str, overrides: Overrides = Overrides(), gpus: int = 1, host: str | None = None
+) -> Run:
+    """Queue a training of a preset on a dataset (``fish`` means the newest version its framework reads)."""
+    chosen = find_preset(preset, house.settings.extensions)
+    return _submit_training(house, who, chosen, dataset, overrides=overrides, gpus=gpus, host=host, start=Start())
+
+
+def resume(
+    house: House, who: Requester, run_id: str, *, checkpoint: str | None = None, lr: float | None = None, epochs: int | None = None
+) -> Run:
+    """Queue a run that goes on where another ended: weights, optimizer and epoch of its newest whole checkpoint (or the one named).
+
+    What the parent froze is kept; only what is given here changes.
+    """
+    parent, spec = _finished_training(house, run_id, "resume")
+    who.must_own(parent, "resume")
+    overrides = spec.overrides.model_copy(update={"lr": lr or None, "epochs": epochs or spec.overrides.epochs})
+    start = Start(mode=StartMode.RESUME, run_id=parent.id, checkpoint=checkpoint)
+    again = spec.model_copy(update={"overrides": overrides, "start": start, "host": parent.host})
+    return _submit(house, who, again, parent_id=parent.id)
+
+
+def finetune(
+    house: House, who: Requester, run_id: str, *, dataset: str, checkpoint: str | None = None, overrides: Overrides = Overrides()
+) -> Run:
+    """Queue a training that starts at epoch 0 with the weights of another run's newest whole checkpoint (or the one named)."""
+    parent, spec = _finished_training(house, run_id, "fine-tune from")
+    start = Start(mode=StartMode.FINETUNE, run_id=parent.id, checkpoint=checkpoint)
+    return _submit_training(
+        house, who, spec.preset, dataset, overrides=overrides, gpus=spec.gpus, host=parent.host, start=start, parent_id=parent.id
+    )
+
+
+def submit_convert(
+    house: House, who: Requester, *, dataset: str, recipe: str, parameters: Mapping[str, str] | None = None, name: str | None = None
+) -> Run:
+    """Queue a conversion: a new version of ``dataset`` (or of ``name``), made from its newest raw version or the one named."""
+    who.must_be(Role.MEMBER, "convert datasets")
+    source = resolve(house, dataset, recipe=recipe)
+    spec = ConvertSpec(source=source, recipe=recipe, parameters=dict(parameters or {}), dataset=name or source.name)
+    return _submit(house, who, spec)
+
+
+def submit_ingest(house: House, who: Requester, *, archive: str, dataset: str, file_name: str) -> Run:
+    """Queue the reading of an uploaded archive that lies in the inbox."""
+    who.must_be(Role.MEMBER, "add datasets")
+    return _submit(house, who, IngestSpec(archive=archive, dataset=dataset, file_name=file_name))
+
+
+def submit_bootstrap(house: House, who: Requester, *, host: str, environment: str = "upstream") -> Run:
+    """Queue the building of a training environment on a host; the run already doing so if there is one."""
+    who.must_be(Role.OPERATOR, "build environments")
+    with house.store.writing() as db:
+        hosts.get(db, host)
+        for run in runs.live(db):
+            if isinstance(run.spec, BootstrapSpec) and (run.spec.host, run.spec.environment) == (host, environment):
+                return run
+        return _submit(house, who, BootstrapSpec(host=host, environment=environment, requirements=profile(environment)))
+
+
+def request_stop(house: House, who: Requester, run_id: str) -> Run:
+    """Ask the runner to stop a run, with every process of it."""
+    with house.store.writing() as db:
+        run = find(house, run_id)
+        who.must_own(run, "stop")
+        if run.state.final:
+            raise RequestError(f"{run.id} has already ended: {run.reason.in_words}.")
+        runs.request_stop(db, run, by=who.person, now=house.now())
+        return run
+
+
+def find(house: House, text: str) -> Run:
+    """A run by its id, with or without ``r-``; RequestError when there is none."""
+    run_id = text.strip().lower()
+    return runs.get(house.store.reading(), run_id if run_id.startswith("r-") else f"r-{run_id}")
+
+
+def _finished_training(house: House, run_id: str, what: str) -> tuple[Run, TrainSpec]:
+    run = find(house, run_id)
+    if not isinstance(run.spec, TrainSpec):
+        raise RequestError(f"{run.id} is {run.kind.value}, not a training; there is nothing to {what}.")
+    if run.state is State.PENDING or run.host is None:
+        raise RequestError(f"{run.id} has not trained yet ({run.reason.in_words}); there is no checkpoint to {what}.")
+    return run, run.spec
+
+
+def _submit_training(
+    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, gpus: int, host: str | None,
+    start: Start, parent_id: str | None = None,
+) -> Run:
+    if overrides.options:
+        who.must_be(Role.OPERATOR, "pass raw framework options (after --)")
+    if host is not None:
+        hosts.get(house.store.reading(), host)
+    reference = newest_readable(house, dataset, find_framework(preset.framework, house.settings.extensions).formats)
+    spec = TrainSpec(preset=preset, dataset=reference, overrides=overrides, gpus=gpus, host=host, start=start)
+    return _submit(house, who, spec, parent_id=parent_id)
+
+
+def _submit(
+    house: House, who: Requester, spec: TrainSpec | IngestSpec | ConvertSpec | BootstrapSpec, *, parent_id: str | None = None
+) -> Run:
+    who.must_be(Role.MEMBER, "submit runs")
+    with house.store.writing() as db:
+        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id)
+
+
+def reference_in_words(reference: DatasetRef) -> str:
+    """``fish@2 (coco)``."""
+    return f"{reference} ({reference.format})"
+
+
+def is_training(run: Run) -> bool:
+    """Whether the run trains."""
+    return run.kind is Kind.TRAIN

@@ -1,0 +1,128 @@
+"""What people see of runs: everything a card, a list or a log command shows, read in one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlite_utils import Database
+
+from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Run, TrainSpec, WorkStep
+from runner.service.house import House
+from runner.states import Reason, State
+from runner.store import events, hosts, people, progress, runs
+
+RUNNER_SILENT_AFTER = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run as a card shows it. ``last_seen`` is when its host last spoke; ``epochs`` the target, once prepared."""
+
+    run: Run
+    attempt: Attempt | None
+    progress: Progress | None
+    epochs: int | None
+    epoch_ends: Sequence[Progress]
+    evaluations: Sequence[Evaluation]
+    checkpoints: Sequence[tuple[int, Checkpoint]]
+    work: WorkStep | None
+    result: Mapping[str, object]
+    diagnosis: Diagnosis | None
+    devices: Sequence[Lease]
+    last_seen: datetime | None
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the highest mAP."""
+        known = [evaluation for evaluation in self.evaluations if evaluation.ap is not None]
+        return max(known, key=lambda evaluation: evaluation.ap or 0.0, default=None)
+
+    @property
+    def stale(self) -> bool:
+        """Whether the numbers may be old: the host does not answer."""
+        return self.run.reason in (Reason.UNREACHABLE, Reason.UNCLEAR)
+
+    @property
+    def eta(self) -> timedelta | None:
+        """Time left, as the program itself says."""
+        live = self.run.state is State.RUNNING and self.progress is not None and self.progress.eta_s is not None
+        return timedelta(seconds=self.progress.eta_s) if live and self.progress and self.progress.eta_s is not None else None
+
+
+def view(house: House, run_id: str) -> RunView:
+    """Everything a card shows of a run."""
+    with house.store.snapshot() as db:
+        return _view(db, runs.get(db, run_id))
+
+
+def live_views(house: House) -> list[RunView]:
+    """Every run that has not ended, oldest first."""
+    with house.store.snapshot() as db:
+        return [_view(db, run) for run in runs.live(db)]
+
+
+def newest_runs(house: House, *, limit: int = 20, owner: str | None = None) -> list[Run]:
+    """The newest runs, newest first."""
+    return runs.newest(house.store.reading(), limit=limit, owner=owner)
+
+
+def points(house: House, run_id: str) -> list[Progress]:
+    """Every point of a run, for a plot."""
+    return progress.points(house.store.reading(), run_id)
+
+
+def history(house: House, run_id: str) -> list[Event]:
+    """What happened to a run, oldest first."""
+    return events.of_run(house.store.reading(), run_id)
+
+
+def log_tail(house: House, run_id: str, *, lines: int = 50, limit_bytes: int = 256_000) -> list[str]:
+    """The last lines of the newest attempt's log, as far as the runner has read it."""
+    run = runs.get(house.store.reading(), run_id)
+    path = house.settings.logs / f"{run.id}-{run.attempt}.log"
+    if not path.exists():
+        return []
+    with path.open("rb") as log:
+        log.seek(max(0, path.stat().st_size - limit_bytes))
+        return log.read().decode("utf-8", "replace").splitlines()[-lines:]
+
+
+def runner_silent_since(house: House) -> datetime | None:
+    """When the runner last said that it lives, if that is too long ago; None while all is well."""
+    last = people.last_beat(house.store.reading(), "runner")
+    if last is None:
+        return datetime.fromtimestamp(0, tz=house.now().tzinfo)
+    return last if house.now() - last > RUNNER_SILENT_AFTER else None
+
+
+def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[Lease]]]:
+    """Every host with what it last said of itself and who holds its devices."""
+    with house.store.snapshot() as db:
+        held = hosts.leases(db)
+        return [(host, hosts.resources(db, host.name), [lease for lease in held if lease.host == host.name]) for host in hosts.all_hosts(db)]
+
+
+def _view(db: Database, run: Run) -> RunView:
+    attempt = runs.attempt(db, run.id, run.attempt) if run.attempt else None
+    last_seen = hosts.get(db, run.host).seen_at if run.host and any(h.name == run.host for h in hosts.all_hosts(db)) else None
+    spoken = runs.diagnosis(db, run.id)
+    target = (run.prepared or {}).get("epochs")
+    if not isinstance(target, int) and isinstance(run.spec, TrainSpec):
+        target = run.spec.overrides.epochs or run.spec.preset.epochs
+    return RunView(
+        run=run, attempt=attempt, progress=progress.latest(db, run.id), epochs=target if isinstance(target, int) else None,
+        epoch_ends=progress.epoch_ends(db, run.id), evaluations=progress.evaluations(db, run.id),
+        checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
+        diagnosis=diagnosis_from(spoken) if spoken else None, devices=hosts.leases(db, run.id), last_seen=last_seen,
+    )
+
+
+def diagnosis_from(value: Mapping[str, object]) -> Diagnosis:
+    """A diagnosis from the plain values it is stored as."""
+    tail = value.get("tail")
+    return Diagnosis(
+        reason=Reason(str(value["reason"])), sentence=str(value["sentence"]), remedy=str(value["remedy"]),
+        tail=tuple(str(line) for line in tail) if isinstance(tail, list) else (),
+    )

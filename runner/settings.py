@@ -1,0 +1,125 @@
+"""Settings: one YAML file (SIGNALBOX_SETTINGS, else ``signalbox.yaml`` beside the state) and a few environment variables.
+
+Every key is documented in ``deploy/settings.sample.yaml``; a test holds that file against these models.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from enum import IntEnum
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from recipes.yaml_lines import parse_yaml, read_yaml
+
+
+class Role(IntEnum):
+    """What a person may do; each role may do what the ones below may."""
+
+    STRANGER = 0
+    VIEWER = 1
+    """Look at everything."""
+    MEMBER = 2
+    """Submit runs; act on one's own."""
+    OPERATOR = 3
+    """Act on everybody's runs and on hosts; raw framework options; new presets."""
+    ADMIN = 4
+    """Grant roles; remove hosts and data."""
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Access(_Group):
+    """Who may speak to Signalbox. Deny by default: nobody and no channel until listed."""
+
+    workspace: str | None = None
+    channels: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    admins: tuple[str, ...] = ()
+
+    def role_of(self, person: str) -> Role:
+        """The role that the settings give a person."""
+        listed = ((Role.ADMIN, self.admins), (Role.OPERATOR, self.operators), (Role.MEMBER, self.members), (Role.VIEWER, self.viewers))
+        return next((role for role, people in listed if person in people), Role.STRANGER)
+
+
+class Limits(_Group):
+    """How long and how much."""
+
+    stop_grace_s: float = Field(default=30.0, ge=0)
+    heartbeat_timeout_s: float = Field(default=15.0, gt=0)
+    retry_delay_s: float = Field(default=60.0, ge=0)
+    local_slots: int = Field(default=2, gt=0)
+    upload_bytes: int = Field(default=20_000_000_000, gt=0)
+
+
+class Settings(_Group):
+    """Everything that can be set. ``slack`` is the face's own group (bot.settings)."""
+
+    state_folder: Path = Path("~/.local/share/signalbox")
+    zone: str = "UTC"
+    access: Access = Access()
+    limits: Limits = Limits()
+    extensions: tuple[Path, ...] = ()
+    slack: dict[str, object] = Field(default_factory=dict)
+
+    @field_validator("zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError(f"{name!r} is no time zone; names look like Europe/Berlin")
+        return name
+
+    @property
+    def state(self) -> Path:
+        """The folder of everything Signalbox keeps on this machine."""
+        return self.state_folder.expanduser().absolute()
+
+    @property
+    def database(self) -> Path:
+        """The one SQLite file."""
+        return self.state / "signalbox.db"
+
+    @property
+    def catalog(self) -> Path:
+        """Datasets, content-addressed."""
+        return self.state / "datasets"
+
+    @property
+    def inbox(self) -> Path:
+        """Uploads on their way to becoming datasets."""
+        return self.state / "inbox"
+
+    @property
+    def logs(self) -> Path:
+        """Copies of the logs of attempts, as far as they were read."""
+        return self.state / "logs"
+
+    @property
+    def time_zone(self) -> ZoneInfo:
+        """The zone in which people without one of their own see times."""
+        return ZoneInfo(self.zone)
+
+
+def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where the settings file is looked for."""
+    named = environment.get("SIGNALBOX_SETTINGS")
+    return Path(named).expanduser() if named else Path(environment.get("SIGNALBOX_STATE", "~/.local/share/signalbox")).expanduser() / "signalbox.yaml"
+
+
+def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings; recipes.errors.DocumentError names file, line and key of anything wrong. A missing default file means defaults."""
+    chosen = path or settings_path(environment)
+    required = path is not None or "SIGNALBOX_SETTINGS" in environment
+    document = read_yaml(chosen) if required or chosen.exists() else parse_yaml("{}", file=str(chosen))
+    settings = document.parse_part(Settings, document.data or {})
+    if "SIGNALBOX_STATE" in environment:
+        settings = settings.model_copy(update={"state_folder": Path(environment["SIGNALBOX_STATE"])})
+    return settings
