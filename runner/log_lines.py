@@ -1,0 +1,43 @@
+"""Cuts a log that arrives in any chunks into lines, with bounded memory."""
+
+from __future__ import annotations
+
+LONGEST = 64 * 1024
+"""Bytes. A longer line is no record of any system we read (a progress bar without end, binary garbage): it is skipped."""
+
+
+class LineReader:
+    """Complete lines out of chunks; a line ends with a newline, a carriage return or both."""
+
+    def __init__(self) -> None:
+        self._open = bytearray()
+        self._skipping = False
+
+    @property
+    def pending_bytes(self) -> int:
+        """How many of the bytes fed belong to a line not yet complete."""
+        return len(self._open)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines that ``data`` completes, without their ends; some may be empty."""
+        if b"\n" not in data and b"\r" not in data:
+            self._keep(data)
+            return []
+        lines = (data.replace(b"\r", b"\n") if b"\r" in data else data).split(b"\n")
+        rest = lines.pop()
+        if self._open:
+            lines[0] = bytes(self._open) + lines[0]
+            self._open.clear()
+        if self._skipping:
+            del lines[0]
+            self._skipping = False
+        self._keep(rest)
+        return [line for line in lines if len(line) <= LONGEST]
+
+    def _keep(self, data: bytes) -> None:
+        if self._skipping:
+            return
+        self._open += data
+        if len(self._open) > LONGEST:
+            self._open.clear()
+            self._skipping = True
