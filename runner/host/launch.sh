@@ -1,0 +1,85 @@
+#!/bin/sh
+# Holds one attempt on a host: claims it, starts its program, writes how it ended. Plain POSIX sh (dash, bash, busybox).
+#
+# Lies in the attempt's directory beside launch.env (nonce, marker, crash_at) and command.sh (the program with its environment).
+# Leaves: claim  a link whose text is <nonce>:<pid>:<start time>:<boot id>; who makes it runs the attempt, all others leave silently
+#         log    what the program said
+#         pid    the program's process and process group
+#         exit   <code> <end, epoch seconds>, written last and by rename; 128 + n stands for signal n
+# Crash points: launch.before_claim launch.after_claim launch.after_start launch.before_exit launch.after_exit
+
+cd "$(dirname "$0")" || exit 1
+unset SIGNALBOX_ATTEMPT STY WINDOW
+nonce= marker= crash_at=
+. ./launch.env || exit 1
+
+crash_point() {
+    if [ "$crash_at" = "$1" ]; then kill -9 $$; fi
+}
+
+# Field 22 of /proc/PID/stat. The command's name (field 2) may hold blanks and brackets, so count behind its last bracket.
+start_time() {
+    read -r stat <"/proc/$1/stat"
+    set -f
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    set +f
+    echo "${20}"
+}
+
+forward() {
+    interrupted=yes
+    if [ -n "$child" ]; then kill -s TERM -- "-$child" 2>/dev/null; fi
+}
+
+# A trapped signal ends wait early with 128 + its number; the program's own code comes from the next wait. That one says 127
+# where the shell had already told the code.
+await() {
+    interrupted=
+    wait "$child"
+    code=$?
+    while [ -n "$interrupted" ]; do
+        interrupted=
+        wait "$child"
+        again=$?
+        if [ "$again" -ne 127 ]; then code=$again; fi
+    done
+}
+
+# Overwrites the block reserved at the start: a training that filled the disk still gets its exit written.
+write_exit() {
+    printf '%s %s\n' "$code" "$(date +%s)" 1<>exit.new && mv -f exit.new exit
+}
+
+crash_point launch.before_claim
+read -r boot_id </proc/sys/kernel/random/boot_id
+ln -s "$nonce:$$:$(start_time $$):$boot_id" claim 2>/dev/null || exit 0
+crash_point launch.after_claim
+
+printf '%63s\n' '' >exit.new
+: >>log
+child= interrupted=
+# Handlers, not '': an ignored signal would stay ignored in the program.
+trap 'interrupted=yes' HUP INT QUIT TSTP
+trap forward TERM
+SIGNALBOX_ATTEMPT=$marker setsid sh ./command.sh </dev/null >>log 2>&1 &
+child=$!
+echo "$child" >pid
+crash_point launch.after_start
+
+window=
+if [ -t 1 ]; then
+    (trap '' TSTP; exec tail -n +1 -f log 2>/dev/null) &
+    window=$!
+fi
+await
+if [ -n "$window" ]; then kill "$window" 2>/dev/null; fi
+
+crash_point launch.before_exit
+tries=0
+until write_exit 2>/dev/null; do
+    tries=$((tries + 1))
+    if [ "$tries" -ge 60 ] || [ ! -L claim ]; then exit 1; fi
+    sleep 5
+done
+crash_point launch.after_exit

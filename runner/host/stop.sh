@@ -1,0 +1,71 @@
+# Ends one attempt, or makes sure that it never starts; plain POSIX sh. Set before it: directory nonce marker grace_s limit_s.
+# Says three lines at the end: claim=<text>, left=<processes that remain>, exited=<yes or no>.
+
+# The attempt's processes: those that carry its marker. torchrun's ranks live in sessions of their own, so no group holds all.
+# One grep over all processes, then an exact look at the few it names (r-1/1 is part of r-1/10).
+sweep() {
+    for file in $(grep -lsF "SIGNALBOX_ATTEMPT=$marker" /proc/[0-9]*/environ); do
+        if tr '\0' '\n' <"$file" 2>/dev/null | grep -qxF "SIGNALBOX_ATTEMPT=$marker"; then
+            file=${file#/proc/}
+            echo "${file%/environ}"
+        fi
+    done
+}
+
+# launch.sh itself, as long as it lives and has not written the exit: it may be about to start the program.
+holder() {
+    if [ -e exit ]; then return; fi
+    text=${claim#*:}
+    pid=${text%%:*}
+    text=${text#*:}
+    case $pid in '' | *[!0-9]*) return ;; esac
+    { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || return
+    set -f
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    set +f
+    if [ "${20}" = "${text%%:*}" ] && [ "$1" != Z ]; then echo "$pid"; fi
+}
+
+# The program's process group, but only while its leader is proven ours: a bare number may be somebody else's by now.
+group() {
+    { read -r leader <pid; } 2>/dev/null || return
+    case " $(echo $left) " in *" $leader "*) echo "-$leader" ;; esac
+}
+
+mkdir -p "$directory" && cd "$directory" || exit 74
+ln -s "cancelled:$nonce" claim 2>/dev/null
+claim=$(readlink claim) || exit 74
+
+started=$(date +%s)
+asked=
+while :; do
+    left=$(sweep)
+    held=
+    case $claim in cancelled:*) ;; *) held=$(holder) ;; esac
+    if [ -z "$left$held" ]; then break; fi
+    spent=$(($(date +%s) - started))
+    if [ "$spent" -ge "$limit_s" ]; then break; fi
+    # shellcheck disable=SC2046,SC2086
+    if [ "$spent" -ge "$grace_s" ]; then
+        kill -s KILL -- $(group) $left 2>/dev/null
+    else
+        leader=$(group)
+        # The group first; once its leader is gone, whatever has outlived it. Each is asked once.
+        for target in ${leader:-$left}; do
+            case " $asked " in
+            *" $target "*) ;;
+            *)
+                kill -s TERM -- "$target" 2>/dev/null
+                asked="$asked $target"
+                ;;
+            esac
+        done
+    fi
+    sleep 0.1 2>/dev/null || sleep 1
+done
+
+set -- $left $held
+echo "claim=$claim"
+echo "left=$#"
+if [ -e exit ]; then echo exited=yes; else echo exited=no; fi

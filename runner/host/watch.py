@@ -1,0 +1,391 @@
+"""Tells what happens to the attempts on this host, as it happens. One stdlib file for Python >= 3.6, alone on the host.
+
+stdin:  JSON lines {"root": path, "watch": [{directory, marker, offset, generation, inode, claimed}], "unwatch": [directory]}, every
+        key optional; ``{}`` says that the other side lives. Ends itself when stdin closes or nothing came for a minute.
+stdout: frames: one JSON line with "frame" and "length", then that many bytes (of a log; 0 for all others).
+"""
+
+import contextlib
+import getpass
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+TICK_S = 0.05
+QUIET_TICK_S = 0.25
+CHECK_S = 1.0
+HEARTBEAT_S = 5.0
+RESOURCES_S = 15.0
+NVIDIA_SMI_TIMEOUT_S = 10.0
+PATIENCE_S = 60.0
+FRAME_BYTES = 256 * 1024
+TURN_BYTES = 4 * FRAME_BYTES
+QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu"
+
+
+class Frames:
+    """The way out; the resources thread writes here too."""
+
+    def __init__(self, out):
+        self.out = out
+        self.lock = threading.Lock()
+
+    def send(self, frame, body=b"", **header):
+        header["frame"] = frame
+        header["length"] = len(body)
+        text = json.dumps(header).encode() + b"\n"
+        with self.lock:
+            self.out.write(text + body)
+            self.out.flush()
+
+
+def read_text(path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def start_time(pid):
+    """Field 22 of /proc/PID/stat as text; "" for a process that is gone or only waits to be reaped."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] in (b"Z", b"X") else fields[19].decode()
+
+
+def marked(marker):
+    """Processes of this user that carry an attempt's marker."""
+    wanted = b"SIGNALBOX_ATTEMPT=" + marker.encode()
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and has_entry(int(name), wanted):
+            found.append(int(name))
+    return found
+
+
+def has_entry(pid, wanted):
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as file:
+            return wanted in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+class Log:
+    """An attempt's log from an offset of a generation. Held open: what was written before a rotation is still read after it."""
+
+    def __init__(self, path, offset, generation, inode):
+        self.path = path
+        self.offset = offset
+        self.generation = generation
+        self.inode = inode
+        self.file = None
+
+    def close(self):
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def look(self):
+        """Whether there may be something to read. Opens the log, and turns to a new generation."""
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return self.rest() > 0
+        if self.inode and now.st_ino != self.inode:
+            if self.rest() > 0:
+                return True
+            self.turn()
+        if self.file is None:
+            self.file = open(self.path, "rb", buffering=0)  # noqa: SIM115 - held across looks
+            self.inode = os.fstat(self.file.fileno()).st_ino
+        if now.st_ino == self.inode and now.st_size < self.offset:
+            self.offset, self.generation = 0, self.generation + 1
+        return self.rest() > 0
+
+    def turn(self):
+        self.close()
+        self.offset, self.generation, self.inode = 0, self.generation + 1, 0
+
+    def rest(self):
+        return 0 if self.file is None else os.fstat(self.file.fileno()).st_size - self.offset
+
+    def read(self):
+        self.file.seek(self.offset)
+        return self.file.read(FRAME_BYTES)
+
+
+class Attempt:
+    """What is known of one watched attempt."""
+
+    def __init__(self, wanted):
+        self.directory = wanted["directory"]
+        self.marker = wanted["marker"]
+        self.log = Log(self.path("log"), int(wanted["offset"]), int(wanted["generation"]), int(wanted.get("inode") or 0))
+        self.seen = bool(wanted.get("claimed") or self.log.offset or self.log.generation or self.log.inode)
+        self.claim = ""
+        self.exit = None
+        self.done = False
+        self.processes = []
+        self.log_at = 0.0
+        self.check_at = 0.0
+        self.pause = TICK_S
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def follow(self, frames, now):
+        """One look: claim, log, exit, and once a second whether directory and processes are still there."""
+        if not self.claim:
+            self.look_for_claim(frames)
+        if self.exit is None:
+            self.exit = self.read_exit()
+            if self.exit is not None and not self.claim:
+                self.look_for_claim(frames)
+        if self.done:
+            return
+        if self.exit is not None or now >= self.log_at:
+            self.follow_log(frames, now)
+        if self.exit is not None and self.log.rest() <= 0:
+            frames.send("exit", directory=self.directory, code=self.exit[0], ended_at=self.exit[1])
+            self.finish()
+        elif self.exit is None and now >= self.check_at:
+            self.check_at = now + CHECK_S
+            self.check(frames, now)
+
+    def finish(self):
+        self.done = True
+        self.log.close()
+
+    def look_for_claim(self, frames):
+        try:
+            self.claim = os.readlink(self.path("claim"))
+        except OSError:
+            return
+        self.seen = True
+        frames.send("claim", directory=self.directory, text=self.claim)
+        if self.claim.startswith("cancelled:"):
+            self.finish()
+
+    def read_exit(self):
+        try:
+            with open(self.path("exit")) as file:
+                code, ended_at = file.read().split()[:2]
+        except FileNotFoundError:
+            return None
+        return int(code), float(ended_at)
+
+    def follow_log(self, frames, now):
+        """Send what is new, a bounded share a turn, so that one long log does not hold up the others."""
+        sent = 0
+        while sent < TURN_BYTES and self.log.look():
+            grown_at = os.fstat(self.log.file.fileno()).st_mtime
+            data = self.log.read()
+            frames.send(
+                "log",
+                data,
+                directory=self.directory,
+                offset=self.log.offset,
+                generation=self.log.generation,
+                inode=self.log.inode,
+                grown_at=grown_at,
+            )
+            self.log.offset += len(data)
+            sent += len(data)
+        self.pause = TICK_S if sent else min(QUIET_TICK_S, self.pause * 1.2)
+        self.log_at = now + self.pause
+
+    def check(self, frames, now):
+        if os.path.isdir(self.directory):
+            self.seen = True
+        elif self.seen:
+            frames.send("gone", directory=self.directory)
+            self.finish()
+            return
+        if not self.claim or self.alive() or os.path.exists(self.path("exit")):
+            return
+        self.follow_log(frames, now)
+        if self.log.rest() <= 0:
+            frames.send("vanished", directory=self.directory)
+            self.finish()
+
+    def alive(self):
+        """Whether launch.sh or any process of the attempt lives. The sweep of all processes is dear: known ones are asked first."""
+        pid, started, boot_id = self.claim.split(":")[1:4]
+        if boot_id != read_text("/proc/sys/kernel/random/boot_id"):
+            return False
+        if start_time(int(pid)) == started:
+            return True
+        wanted = b"SIGNALBOX_ATTEMPT=" + self.marker.encode()
+        if not any(has_entry(process, wanted) for process in self.processes):
+            self.processes = marked(self.marker)
+        return bool(self.processes)
+
+
+def devices(notes):
+    """The GPUs as nvidia-smi shows them; a field it does not know ([N/A]) becomes null."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=" + QUERY, "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=NVIDIA_SMI_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        notes.append("nvidia-smi gives no answer: %s" % error)
+        return []
+    lines = answer.stdout.decode("utf-8", "replace").splitlines()
+    if answer.returncode != 0:
+        notes.append("nvidia-smi failed with code %d: %s" % (answer.returncode, " ".join(lines)[:200]))
+        return []
+    return [device for device in map(parse_device, lines) if device]
+
+
+def parse_device(line):
+    cells = [cell.strip() for cell in line.split(",")]
+    if len(cells) != 7:
+        return None
+    numbers = [int(cell) if cell.lstrip("-").isdigit() else None for cell in cells]
+    return {
+        "uuid": cells[0],
+        "index": numbers[1] or 0,
+        "name": cells[2],
+        "memory_mib": numbers[3] or 0,
+        "used_mib": numbers[4] or 0,
+        "utilization_percent": numbers[5],
+        "temperature_c": numbers[6],
+    }
+
+
+def resources(root):
+    notes = []
+    free = total = 0
+    try:
+        disk = os.statvfs(root)
+        free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    except OSError as error:
+        notes.append("cannot read the disk of %s: %s" % (root, error))
+    return {
+        "devices": devices(notes),
+        "disk_free_bytes": free,
+        "disk_total_bytes": total,
+        "load": os.getloadavg()[0],
+        "cpus": len(os.sched_getaffinity(0)),
+        "notes": notes,
+    }
+
+
+class Watch:
+    """The loop: what is asked for on stdin against what is there."""
+
+    def __init__(self, frames):
+        self.frames = frames
+        self.attempts = {}
+        self.root = None
+        self.unread = b""
+        self.heard_at = time.monotonic()
+
+    def connected(self):
+        self.frames.send(
+            "connected",
+            machine_id=read_text("/etc/machine-id"),
+            host_name=os.uname().nodename,
+            boot_id=read_text("/proc/sys/kernel/random/boot_id"),
+            user=getpass.getuser(),
+            python=sys.executable or "",
+        )
+
+    def run(self):
+        self.connected()
+        beat_at = 0.0
+        while True:
+            now = time.monotonic()
+            if now >= beat_at:
+                self.frames.send("heartbeat", host_time=time.time())
+                beat_at = now + HEARTBEAT_S
+            active = [attempt for attempt in self.attempts.values() if not attempt.done]
+            for attempt in active:
+                self.follow(attempt, now)
+            if not self.listen(TICK_S if active else max(0.0, beat_at - time.monotonic())):
+                return
+            if time.monotonic() - self.heard_at > PATIENCE_S:
+                return
+
+    def follow(self, attempt, now):
+        """One bad path never ends the watch of the others."""
+        try:
+            attempt.follow(self.frames, now)
+        except BrokenPipeError:
+            raise
+        except (OSError, ValueError, IndexError) as error:
+            if now >= attempt.check_at:
+                attempt.check_at = now + HEARTBEAT_S
+                self.frames.send("note", directory=attempt.directory, text="%s: %s" % (type(error).__name__, error))
+
+    def listen(self, timeout_s):
+        """Take what is asked for; False once nobody asks any more."""
+        ready, _, _ = select.select([0], [], [], timeout_s)
+        if not ready:
+            return True
+        data = os.read(0, 65536)
+        if not data:
+            return False
+        self.heard_at = time.monotonic()
+        *lines, self.unread = (self.unread + data).split(b"\n")
+        for line in lines:
+            self.take(line)
+        return True
+
+    def take(self, line):
+        try:
+            order = json.loads(line.decode("utf-8"))
+            self.look_after(order.get("root"))
+            for directory in order.get("unwatch", ()):
+                self.forget(directory)
+            for wanted in order.get("watch", ()):
+                self.forget(wanted["directory"])
+                self.attempts[wanted["directory"]] = Attempt(wanted)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self.frames.send("note", directory="", text="cannot read an order: %s: %s" % (type(error).__name__, error))
+
+    def look_after(self, root):
+        """Tell about the machine from now on; ``root`` is where its disk is looked at."""
+        if root and self.root is None:
+            self.root = root
+            threading.Thread(target=self.tell_resources, daemon=True).start()
+
+    def forget(self, directory):
+        attempt = self.attempts.pop(directory, None)
+        if attempt is not None:
+            attempt.log.close()
+
+    def tell_resources(self):
+        while True:
+            self.frames.send("resources", **resources(self.root))
+            time.sleep(RESOURCES_S)
+
+
+def main():
+    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
+        Watch(Frames(sys.stdout.buffer)).run()
+    # The resources thread may sit in a slow nvidia-smi, and a closed stdout must not fail again while Python cleans up.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
