@@ -46,6 +46,7 @@ class Kind(StrEnum):
     DUPLICATE_NAME = "duplicate_name"
     LEAK = "leak"
     NO_BOXES = "no_boxes"
+    ORPHAN_IMAGE = "orphan_image"
 
 
 WORDS: dict[Kind, tuple[Severity, str]] = {
@@ -67,7 +68,10 @@ WORDS: dict[Kind, tuple[Severity, str]] = {
     Kind.DUPLICATE_NAME: (Severity.ERROR, "images have the name of another one"),
     Kind.LEAK: (Severity.WARNING, "images are in two splits with the same content"),
     Kind.NO_BOXES: (Severity.WARNING, "datasets have no box at all"),
+    Kind.ORPHAN_IMAGE: (Severity.WARNING, "images belong to no annotation and are left alone"),
 }
+REPAIRABLE = frozenset({Kind.EMPTY_BOX, Kind.OUTSIDE_BOX, Kind.UNKNOWN_CLASS})
+"""Errors that a transform can mend (clip, drop_tiny, classes): a raw version may have them, a converted one may not."""
 
 
 @dataclass(frozen=True, slots=True)

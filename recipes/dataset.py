@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeAlias
 
 from recipes.errors import Where
@@ -35,7 +34,6 @@ class Flag(StrEnum):
 Flags: TypeAlias = frozenset[Flag]
 NO_FLAGS: Flags = frozenset()
 Attributes: TypeAlias = Mapping[str, object]
-NO_ATTRIBUTES: Attributes = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +68,7 @@ class Annotation:
     track: int | None = None
     mask: Mask | None = None
     mask_area: float | None = None
-    attributes: Attributes = NO_ATTRIBUTES
+    attributes: Attributes | None = None
     origin: int | None = None
 
     @property

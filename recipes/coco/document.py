@@ -9,11 +9,11 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import orjson
 
-from recipes.dataset import NO_ATTRIBUTES, NO_FLAGS, Annotation, Flag, Flags, Mask, Polygons, RunLengths
+from recipes.dataset import NO_FLAGS, Annotation, Flag, Flags, Mask, Polygons, RunLengths
 from recipes.errors import Defects, FormatError, Where
 from recipes.names import unsafe_path
 
@@ -67,7 +67,7 @@ class CocoDocument:
             track if _is_id(track) else None,
             mask,
             float(entry["area"]) if mask is not None and _is_number(entry.get("area")) else None,
-            attributes if isinstance(attributes, dict) and attributes else NO_ATTRIBUTES,
+            attributes if isinstance(attributes, dict) and attributes else None,
             entry["id"],
         )
 
@@ -161,7 +161,7 @@ def _image_problem(entry: Any) -> str:
     if unsafe:
         return f"The file_name {_shown(entry['file_name'])} is refused: {unsafe}."
     for key in ("width", "height"):
-        value = entry.get(key) or 0
+        value: Any = entry.get(key) or 0
         if not _is_id(value) or not 0 <= value <= LARGEST:
             return f"The image's {key} is {_shown(value)}; it must be a whole number of pixels."
     return ""
@@ -244,7 +244,7 @@ def _flags(entry: Entry) -> Flags:
     return frozenset(flags) if flags else NO_FLAGS
 
 
-def _is_id(value: object) -> bool:
+def _is_id(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

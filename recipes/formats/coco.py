@@ -201,8 +201,8 @@ def write(dataset: Dataset, destination: Path, _: NoParameters, ledger: Ledger, 
 
 def _open(split: str | None, destination: Path, stack: ExitStack) -> _SplitFile:
     name = f"instances_{split}.json" if split else "instances.json"
-    images = stack.enter_context(TemporaryFile(dir=destination))
-    annotations = stack.enter_context(TemporaryFile(dir=destination))
+    images = stack.enter_context(TemporaryFile(dir=destination))  # noqa: SIM115 - the stack closes it
+    annotations = stack.enter_context(TemporaryFile(dir=destination))  # noqa: SIM115 - the stack closes it
     return _SplitFile(destination / "annotations" / name, images, annotations)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recipes.dataset import NO_ATTRIBUTES, NO_FLAGS, Annotation, Attributes, Dataset, Flag, Flags, ImageRecord
+from recipes.dataset import NO_FLAGS, Annotation, Attributes, Dataset, Flag, Flags, ImageRecord
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
@@ -269,7 +269,7 @@ def _annotation(text: mmap.mmap, offset: int, line: int) -> Annotation:
         float(bottom) - y,
         flags,
         int(track),
-        attributes=_attributes(attributes) if attributes else NO_ATTRIBUTES,
+        attributes=_attributes(attributes) if attributes else None,
         origin=line,
     )
 
