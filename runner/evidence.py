@@ -61,6 +61,7 @@ class LogBytes:
     generation: int
     data: bytes
     grown_at: datetime
+    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +121,12 @@ Evidence = Connected | Heartbeat | Disconnected | ClaimSeen | LogBytes | ExitSee
 
 @dataclass(frozen=True, slots=True)
 class WatchedAttempt:
-    """What to watch of one attempt: its log from ``offset`` of ``generation``, its claim, its exit."""
+    """What to watch of one attempt: its log from ``offset`` of ``generation`` (of the file ``inode``, 0 if not known), its claim,
+    its exit. ``claimed``: a claim was seen before, so that a missing directory is gone and not merely late."""
 
     directory: str
     marker: str
     offset: int = 0
     generation: int = 0
     inode: int = 0
+    claimed: bool = False

@@ -39,8 +39,8 @@ class Fence:
 
     @property
     def done(self) -> bool:
-        """Whether the attempt can never run again: cancelled before its start, or all of it is gone."""
-        return self.claim.startswith("cancelled:") or self.processes_left == 0
+        """Whether the attempt can never run again: its claim is taken, and nothing of it is left."""
+        return bool(self.claim) and self.processes_left == 0
 
 
 class Executor(Protocol):

@@ -16,8 +16,10 @@ import sys
 import threading
 import time
 
-TICK_S = 0.05
-QUIET_TICK_S = 0.25
+TICK_S = 0.02
+LONGEST_TICK_S = 0.1
+TICK_PER_ATTEMPT_S = 0.003  # bounds the looks a second, so that the cost does not grow with the attempts
+QUIET_S = 0.25
 CHECK_S = 1.0
 HEARTBEAT_S = 5.0
 RESOURCES_S = 15.0
@@ -201,7 +203,7 @@ class Attempt:
             )
             self.log.offset += len(data)
             sent += len(data)
-        self.pause = TICK_S if sent else min(QUIET_TICK_S, self.pause * 1.2)
+        self.pause = TICK_S if sent else min(QUIET_S, self.pause * 1.2)
         self.log_at = now + self.pause
 
     def check(self, frames, now):
@@ -321,7 +323,8 @@ class Watch:
             active = [attempt for attempt in self.attempts.values() if not attempt.done]
             for attempt in active:
                 self.follow(attempt, now)
-            if not self.listen(TICK_S if active else max(0.0, beat_at - time.monotonic())):
+            tick = min(LONGEST_TICK_S, max(TICK_S, TICK_PER_ATTEMPT_S * len(active)))
+            if not self.listen(tick if active else max(0.0, beat_at - time.monotonic())):
                 return
             if time.monotonic() - self.heard_at > PATIENCE_S:
                 return

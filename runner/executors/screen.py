@@ -1,0 +1,138 @@
+"""Holds a program in a detached ``screen`` session, to which people may attach; with setsid where there is no screen.
+
+``screen -dmS`` returns 0 even for a command that does not exist, and may fail to make its socket folder. So only the claim
+counts, and where none appears the program is started once more with setsid: of all that start, one claims.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from importlib import resources
+from shlex import join, quote
+
+from runner import crash_points
+from runner.errors import BadSpecError, HostError, UnreachableError
+from runner.executors.base import Fence, LaunchOrder
+from runner.transports.archives import unpack
+from runner.transports.base import Finished, Transport
+from runner.transports.scripts import settings
+
+STAGE_TIMEOUT_S = 120.0
+LAUNCH_TIMEOUT_S = 20.0
+STOP_MARGIN_S = 10.0
+SESSION_NAME_LENGTH = 80
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_UNLESS_CLAIMED = 'if [ -L "$directory/claim" ]; then cat >/dev/null; exit 0; fi\n'
+
+# Waits for the claim at most 2 s: screen needs about 20 ms to get there.
+_LAUNCH = """
+cd "$directory" || exit 74
+[ -L claim ] && exit 0
+if command -v screen >/dev/null 2>&1; then
+    if [ ! -d /run/screen ] && [ ! -d /var/run/screen ]; then
+        SCREENDIR=${SCREENDIR:-$HOME/.screen}
+        export SCREENDIR
+        mkdir -p "$SCREENDIR" && chmod 700 "$SCREENDIR"
+    fi
+    TERM=${TERM:-vt100} screen -dmS "$session" sh ./launch.sh </dev/null >/dev/null 2>&1
+    tries=0
+    while [ ! -L claim ] && [ "$tries" -lt 100 ]; do
+        tries=$((tries + 1))
+        sleep 0.02 2>/dev/null || sleep 1
+    done
+fi
+if [ ! -L claim ]; then
+    setsid sh ./launch.sh </dev/null >/dev/null 2>&1 &
+fi
+"""
+
+
+class ScreenExecutor:
+    """The executor that needs nothing but a shell on the host."""
+
+    name = "screen"
+
+    def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> None:
+        """Lay the attempt's directory in one tar stream; nothing changes once it is claimed."""
+        links = {f"data/{path}": f"objects/{digest[:2]}/{digest}" for path, digest in order.dataset_manifest.items()}
+        script, stdin = unpack(root, order.directory, _files(order), links=links)
+        finished = transport.shell(settings(directory=order.directory) + _UNLESS_CLAIMED + script, stdin=stdin, timeout_s=STAGE_TIMEOUT_S)
+        _require(finished, f"The directory {order.directory} cannot be laid")
+
+    def launch(self, transport: Transport, order: LaunchOrder) -> None:
+        """Start the session; again is harmless."""
+        session = order.session[:SESSION_NAME_LENGTH]
+        finished = transport.shell(settings(directory=order.directory, session=session) + _LAUNCH, timeout_s=LAUNCH_TIMEOUT_S)
+        _require(finished, f"The session {session} cannot be started")
+
+    def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:
+        """Fence the attempt or end it with all its processes; the answer comes within ``grace_s`` + 10 s."""
+        grace = max(0, round(grace_s))
+        values = settings(
+            directory=directory, nonce=nonce, marker=marker, grace_s=str(grace), limit_s=str(grace + round(STOP_MARGIN_S / 2))
+        )
+        finished = transport.shell(values + _host_file("stop.sh"), timeout_s=grace + STOP_MARGIN_S)
+        _require(finished, f"The attempt in {directory} cannot be stopped")
+        return _fence(finished)
+
+
+executor = ScreenExecutor()
+
+
+def _files(order: LaunchOrder) -> dict[str, bytes]:
+    """What lies in the directory besides the data. launch.sh comes last: where it lies, all the rest does."""
+    files = dict(order.plan.files)
+    files["spec.json"] = order.spec_json
+    files["command.sh"] = _command(order).encode("utf-8", "surrogateescape")
+    files["launch.env"] = settings(nonce=order.nonce, marker=order.marker, crash_at=_crash_at()).encode()
+    files["launch.sh"] = _host_file("launch.sh").encode()
+    return files
+
+
+def _command(order: LaunchOrder) -> str:
+    """The program with its whole environment. The devices come last: no set-up line may take them back."""
+    plan = order.plan
+    if not plan.argv or not posixpath.isabs(plan.argv[0]):
+        raise BadSpecError(f"The program {' '.join(plan.argv[:1]) or '(none)'} has to be named by its absolute path.")
+    variables = {
+        "LC_ALL": "C.UTF-8",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": str(order.threads),
+        **plan.variables,
+    }
+    devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(order.devices)}
+    return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), f"exec {join(plan.argv)}", ""))
+
+
+def _crash_at() -> str:
+    """Where launch.sh is asked to die: our own environment does not reach the host."""
+    name = os.environ.get(crash_points.VARIABLE, "")
+    return name if name in crash_points.LAUNCH else ""
+
+
+def _exports(variables: dict[str, str]) -> list[str]:
+    for name in variables:
+        if not _VARIABLE_NAME.fullmatch(name):
+            raise BadSpecError(f"{name!r} cannot be the name of an environment variable: letters, digits and _ only.")
+    return [f"export {name}={quote(value)}" for name, value in variables.items()]
+
+
+def _host_file(name: str) -> str:
+    return (resources.files("runner.host") / name).read_text(encoding="utf-8")
+
+
+def _require(finished: Finished, sentence: str) -> None:
+    if finished.exit_code:
+        raise HostError(f"{sentence}: {finished.stderr.decode('utf-8', 'replace').strip()[-500:] or 'the host does not say why'}")
+
+
+def _fence(finished: Finished) -> Fence:
+    said = dict(line.split("=", 1) for line in finished.stdout.decode("utf-8", "replace").splitlines() if "=" in line)
+    try:
+        return Fence(claim=said["claim"], processes_left=int(said["left"]), exited=said["exited"] == "yes")
+    except (KeyError, ValueError) as error:
+        raise UnreachableError(f"The host did not say whether the attempt ended: {finished.stdout[-200:]!r}.") from error
