@@ -1,0 +1,110 @@
+"""What people may ask of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from runner.entities import Place
+from runner.errors import NotAllowedError, RequestError
+from runner.schedules import settle
+from runner.service import schedules
+from runner.service.house import House, Requester, open_house
+from runner.settings import Access, Role, Settings
+from runner.store import events, people
+
+NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
+ANNA = Requester("UANNA", Role.MEMBER, "slash", "1", Place("C1"))
+BO = Requester("UBO", Role.MEMBER, "slash", "2", Place("C1"))
+VERA = Requester("UVERA", Role.VIEWER, "slash", "3", Place("C1"))
+OTTO = Requester("UOTTO", Role.OPERATOR, "slash", "4", Place("C2"))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    settings = Settings(state_folder=tmp_path, zone="Europe/Berlin", access=Access(members=("UANNA",)))
+    house = replace(open_house(settings), now=lambda: NOW)
+    yield house
+    house.store.close()
+
+
+def test_a_new_schedule_answers_with_its_next_three_times_in_words(house: House) -> None:
+    schedule, words = schedules.add(house, ANNA, words="every day 02:30", command="run rtmdet-nano on fish")
+
+    # 02:30 in Berlin is 01:30 UTC: due this very minute, so the next one is tomorrow's.
+    assert words == "tomorrow (Sun 22 Nov) 02:30 CET, Mon 23 Nov 02:30 CET, Tue 24 Nov 02:30 CET"
+    assert (schedule.owner, schedule.channel, schedule.zone) == ("UANNA", "C1", "Europe/Berlin")
+    assert schedules.all_schedules(house) == [(schedule, words)]
+    [event] = events.after(house.store.reading(), 0)
+    assert (event.kind, event.actor, event.payload["what"]) == ("schedule", "UANNA", "added")
+
+
+@pytest.mark.parametrize("command", ["", "   ", "x" * 2001, "schedule list", "Schedule remove s-1"])
+def test_a_command_that_makes_no_sense_is_refused_and_nothing_is_kept(house: House, command: str) -> None:
+    with pytest.raises(RequestError):
+        schedules.add(house, ANNA, words="every day 02:30", command=command)
+
+    assert schedules.all_schedules(house) == []
+
+
+def test_a_viewer_may_not_add(house: House) -> None:
+    with pytest.raises(NotAllowedError, match="must be member"):
+        schedules.add(house, VERA, words="every day 02:30", command="ps")
+
+
+@pytest.mark.parametrize("change", [schedules.pause, schedules.remove])
+def test_only_the_owner_or_an_operator_may_change(house: House, change: Callable[[House, Requester, str], object]) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+
+    with pytest.raises(NotAllowedError, match="somebody else's schedule"):
+        change(house, BO, schedule.id)
+    assert schedules.all_schedules(house)[0][0] == schedule
+    change(house, OTTO, schedule.id)
+    assert [row for row, _ in schedules.all_schedules(house)] != [schedule]
+
+
+def test_the_id_is_found_without_its_letter_and_an_unknown_one_is_named(house: House) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+
+    assert schedules.pause(house, ANNA, schedule.id.removeprefix("s-").upper()).paused
+    with pytest.raises(RequestError, match="no schedule s-nope"):
+        schedules.remove(house, ANNA, "nope")
+
+
+def test_what_fell_due_during_a_pause_is_passed_over(house: House) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+    paused = schedules.pause(house, ANNA, schedule.id)
+    later = replace(house, now=lambda: NOW + timedelta(days=3, hours=1))
+
+    assert "paused" in schedules.next_in_words(house, paused)
+    assert not schedules.pause(later, ANNA, schedule.id, paused=False).paused
+    assert settle(house.store, schedule.id, now=NOW + timedelta(days=3, hours=2)) is None
+    assert schedules.untaken_firings(house) == []
+    assert settle(house.store, schedule.id, now=NOW + timedelta(days=4)) is not None
+
+
+def test_a_firing_is_carried_out_as_its_owner_under_one_request_id(house: House) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+    settle(house.store, schedule.id, now=NOW + timedelta(days=1))
+    [(due, due_at)] = schedules.untaken_firings(house)
+
+    who = schedules.requester(house, due, due_at)
+
+    assert (who.person, who.role, who.door, who.place.channel) == ("UANNA", Role.MEMBER, "schedule", "C1")
+    assert who.request_id == f"schedule:{schedule.id}:2026-11-22T01:30:00+00:00"
+    schedules.take_firing(house, due, due_at)
+    assert schedules.untaken_firings(house) == []
+
+
+def test_the_owners_role_of_today_counts_and_the_terminal_is_admin(house: House) -> None:
+    schedule, _ = schedules.add(house, BO, words="every day 02:30", command="ps")
+
+    assert schedules.requester(house, schedule, NOW).role is Role.STRANGER
+    with house.store.writing() as db:
+        people.grant(db, "UBO", "operator", by="UADMIN", now=NOW)
+    assert schedules.requester(house, schedule, NOW).role is Role.OPERATOR
+    assert schedules.requester(house, replace(schedule, owner="terminal:anna"), NOW).role is Role.ADMIN
