@@ -181,6 +181,7 @@ class Attempt:
     exit_code: int | None = None
     ended_at: datetime | None = None
     fenced: bool = False
+    staged: bool = False
 
     @property
     def marker(self) -> str:

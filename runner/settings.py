@@ -110,8 +110,8 @@ class Settings(_Group):
 
 def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
     """Where the settings file is looked for."""
-    named = environment.get("SIGNALBOX_SETTINGS")
-    return Path(named).expanduser() if named else Path(environment.get("SIGNALBOX_STATE", "~/.local/share/signalbox")).expanduser() / "signalbox.yaml"
+    state = environment.get("SIGNALBOX_STATE", "~/.local/share/signalbox")
+    return Path(environment.get("SIGNALBOX_SETTINGS", f"{state}/signalbox.yaml")).expanduser()
 
 
 def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:

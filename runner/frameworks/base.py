@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from runner.entities import Environment, Record, TrainSpec
@@ -92,6 +93,8 @@ class Framework(Protocol):
     name: str
     formats: tuple[str, ...]
     """Dataset formats its programs read."""
+    prepare_program: Path
+    """The file that runs in its own Python (``host/prepare_<name>.py``)."""
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment) -> LaunchPlan: ...
 

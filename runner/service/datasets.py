@@ -2,61 +2,54 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
-from recipes.catalog import DatasetVersion
+from recipes.errors import DatasetError
+from recipes.recipe import load_recipe
+from recipes.versions import DatasetVersion
 from runner.entities import DatasetRef
 from runner.errors import RequestError
 from runner.service.house import House
 
 
 def find_version(house: House, text: str) -> DatasetVersion:
-    """``fish`` (the newest) or ``fish@2``; RequestError with the nearest name."""
-    versions = versions_of(house, text)
-    return versions[-1]
+    """``fish`` (the newest) or ``fish@2``; RequestError with the nearest name or what there is."""
+    try:
+        return house.catalog.get(text)
+    except DatasetError as error:
+        raise RequestError(str(error)) from error
 
 
-def versions_of(house: House, text: str) -> list[DatasetVersion]:
-    """The versions that ``fish`` (all, oldest first) or ``fish@2`` (that one) means."""
-    name, _, number = text.partition("@")
-    every = [version for version in house.catalog.list() if version.name == name]
-    if not every:
-        names = sorted({version.name for version in house.catalog.list()})
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names)}." if names else "Upload a zip to add the first."
-        raise RequestError(f"There is no dataset {name!r}. {hint}")
-    if not number:
-        return every
-    chosen = [version for version in every if str(version.number) == number]
-    if not chosen:
-        raise RequestError(f"{name} has no version {number}; its versions are {', '.join(str(v.number) for v in every)}.")
-    return chosen
+def all_versions(house: House) -> list[DatasetVersion]:
+    """Every version of every dataset, by name and number."""
+    return [version for name in house.catalog.names() for version in house.catalog.versions(name)]
 
 
 def newest_readable(house: House, text: str, formats: Sequence[str]) -> DatasetRef:
     """The newest version that a framework reads; RequestError that names a way to convert when there are only others."""
-    versions = versions_of(house, text)
-    readable = [version for version in versions if version.format in formats]
-    if not readable:
-        raw = versions[-1]
+    newest = find_version(house, text)
+    candidates = [newest] if "@" in text else [*reversed(house.catalog.versions(newest.name))]
+    readable = next((version for version in candidates if version.format in formats), None)
+    if readable is None:
         raise RequestError(
-            f"{reference(raw)} is {raw.format}; this framework reads {' or '.join(formats)}. "
-            f"Convert it first: `convert {raw.name} {raw.format}-to-{formats[0]}`"
+            f"{newest.reference} is {newest.format}; this framework reads {' or '.join(formats)}. "
+            f"Convert it first: `convert {newest.name} {newest.format}-to-{formats[0]}`"
         )
-    return reference(readable[-1])
+    return reference(readable)
 
 
 def resolve(house: House, text: str, *, recipe: str) -> DatasetRef:
     """The newest version that a recipe reads, or the one named."""
-    from recipes.recipe import find_recipe  # the recipes are looked up only when somebody converts
-
-    wanted = find_recipe(recipe).read
-    versions = [version for version in versions_of(house, text) if version.format == wanted]
-    if not versions:
-        newest = find_version(house, text)
-        raise RequestError(f"{reference(newest)} is {newest.format}; the recipe {recipe} reads {wanted}.")
-    return reference(versions[-1])
+    newest = find_version(house, text)
+    try:
+        reader = load_recipe(recipe).reader
+    except DatasetError as error:
+        raise RequestError(str(error)) from error
+    candidates = [newest] if "@" in text else [*reversed(house.catalog.versions(newest.name))]
+    readable = next((version for version in candidates if reader is None or version.format == reader.name), None)
+    if readable is None:
+        raise RequestError(f"{newest.reference} is {newest.format}; the recipe {recipe} reads {reader.name if reader else 'any format'}.")
+    return reference(readable)
 
 
 def reference(version: DatasetVersion) -> DatasetRef:

@@ -40,7 +40,7 @@ class Requester:
     role: Role
     door: str
     request_id: str
-    place: Place = Place()
+    place: Place = field(default_factory=Place)
 
     def must_be(self, role: Role, what: str) -> None:
         """NotAllowedError unless the person has the role."""

@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from runner.entities import (
     BootstrapSpec,
     ConvertSpec,
-    DatasetRef,
     IngestSpec,
-    Kind,
     Overrides,
     Preset,
     Run,
@@ -17,15 +15,15 @@ from runner.entities import (
     StartMode,
     TrainSpec,
 )
-from runner.environments import profile
+from runner.environments import requirements
 from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.presets import find_preset
 from runner.service.datasets import newest_readable, resolve
 from runner.service.house import House, Requester
 from runner.settings import Role
-from runner.store import hosts, runs
 from runner.states import State
+from runner.store import hosts, runs
 
 
 def submit_training(
@@ -58,7 +56,7 @@ def finetune(
     parent, spec = _finished_training(house, run_id, "fine-tune from")
     start = Start(mode=StartMode.FINETUNE, run_id=parent.id, checkpoint=checkpoint)
     return _submit_training(
-        house, who, spec.preset, dataset, overrides=overrides, gpus=spec.gpus, host=parent.host, start=start, parent_id=parent.id
+        house, who, spec.preset, dataset, overrides=overrides, gpus=spec.gpus, host=parent.host, start=start
     )
 
 
@@ -86,7 +84,7 @@ def submit_bootstrap(house: House, who: Requester, *, host: str, environment: st
         for run in runs.live(db):
             if isinstance(run.spec, BootstrapSpec) and (run.spec.host, run.spec.environment) == (host, environment):
                 return run
-        return _submit(house, who, BootstrapSpec(host=host, environment=environment, requirements=profile(environment)))
+        return _submit(house, who, BootstrapSpec(host=host, environment=environment, requirements=requirements(environment)))
 
 
 def request_stop(house: House, who: Requester, run_id: str) -> Run:
@@ -116,8 +114,7 @@ def _finished_training(house: House, run_id: str, what: str) -> tuple[Run, Train
 
 
 def _submit_training(
-    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, gpus: int, host: str | None,
-    start: Start, parent_id: str | None = None,
+    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, gpus: int, host: str | None, start: Start
 ) -> Run:
     if overrides.options:
         who.must_be(Role.OPERATOR, "pass raw framework options (after --)")
@@ -125,7 +122,7 @@ def _submit_training(
         hosts.get(house.store.reading(), host)
     reference = newest_readable(house, dataset, find_framework(preset.framework, house.settings.extensions).formats)
     spec = TrainSpec(preset=preset, dataset=reference, overrides=overrides, gpus=gpus, host=host, start=start)
-    return _submit(house, who, spec, parent_id=parent_id)
+    return _submit(house, who, spec, parent_id=start.run_id)
 
 
 def _submit(
@@ -135,12 +132,3 @@ def _submit(
     with house.store.writing() as db:
         return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id)
 
-
-def reference_in_words(reference: DatasetRef) -> str:
-    """``fish@2 (coco)``."""
-    return f"{reference} ({reference.format})"
-
-
-def is_training(run: Run) -> bool:
-    """Whether the run trains."""
-    return run.kind is Kind.TRAIN

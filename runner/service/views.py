@@ -101,7 +101,10 @@ def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[L
     """Every host with what it last said of itself and who holds its devices."""
     with house.store.snapshot() as db:
         held = hosts.leases(db)
-        return [(host, hosts.resources(db, host.name), [lease for lease in held if lease.host == host.name]) for host in hosts.all_hosts(db)]
+        return [
+            (host, hosts.resources(db, host.name), [lease for lease in held if lease.host == host.name])
+            for host in hosts.all_hosts(db)
+        ]
 
 
 def _view(db: Database, run: Run) -> RunView:

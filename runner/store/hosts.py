@@ -51,7 +51,8 @@ def remove(db: Database, name: str) -> None:
 def note_identity(db: Database, name: str, identity: Identity, *, now: datetime) -> None:
     """Keep which machine answered."""
     db.conn.execute(
-        "UPDATE hosts SET machine_id = ?, host_name = ?, boot_id = ?, python = coalesce(python, ?), seen_at = ?, trouble = '' WHERE name = ?",
+        "UPDATE hosts SET machine_id = ?, host_name = ?, boot_id = ?, python = coalesce(python, ?), seen_at = ?, trouble = ''"
+        " WHERE name = ?",
         (identity.machine_id, identity.host_name, identity.boot_id, identity.python, to_text(now), name),
     )
 

@@ -21,7 +21,8 @@ CREATE TABLE attempts (
     run_id TEXT NOT NULL REFERENCES runs(id), number INTEGER NOT NULL, host TEXT NOT NULL,
     directory TEXT NOT NULL UNIQUE, session TEXT NOT NULL, created_at TEXT NOT NULL,
     claimed_at TEXT, pid INTEGER, process_start TEXT, boot_id TEXT,
-    exit_code INTEGER, ended_at TEXT, fenced INTEGER NOT NULL DEFAULT 0, epochs INTEGER,
+    exit_code INTEGER, ended_at TEXT, fenced INTEGER NOT NULL DEFAULT 0,
+    staged INTEGER NOT NULL DEFAULT 0,
     log_offset INTEGER NOT NULL DEFAULT 0, log_generation INTEGER NOT NULL DEFAULT 0, log_inode INTEGER NOT NULL DEFAULT 0,
     log_grown_at TEXT, PRIMARY KEY (run_id, number));
 

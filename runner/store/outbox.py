@@ -87,7 +87,8 @@ def mark_failed(db: Database, delivery_id: str, *, error: str) -> None:
 def cards(db: Database, run_id: str) -> dict[str, Card]:
     """The cards of a run by part."""
     rows = db.conn.execute("SELECT * FROM cards WHERE run_id = ?", (run_id,))
-    return {row["part"]: Card(row["run_id"], row["part"], row["channel"], row["ts"], row["sent_digest"], to_time(row["sent_at"])) for row in rows}
+    found = [Card(row["run_id"], row["part"], row["channel"], row["ts"], row["sent_digest"], to_time(row["sent_at"])) for row in rows]
+    return {card.part: card for card in found}
 
 
 def keep_card(db: Database, card: Card) -> None:
@@ -96,6 +97,11 @@ def keep_card(db: Database, card: Card) -> None:
         "INSERT OR REPLACE INTO cards (run_id, part, channel, ts, sent_digest, sent_at) VALUES (?, ?, ?, ?, ?, ?)",
         (card.run_id, card.part, card.channel, card.ts, card.sent_digest, to_text(card.sent_at)),
     )
+
+
+def drop_card(db: Database, run_id: str, part: str) -> None:
+    """Forget a card that is no longer in its channel."""
+    db.conn.execute("DELETE FROM cards WHERE run_id = ? AND part = ?", (run_id, part))
 
 
 def cursor(db: Database, name: str) -> int:

@@ -67,7 +67,8 @@ def record_upload(db: Database, upload: Upload, *, now: datetime) -> bool:
     cursor = db.conn.execute(
         "INSERT OR IGNORE INTO uploads (id, at, file_name, dataset, size_bytes, url, owner, channel, thread, state)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'wanted')",
-        (upload.id, to_text(now), upload.file_name, upload.dataset, upload.size_bytes, upload.url, upload.owner, upload.channel, upload.thread),
+        (upload.id, to_text(now), upload.file_name, upload.dataset, upload.size_bytes, upload.url, upload.owner, upload.channel,
+         upload.thread),
     )
     return cursor.rowcount == 1
 

@@ -109,6 +109,11 @@ def keep_prepared(db: Database, run_id: str, prepared: Mapping[str, object]) -> 
     db.conn.execute("UPDATE runs SET prepared = ? WHERE id = ?", (json.dumps(prepared), run_id))
 
 
+def check_checkpoints_again(db: Database, run_id: str) -> None:
+    """Have the next attempt look for the newest whole checkpoint; what was resolved before stays frozen."""
+    db.conn.execute("UPDATE runs SET prepared = json_set(prepared, '$.recheck', json('true')) WHERE id = ?", (run_id,))
+
+
 def keep_result(db: Database, run_id: str, result: Mapping[str, object]) -> None:
     """Keep what the run made (a dataset version, an environment), as plain JSON values."""
     db.conn.execute("UPDATE runs SET result = ? WHERE id = ?", (json.dumps(result), run_id))
@@ -166,6 +171,11 @@ def attempt_in(db: Database, directory: str) -> Attempt | None:
     return None if row is None else _attempt(row)
 
 
+def note_staged(db: Database, run_id: str, number: int) -> None:
+    """Keep that an attempt's directory is laid."""
+    db.conn.execute("UPDATE attempts SET staged = 1 WHERE run_id = ? AND number = ?", (run_id, number))
+
+
 def note_claim(db: Database, attempt: Attempt, *, pid: int, process_start: str, boot_id: str, now: datetime) -> None:
     """Keep the evidence that an attempt started."""
     db.conn.execute(
@@ -212,5 +222,5 @@ def _attempt(value: Row) -> Attempt:
         run_id=value["run_id"], number=value["number"], host=value["host"], directory=value["directory"],
         session=value["session"], created_at=required_time(value["created_at"]), claimed_at=to_time(value["claimed_at"]),
         pid=value["pid"], process_start=value["process_start"], boot_id=value["boot_id"], exit_code=value["exit_code"],
-        ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]),
+        ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]), staged=bool(value["staged"]),
     )

@@ -1,0 +1,116 @@
+"""What the runner does on hosts, in threads: each act has deadlines and ends in one outcome; nothing here touches the database's states."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.crash_points import crash_point
+from runner.entities import Attempt, Environment, Host, Run
+from runner.errors import HostError, SignalboxError, UnreachableError
+from runner.executors.base import Executor, Fence, LaunchOrder
+from runner.frameworks.base import Prepared, PrepareRequest
+from runner.kinds.base import Work
+from runner.preparing import as_bytes, read_answer
+from runner.transports.base import Transport
+
+PREPARE_TIMEOUT_S = 300.0
+SEND_TIMEOUT_S = 6 * 3600.0
+LAUNCH_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOutcome:
+    """A spec was resolved."""
+
+    run_id: str
+    prepared: Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class StagedOutcome:
+    """An attempt's directory is laid."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedOutcome:
+    """The host accepted the launch; the claim will say that it runs."""
+
+    run_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedOutcome:
+    """What stopping found."""
+
+    run_id: str
+    attempt: int
+    fence: Fence
+
+
+@dataclass(frozen=True, slots=True)
+class FailedOutcome:
+    """An act did not come through. ``passing``: the host did not answer, trying again may help."""
+
+    run_id: str
+    act: str
+    error: SignalboxError
+
+    @property
+    def passing(self) -> bool:
+        """Whether trying again may help."""
+        return isinstance(self.error, UnreachableError)
+
+
+Outcome = PreparedOutcome | StagedOutcome | LaunchedOutcome | StoppedOutcome | FailedOutcome
+
+
+def prepare(
+    transport: Transport, environment: Environment, program: Path, request: PrepareRequest, *, run_id: str
+) -> PreparedOutcome:
+    """Resolve a spec in the framework's own Python; BadSpecError carries the framework's words made readable."""
+    made = transport.shell(f"mkdir -p -- {shlex.quote(request.folder)}", timeout_s=LAUNCH_TIMEOUT_S)
+    if made.exit_code:
+        raise HostError(f"The folder {request.folder} cannot be made: {made.stderr.decode('utf-8', 'replace').strip()}")
+    finished = transport.python(
+        environment.python, program, arguments=("prepare",), timeout_s=PREPARE_TIMEOUT_S, stdin=as_bytes(request)
+    )
+    crash_point("runner.after_prepared")
+    return PreparedOutcome(run_id, read_answer(finished))
+
+
+def order_for(work: Work, *, run: Run, attempt: Attempt, devices: tuple[str, ...]) -> LaunchOrder:
+    """Everything the attempt needs to start."""
+    return LaunchOrder(
+        directory=attempt.directory, nonce=run.nonce, session=attempt.session, marker=attempt.marker, plan=work.plan,
+        spec_json=run.spec.model_dump_json(indent=1).encode(), devices=tuple(device for device in devices if not device.startswith("cpu:")),
+        dataset_manifest=work.manifest,
+    )
+
+
+def stage(transport: Transport, executor: Executor, work: Work, order: LaunchOrder, *, run: Run, host: Host) -> StagedOutcome:
+    """Send what the host lacks and lay the attempt's directory."""
+    if work.objects:
+        transport.put_objects(f"{host.root}/objects", work.objects.items(), timeout_s=SEND_TIMEOUT_S)
+    executor.stage(transport, order, root=host.root)
+    crash_point("runner.after_staged")
+    return StagedOutcome(run.id, run.attempt)
+
+
+def launch(transport: Transport, executor: Executor, order: LaunchOrder, *, run: Run) -> LaunchedOutcome:
+    """Start the session."""
+    executor.launch(transport, order)
+    crash_point("runner.after_launched")
+    return LaunchedOutcome(run.id, run.attempt)
+
+
+def stop(transport: Transport, executor: Executor, *, run: Run, attempt: Attempt, grace_s: float) -> StoppedOutcome:
+    """Take the claim if it is free, else end every process of the attempt."""
+    fence = executor.stop(transport, directory=attempt.directory, nonce=run.nonce, marker=attempt.marker, grace_s=grace_s)
+    crash_point("runner.after_stop_sent")
+    return StoppedOutcome(run.id, attempt.number, fence)

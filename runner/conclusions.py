@@ -1,0 +1,76 @@
+"""What the end of an attempt means for its run: done, cancelled, to be tried again, or failed with its cause."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+
+from sqlite_utils import Database
+
+from runner.diagnosis import diagnose
+from runner.entities import Attempt, Diagnosis, Run
+from runner.kinds import all_kinds
+from runner.service.house import House
+from runner.service.views import log_tail
+from runner.states import RESUMABLE_CAUSES, Reason
+from runner.store import events, progress, runs
+
+MOST_RETRIES = 3
+SAME_EPOCH_FAILURES = 3
+TAIL_LINES = 400
+
+
+def conclude(house: House, run: Run, attempt: Attempt) -> Run:
+    """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word."""
+    with house.store.writing() as db:
+        if run.stop_requested_by is not None:
+            by = run.stop_requested_by
+            return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
+        if attempt.exit_code == 0:
+            made = all_kinds()[run.kind].completed(house, db, run, attempt)
+            return runs.transition(db, run, Reason.COMPLETED, now=house.now(), detail=made)
+        return _failed(house, db, run, attempt)
+
+
+def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
+    """Why an attempt failed, from its exit and the end of its log."""
+    tail = log_tail(house, run.id, lines=TAIL_LINES)
+    if attempt.exit_code is None:
+        sentence = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: killed from outside, or the host restarted."
+        return Diagnosis(Reason.LOST, sentence, f"`resume {run.id}` goes on from its newest whole checkpoint.", tuple(tail[-15:]))
+    return diagnose(exit_code=attempt.exit_code, tail="\n".join(tail).encode())
+
+
+def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:
+    diagnosis = cause(house, run, attempt)
+    runs.keep_diagnosis(db, run.id, asdict(diagnosis))
+    events.record(db, "attempt_failed", at=house.now(), run_id=run.id, payload={
+        "attempt": attempt.number, "reason": diagnosis.reason.value, "epoch": _epoch(db, run.id), "exit_code": attempt.exit_code,
+    })
+    refusal = _why_not_again(db, run, diagnosis.reason)
+    if refusal is not None:
+        sentence = f"{diagnosis.sentence} {refusal}".strip()
+        return runs.transition(db, run, diagnosis.reason, now=house.now(), detail=sentence)
+    delay = timedelta(seconds=house.settings.limits.retry_delay_s * 2 ** (attempt.number - 1))
+    moved = runs.transition(db, run, Reason.RETRYING, now=house.now(), detail=f"{diagnosis.sentence} Attempt {attempt.number + 1} follows.")
+    runs.retry_at(db, run.id, house.now() + delay)
+    runs.check_checkpoints_again(db, run.id)
+    return moved
+
+
+def _why_not_again(db: Database, run: Run, reason: Reason) -> str | None:
+    """None where the run is tried again by itself; else why it is not (empty where that needs no words)."""
+    if reason not in RESUMABLE_CAUSES:
+        return ""
+    failures = [event.payload for event in events.of_run(db, run.id) if event.kind == "attempt_failed"]
+    if len(failures) > MOST_RETRIES:
+        return f"It was tried {len(failures)} times."
+    here = _epoch(db, run.id)
+    if here > 0 and sum(1 for failure in failures if failure["epoch"] == here) >= SAME_EPOCH_FAILURES:
+        return f"It failed {SAME_EPOCH_FAILURES} times in epoch {here}, so trying again would not help."
+    return None
+
+
+def _epoch(db: Database, run_id: str) -> int:
+    latest = progress.latest(db, run_id)
+    return latest.epoch if latest else 0

@@ -1,0 +1,159 @@
+"""What to do next for one run: pure functions from what is known to one decision. "Give me one good reason not to start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runner.entities import Attempt, Environment, Host, Run
+from runner.kinds.base import Needs
+from runner.states import Reason
+
+CLAIM_PATIENCE = timedelta(seconds=10)
+"""How long after a launch without a claim the session is started again (harmless: one claim wins)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """A host as the runner sees it now. ``trouble`` says why it does not answer; ``building`` what is being built on it."""
+
+    host: Host
+    connected: bool
+    trouble: str = ""
+    environments: Sequence[Environment] = ()
+    building: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """All is well, or something is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Go to another reason."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Resolve the spec on a host."""
+
+    host: str
+    environment: Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Eligible:
+    """May start on any of these hosts as soon as devices are free."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Lay the current attempt's directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start the current attempt's session (again: one claim wins)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Fence the current attempt."""
+
+
+Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop
+
+
+def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime) -> Decision:
+    """What a waiting run does next. ``acting``: something remote is under way for it."""
+    if run.stop_requested_by is not None:
+        return Move(Reason.BY_USER, f"Cancelled by {run.stop_requested_by} before it started.")
+    if acting or run.reason is Reason.HELD or (run.retry_at is not None and now < run.retry_at):
+        return Nothing()
+    fitting = [facts for facts in hosts if _fits(facts.host, needs)]
+    if not fitting:
+        return Move(Reason.WAITING_FOR_HOST, _no_host(needs))
+    equipped = [facts for facts in fitting if needs.framework is None or environment_on(facts, needs) is not None]
+    if not equipped:
+        return Move(Reason.WAITING_FOR_ENVIRONMENT, _no_environment(needs, fitting))
+    answering = [facts for facts in equipped if facts.connected]
+    if not answering:
+        return Move(Reason.WAITING_FOR_HOST, _silent(equipped))
+    if needs.prepares and (run.prepared is None or run.prepared.get("recheck")):
+        environment = environment_on(answering[0], needs)
+        assert environment is not None
+        return Prepare(answering[0].host.name, environment)
+    unchanged = [facts for facts in answering if not needs.prepares or _same_code(run, environment_on(facts, needs))]
+    if not unchanged:
+        return Move(Reason.BAD_SPEC, (
+            f"The {needs.framework} environment on {answering[0].host.name} is not the one this run was prepared with; "
+            "submit it again to use the new one."
+        ))
+    return Eligible(tuple(facts.host.name for facts in unchanged))
+
+
+def decide_running(
+    run: Run, attempt: Attempt, *, connected: bool, trouble: str, acting: bool, launched_at: datetime | None, now: datetime
+) -> Decision:
+    """What a run with an attempt on a host does next. Silence never ends it; only evidence does."""
+    if run.reason is Reason.UNCLEAR:
+        return Stop() if run.stop_requested_by and connected and not acting else Nothing()
+    if not connected:
+        return Nothing() if run.reason is Reason.UNREACHABLE or not trouble else Move(Reason.UNREACHABLE, trouble)
+    if run.stop_requested_by is not None:
+        if run.reason is not Reason.STOPPING:
+            return Move(Reason.STOPPING, f"Asked by {run.stop_requested_by}.")
+        return Nothing() if acting else Stop()
+    if attempt.claimed_at is not None:
+        return Nothing() if run.reason is Reason.WORKING else Move(Reason.WORKING)
+    if run.reason is Reason.UNREACHABLE:
+        return Move(Reason.LAUNCHING if attempt.staged else Reason.STAGING)
+    if acting:
+        return Nothing()
+    if not attempt.staged:
+        return Stage()
+    return Launch() if launched_at is None or now - launched_at > CLAIM_PATIENCE else Nothing()
+
+
+def environment_on(facts: HostFacts, needs: Needs) -> Environment | None:
+    """The environment on a host that serves these needs."""
+    for environment in facts.environments:
+        if needs.framework == environment.framework and needs.environment in (None, environment.name):
+            return environment
+    return None
+
+
+def _fits(host: Host, needs: Needs) -> bool:
+    if needs.host is not None:
+        return host.name == needs.host
+    return not host.drained and host.name != "local"
+
+
+def _same_code(run: Run, environment: Environment | None) -> bool:
+    return environment is not None and (run.prepared or {}).get("environment") == environment.fingerprint
+
+
+def _no_host(needs: Needs) -> str:
+    if needs.host is not None:
+        return f"There is no host {needs.host} any more."
+    return "There is no GPU server yet. `host add gpu-1 user@address` adds one."
+
+
+def _no_environment(needs: Needs, fitting: Sequence[HostFacts]) -> str:
+    building = next((facts.building for facts in fitting if facts.building), "")
+    if building:
+        return building
+    names = ", ".join(facts.host.name for facts in fitting)
+    return f"No {needs.framework} environment on {names}. `host bootstrap {fitting[0].host.name}` builds one."
+
+
+def _silent(hosts: Sequence[HostFacts]) -> str:
+    return " ".join(f"{facts.host.name} does not answer{f': {facts.trouble}' if facts.trouble else ''}." for facts in hosts)
+

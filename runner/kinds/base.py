@@ -1,0 +1,54 @@
+"""What the runner needs to know of each kind of run. One file per kind, defining one object named ``kind``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sqlite_utils import Database
+
+from runner.entities import Attempt, Environment, Host, Kind, Run
+from runner.frameworks.base import LaunchPlan, LogParser
+from runner.service.house import House
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a run needs before it can start.
+
+    ``host`` None means any that fits; ``devices`` 0 takes none. ``framework`` None needs no environment. ``prepares``: its spec is
+    resolved on a host before devices are taken.
+    """
+
+    host: str | None
+    devices: int
+    framework: str | None = None
+    environment: str | None = None
+    prepares: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an attempt executes and the files of its dataset: ``objects`` are (digest, file here) that the host must hold."""
+
+    plan: LaunchPlan
+    manifest: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, Path] = field(default_factory=dict)
+
+
+class KindOfWork(Protocol):
+    """One kind of run."""
+
+    name: Kind
+
+    def needs(self, run: Run) -> Needs: ...
+
+    def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work: ...
+
+    def log_parser(self, house: House, run: Run) -> LogParser: ...
+
+    def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
+        """Keep what a successful attempt made, in the caller's transaction; returns it in words."""
+        ...

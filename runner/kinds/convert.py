@@ -1,0 +1,41 @@
+"""A recipe makes a new version of a dataset: ``python -m recipes convert`` on this machine."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+from runner.entities import Attempt, ConvertSpec, Environment, Host, Kind, Run
+from runner.frameworks.base import LogParser
+from runner.kinds.base import Needs, Work
+from runner.kinds.ingest import recipes_plan
+from runner.service.house import House
+from runner.store import runs
+from runner.work_log import WorkStepParser
+
+
+class Convert:
+    """Runs a recipe over one version of a dataset."""
+
+    name = Kind.CONVERT
+
+    def needs(self, run: Run) -> Needs:
+        """One slot of this machine."""
+        return Needs(host="local", devices=1)
+
+    def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work:
+        """The recipes' own program, which tells its progress as JSON lines."""
+        spec = run.spec
+        assert isinstance(spec, ConvertSpec)
+        parameters = [f"{key}={value}" for key, value in spec.parameters.items()]
+        return Work(recipes_plan(house, run, "convert", str(spec.source), spec.recipe, *parameters, "--name", spec.dataset))
+
+    def log_parser(self, house: House, run: Run) -> LogParser:
+        """Progress as JSON lines."""
+        return WorkStepParser()
+
+    def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
+        """The version it made."""
+        return str(runs.result(db, run.id).get("version", ""))
+
+
+kind = Convert()

@@ -1,0 +1,419 @@
+"""The runner: read, observe, decide, apply. It alone changes the state of a run.
+
+Hosts speak through links whose evidence and outcomes arrive in one inbox; a tick takes them in, then decides for every live
+run. No transaction is open while anything remote happens, and one bad run or host never stops the others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import FrameType
+
+from runner import acts
+from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, StagedOutcome, StoppedOutcome
+from runner.conclusions import conclude
+from runner.crash_points import crash_point
+from runner.decisions import (
+    Decision,
+    Eligible,
+    HostFacts,
+    Launch,
+    Move,
+    Nothing,
+    Prepare,
+    Stage,
+    Stop,
+    decide_pending,
+    decide_running,
+    environment_on,
+)
+from runner.entities import BootstrapSpec, Host, Run, TrainSpec, TransportName
+from runner.errors import BadSpecError, ConfigurationError, ConflictError, RequestError, SignalboxError
+from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Resources, WatchedAttempt
+from runner.frameworks import find_framework
+from runner.intake import Intake
+from runner.kinds import all_kinds
+from runner.kinds.train import prepare_request
+from runner.links import HostLink
+from runner.placement import Candidate, Placed, place
+from runner.preparing import as_values
+from runner.schedules import ScheduleEngine
+from runner.service.house import House, open_house
+from runner.settings import Settings
+from runner.states import Reason, State
+from runner.store import hosts, people, progress, runs
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.05
+LOOK_AROUND_S = 1.0
+BEAT = timedelta(seconds=5)
+MOST_AT_ONCE = 500
+
+
+class Runner:
+    """One installation's runner. ``tick()`` is one pass; ``run()`` goes on until told to stop."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._inbox: queue.SimpleQueue[Evidence | Outcome] = queue.SimpleQueue()
+        self._links: dict[str, HostLink] = {}
+        self._intake = Intake(house)
+        self._broken: dict[str, SignalboxError] = {}
+        self._beaten: datetime | None = None
+        self._stopping = threading.Event()
+        self._put_local_host()
+
+    def run(self) -> None:
+        """Tick whenever a host speaks, an act ends, another process commits, or a second has passed."""
+        engine = ScheduleEngine(self.house.store, now=self.house.now)
+        engine.start()
+        seen = -1
+        waited = LOOK_AROUND_S
+        try:
+            while not self._stopping.is_set():
+                arrivals = self._arrivals()
+                version = self.house.store.data_version()
+                if arrivals or version != seen or waited >= LOOK_AROUND_S:
+                    seen, waited = version, 0.0
+                    self.tick(arrivals)
+                else:
+                    waited += POLL_S
+        finally:
+            engine.stop()
+            self.close()
+
+    def stop(self) -> None:
+        """Leave ``run()`` after the pass under way; what trains goes on."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Let go of every host."""
+        for link in self._links.values():
+            link.close()
+        self._links.clear()
+
+    def tick(self, arrivals: list[Evidence | Outcome]) -> None:
+        """One pass: take in what arrived, then decide for every live run."""
+        self._beat()
+        for arrival in arrivals:
+            self._guard(lambda item=arrival: self._take(item), about=repr(arrival)[:200])  # type: ignore[misc]
+        self._sync_links()
+        live = runs.live(self.house.store.reading())
+        facts = self._facts(live)
+        eligible = []
+        for run in live:
+            decision = self._decide(run, facts)
+            if isinstance(decision, Eligible):
+                eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run).devices))
+            else:
+                self._guard(lambda item=(run, decision): self._apply(*item), about=run.id)  # type: ignore[misc]
+        self._guard(lambda: self._place(eligible), about="placement")
+
+    # What arrived
+
+    def _arrivals(self) -> list[Evidence | Outcome]:
+        found: list[Evidence | Outcome] = []
+        try:
+            found.append(self._inbox.get(timeout=POLL_S))
+            while len(found) < MOST_AT_ONCE:
+                found.append(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        return found
+
+    def _take(self, arrival: Evidence | Outcome) -> None:
+        match arrival:
+            case Connected() | Disconnected() | Heartbeat() | Resources():
+                self._take_host(arrival)
+            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | FailedOutcome():
+                self._take_outcome(arrival)
+            case _:
+                link = self._links.get(arrival.host)
+                if link is not None and link.connected:
+                    self._intake.take(arrival)
+
+    def _take_host(self, evidence: Connected | Disconnected | Heartbeat | Resources) -> None:
+        link = self._links.get(evidence.host)
+        if link is None:
+            return
+        now = self.house.now()
+        with self.house.store.writing() as db:
+            match evidence:
+                case Connected():
+                    self._take_connected(link, evidence)
+                case Disconnected():
+                    link.note(evidence)
+                    hosts.note_trouble(db, evidence.host, evidence.why)
+                case Heartbeat() if link.connected:
+                    hosts.note_seen(db, evidence.host, now=now)
+                case Resources() if link.connected:
+                    hosts.note_resources(db, evidence)
+
+    def _take_connected(self, link: HostLink, evidence: Connected) -> None:
+        db = self.house.store.reading()
+        known = hosts.get(db, evidence.host)
+        seen = evidence.identity
+        if known.machine_id is not None and (known.machine_id, known.host_name) != (seen.machine_id, seen.host_name):
+            why = (
+                f"Another machine answers at {known.name} (machine-id {seen.machine_id[:8]}…, was {known.machine_id[:8]}…). "
+                f"Nothing it says counts. If that is intended, `host remove {known.name}` and add it again."
+            )
+            link.note(Disconnected(evidence.host, why, permanent=True))
+            hosts.note_trouble(db, evidence.host, why)
+            for run in runs.live(db):
+                if run.host == evidence.host and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
+                    runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
+            return
+        link.note(evidence)
+        hosts.note_identity(db, evidence.host, seen, now=self.house.now())
+
+    def _take_outcome(self, outcome: Outcome) -> None:
+        db = self.house.store.reading()
+        run = runs.get(db, outcome.run_id)
+        for link in self._links.values():
+            link.done(run.id)
+        if run.state.final:
+            return
+        match outcome:
+            case PreparedOutcome():
+                self._keep_prepared(run, outcome)
+            case StagedOutcome():
+                with self.house.store.writing() as writing:
+                    runs.note_staged(writing, run.id, outcome.attempt)
+                    if run.reason is Reason.STAGING:
+                        runs.transition(writing, run, Reason.LAUNCHING, now=self.house.now())
+            case LaunchedOutcome():
+                pass
+            case StoppedOutcome():
+                self._take_fence(run, outcome)
+            case FailedOutcome():
+                self._take_failure(run, outcome)
+
+    def _keep_prepared(self, run: Run, outcome: PreparedOutcome) -> None:
+        values = as_values(outcome.prepared)
+        if run.prepared is not None:
+            kept = {key: run.prepared[key] for key in run.prepared if key != "recheck"}
+            values = kept | {key: values[key] for key in ("checkpoint", "checkpoint_epoch", "refused")}
+        else:
+            values["environment"] = self._preparing_fingerprint(run)
+        with self.house.store.writing() as db:
+            runs.keep_prepared(db, run.id, values)
+
+    def _preparing_fingerprint(self, run: Run) -> str:
+        assert isinstance(run.spec, TrainSpec)
+        found = hosts.environments(self.house.store.reading(), framework=run.spec.preset.framework, host=run.host)
+        return found[0].fingerprint if found else ""
+
+    def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
+        fence = outcome.fence
+        if not fence.done:
+            return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
+        with self.house.store.writing() as db:
+            attempt = runs.attempt(db, run.id, outcome.attempt)
+            runs.note_fence(db, attempt)
+            broken = self._broken.pop(run.id, None)
+            if run.stop_requested_by is not None and not fence.exited:
+                conclude(self.house, run, attempt)
+            elif broken is not None:
+                runs.transition(db, run, Reason.ENVIRONMENT_ERROR, now=self.house.now(), detail=str(broken))
+
+    def _take_failure(self, run: Run, outcome: FailedOutcome) -> None:
+        if outcome.passing:
+            log.warning("%s of %s did not come through: %s", outcome.act, run.id, outcome.error)
+            return
+        bad_spec = isinstance(outcome.error, BadSpecError | RequestError)
+        if outcome.act == "prepare":
+            reason = Reason.BAD_SPEC if bad_spec else Reason.ENVIRONMENT_ERROR
+            with self.house.store.writing() as db:
+                runs.transition(db, run, reason, now=self.house.now(), detail=str(outcome.error))
+        else:
+            self._broken[run.id] = outcome.error
+
+    # What to do
+
+    def _facts(self, live: list[Run]) -> dict[str, HostFacts]:
+        db = self.house.store.reading()
+        building = {
+            run.spec.host: f"Waits for {run.id}, which builds the environment {run.spec.environment} on {run.spec.host}."
+            for run in live if isinstance(run.spec, BootstrapSpec)
+        }
+        return {
+            name: HostFacts(
+                link.host, connected=link.connected, trouble=link.trouble, building=building.get(name, ""),
+                environments=hosts.environments(db, host=name),
+            )
+            for name, link in self._links.items()
+        }
+
+    def _decide(self, run: Run, facts: dict[str, HostFacts]) -> Decision:
+        acting = any(run.id in link.acting for link in self._links.values())
+        now = self.house.now()
+        if run.state is State.PENDING:
+            needs = all_kinds()[run.kind].needs(run)
+            return decide_pending(run, needs, list(facts.values()), acting=acting, now=now)
+        link = self._links.get(run.host or "")
+        if link is None:
+            return Nothing()
+        if run.id in self._broken and not acting:
+            return Stop()
+        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        launched_at = link.launched.get(attempt.directory)
+        return decide_running(
+            run, attempt, connected=link.connected, trouble=link.trouble, acting=acting, launched_at=launched_at, now=now
+        )
+
+    def _apply(self, run: Run, decision: Decision) -> None:
+        match decision:
+            case Move():
+                self._move(run, decision)
+            case Prepare():
+                self._prepare(run, decision)
+            case Stage() | Launch() | Stop():
+                self._act(run, decision)
+            case Nothing() if run.state is State.RUNNING:
+                self._watch(run)
+            case _:
+                pass
+
+    def _move(self, run: Run, decision: Move) -> None:
+        if (run.reason, run.detail) != (decision.reason, decision.detail):
+            with self.house.store.writing() as db:
+                runs.transition(db, run, decision.reason, now=self.house.now(), detail=decision.detail)
+        if decision.reason.state is State.RUNNING:
+            self._watch(run)
+
+    def _prepare(self, run: Run, decision: Prepare) -> None:
+        link, spec = self._links[decision.host], run.spec
+        assert isinstance(spec, TrainSpec)
+        if run.reason is not Reason.PREPARING:
+            with self.house.store.writing() as db:
+                run = runs.transition(db, run, Reason.PREPARING, now=self.house.now(), host=decision.host)
+        program = find_framework(spec.preset.framework, self.house.settings.extensions).prepare_program
+        request = prepare_request(self.house, run, folder=f"{link.host.root}/runs/{run.id}-{run.nonce}/prepared")
+        link.act(run.id, "prepare", lambda: acts.prepare(link.transport, decision.environment, program, request, run_id=run.id))
+
+    def _act(self, run: Run, decision: Stage | Launch | Stop) -> None:
+        link = self._links[run.host or ""]
+        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        self._watch(run)
+        if isinstance(decision, Stop):
+            grace_s = self.house.settings.limits.stop_grace_s
+            link.act(run.id, "stop", lambda: acts.stop(link.transport, link.executor, run=run, attempt=attempt, grace_s=grace_s))
+            return
+        facts = HostFacts(link.host, connected=True, environments=hosts.environments(self.house.store.reading(), host=link.host.name))
+        kind = all_kinds()[run.kind]
+        needs = kind.needs(run)
+        work = kind.work(self.house, run, host=link.host, environment=environment_on(facts, needs) if needs.framework else None)
+        devices = tuple(lease.device for lease in hosts.leases(self.house.store.reading(), run.id))
+        order = acts.order_for(work, run=run, attempt=attempt, devices=devices)
+        if isinstance(decision, Stage):
+            link.act(run.id, "stage", lambda: acts.stage(link.transport, link.executor, work, order, run=run, host=link.host))
+        else:
+            link.launched[attempt.directory] = self.house.now()
+            link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run))
+
+    def _place(self, queue: list[Candidate]) -> None:
+        db = self.house.store.reading()
+        devices = {name: hosts.devices(db, link.host) for name, link in self._links.items()}
+        for decision in place(queue, devices, hosts.leases(db)):
+            if isinstance(decision, Placed):
+                self._guard(lambda item=decision: self._start(item), about=decision.run.id)  # type: ignore[misc]
+            elif (decision.run.reason, decision.run.detail) != (decision.reason, decision.detail):
+                with self.house.store.writing() as writing:
+                    runs.transition(writing, decision.run, decision.reason, now=self.house.now(), detail=decision.detail)
+
+    def _start(self, decision: Placed) -> None:
+        run, number, now = decision.run, decision.run.attempt + 1, self.house.now()
+        root = self._links[decision.host].host.root
+        with self.house.store.writing() as db:
+            hosts.lease(db, run, decision.host, decision.devices, now=now)
+            crash_point("runner.after_lease")
+            runs.open_attempt(db, run, number=number, host=decision.host, root=root, now=now)
+            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=decision.host)
+        crash_point("runner.after_attempt_opened")
+        self._act(run, Stage())
+
+    def _watch(self, run: Run) -> None:
+        link = self._links.get(run.host or "")
+        if link is None or not run.attempt:
+            return
+        db = self.house.store.reading()
+        attempt = runs.attempt(db, run.id, run.attempt)
+        if attempt.directory not in link.watched:
+            at = progress.position(db, attempt)
+            link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode))
+
+    # Links and life signs
+
+    def _sync_links(self) -> None:
+        db = self.house.store.reading()
+        wanted = {host.name: host for host in hosts.all_hosts(db)}
+        for name, link in list(self._links.items()):
+            if name not in wanted or _address(wanted[name]) != _address(link.host):
+                link.close()
+                del self._links[name]
+            else:
+                link.host = wanted[name]
+                self._unwatch_ended(link)
+        for name, host in wanted.items():
+            if name not in self._links:
+                self._links[name] = HostLink(host, self._inbox.put)
+
+    def _unwatch_ended(self, link: HostLink) -> None:
+        db = self.house.store.reading()
+        for directory in link.watched:
+            attempt = runs.attempt_in(db, directory)
+            if attempt is None or attempt.ended_at is not None or runs.get(db, attempt.run_id).state.final:
+                link.unwatch(directory)
+
+    def _put_local_host(self) -> None:
+        settings = self.house.settings
+        local = Host("local", TransportName.LOCAL, str(settings.state / "local"), slots=settings.limits.local_slots, python=sys.executable)
+        with self.house.store.writing() as db:
+            hosts.put(db, local)
+
+    def _beat(self) -> None:
+        now = self.house.now()
+        if self._beaten is None or now - self._beaten >= BEAT:
+            with self.house.store.writing() as db:
+                people.beat(db, "runner", pid=os.getpid(), now=now)
+            self._beaten = now
+
+    def _guard(self, step: Callable[[], None], *, about: str) -> None:
+        try:
+            step()
+        except ConflictError as error:
+            log.info("%s", error)
+        except Exception:
+            log.exception("A step for %s broke; the others go on", about)
+
+
+def _address(host: Host) -> tuple[object, ...]:
+    return (host.transport, host.address, host.port, host.user, host.key_path, host.host_key, host.root)
+
+
+def run_runner(settings: Settings) -> None:
+    """Run until SIGTERM or SIGINT. ConfigurationError when another runner holds this database."""
+    house = open_house(settings)
+    with (settings.state / "runner.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(f"A runner already works on {settings.database}; there can be only one.") from error
+        runner = Runner(house)
+
+        def leave(_number: int, _frame: FrameType | None) -> None:
+            runner.stop()
+
+        signal.signal(signal.SIGTERM, leave)
+        signal.signal(signal.SIGINT, leave)
+        runner.run()

@@ -1,0 +1,78 @@
+"""Which run starts where: a pure function from what waits, what is there and who holds what, to decisions with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from runner.entities import Gpu, Lease, Run
+from runner.states import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A run that could start now, on any of ``hosts`` (names, best first), with ``devices`` devices of one host."""
+
+    run: Run
+    hosts: Sequence[str]
+    devices: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Start the run there."""
+
+    run: Run
+    host: str
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The run goes on waiting, for one reason in one sentence."""
+
+    run: Run
+    reason: Reason
+    detail: str
+
+
+def place(
+    queue: Sequence[Candidate], devices: Mapping[str, Sequence[Gpu]], leases: Sequence[Lease]
+) -> list[Placed | Waiting]:
+    """Decide for every candidate, first come first served; a run that fits on none of its hosts delays no other host.
+
+    ``devices`` maps a host to what it has. A run that needs no device is placed at once.
+    """
+    held = {(lease.host, lease.device): lease.run_id for lease in leases}
+    decisions: list[Placed | Waiting] = []
+    reserved: set[str] = set()
+    for candidate in queue:
+        decision = _place_one(candidate, devices, held, reserved)
+        if isinstance(decision, Placed):
+            held.update({(decision.host, device): candidate.run.id for device in decision.devices})
+        else:
+            reserved.update(candidate.hosts)
+        decisions.append(decision)
+    return decisions
+
+
+def _place_one(
+    candidate: Candidate, devices: Mapping[str, Sequence[Gpu]], held: Mapping[tuple[str, str], str], reserved: set[str]
+) -> Placed | Waiting:
+    run = candidate.run
+    if candidate.devices == 0:
+        return Placed(run, candidate.hosts[0], ())
+    for host in candidate.hosts:
+        free = [gpu.uuid for gpu in devices.get(host, ()) if (host, gpu.uuid) not in held]
+        if len(free) >= candidate.devices and host not in reserved:
+            return Placed(run, host, tuple(free[: candidate.devices]))
+    return Waiting(run, Reason.WAITING_FOR_GPU, _why(candidate, devices, held))
+
+
+def _why(candidate: Candidate, devices: Mapping[str, Sequence[Gpu]], held: Mapping[tuple[str, str], str]) -> str:
+    most = max((len(devices.get(host, ())) for host in candidate.hosts), default=0)
+    if most < candidate.devices:
+        return f"Needs {candidate.devices} devices on one host; the largest of {', '.join(candidate.hosts)} has {most}."
+    holders = sorted({holder for (host, _), holder in held.items() if host in candidate.hosts})
+    where = candidate.hosts[0] if len(candidate.hosts) == 1 else "every host that fits"
+    return f"{where} is taken by {', '.join(holders)}." if holders else f"Another run waits for {where} before it."
