@@ -105,6 +105,9 @@ def unpack(archive: Path, destination: Path, *, limits: Limits, progress: Progre
     ArchiveError names archive and member; nothing is left behind then. Archives inside become folders of their name
     without the suffix.
     """
+    if not archive.is_file() or not is_archive(archive):
+        remedy = "Send a zip, tar or tar.gz."
+        raise ArchiveError("This is no archive that can be unpacked.", where=Where(archive.name), remedy=remedy)
     destination.parent.mkdir(parents=True, exist_ok=True)
     fresh = destination.parent / f".{destination.name}.{uuid.uuid4().hex}.partial"
     budget = _Budget(limits, archive.stat().st_size, progress)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from io import BytesIO
@@ -35,28 +34,48 @@ PAPER, INK, FAINT = "#ffffff", "#1d1c1d", "#616061"
 COLOURS = ("#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#b8a800", "#882255", "#44aa99", "#aa4499")
 
 
+@dataclass(slots=True)
+class _Sieve:
+    """Keeps a few records evenly spread over a stream of unknown length: every second goes when there are too many."""
+
+    room: int
+    stride: int = 1
+    seen: int = 0
+    kept: list[ImageRecord] = field(default_factory=list)
+
+    def offer(self, record: ImageRecord) -> None:
+        if self.seen % self.stride == 0:
+            self.kept.append(record)
+        if len(self.kept) > self.room:
+            self.kept = self.kept[::2]
+            self.stride *= 2
+        self.seen += 1
+
+    def pick(self, count: int) -> list[ImageRecord]:
+        count = min(count, len(self.kept))
+        return [self.kept[(2 * number + 1) * len(self.kept) // (2 * count)] for number in range(count)]
+
+
 class Samples:
-    """An observer that keeps a few images: those with boxes first, drawn by a hash of their names, so always the same."""
+    """An observer that keeps a few images spread over the whole stream, those with boxes first; always the same ones."""
 
     def __init__(self, count: int = SAMPLES) -> None:
         self._count = count
-        self._kept: list[tuple[tuple[bool, int], str, ImageRecord]] = []
+        self._with_boxes = _Sieve(8 * count)
+        self._without = _Sieve(8 * count)
 
     def __call__(self, record: ImageRecord) -> None:
-        """Keep this image if it is among the lucky ones so far."""
+        """Take in one image."""
         if record.path is None:
             return
-        lot = int.from_bytes(hashlib.blake2b(record.name.encode(), digest_size=6).digest(), "big")
-        entry = ((any(Flag.LOST not in box.flags for box in record.annotations), -lot), record.name, record)
-        if len(self._kept) < self._count:
-            heapq.heappush(self._kept, entry)
-        elif entry[:2] > self._kept[0][:2]:
-            heapq.heapreplace(self._kept, entry)
+        visible = any(Flag.LOST not in box.flags for box in record.annotations)
+        (self._with_boxes if visible else self._without).offer(record)
 
     @property
     def records(self) -> tuple[ImageRecord, ...]:
-        """The kept images in the order of their names."""
-        return tuple(record for _, _, record in sorted(self._kept, key=lambda entry: entry[1]))
+        """The chosen images in the order of the stream, those without boxes last."""
+        chosen = self._with_boxes.pick(self._count)
+        return (*chosen, *self._without.pick(self._count - len(chosen)))
 
 
 def render(records: Sequence[ImageRecord], classes: Sequence[str]) -> bytes:

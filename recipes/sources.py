@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.archive import Limits, is_archive, unpack
+from recipes.archive import Limits, unpack
 from recipes.dataset import Dataset
 from recipes.errors import FormatError, RecipeError, Where
 from recipes.folder import Folder, scan
@@ -35,9 +35,6 @@ def unpacked(path: Path, *, limits: Limits | None = None, progress: Progress = s
         yield path
     elif not path.exists():
         raise FormatError("There is no such file or folder.", where=Where(str(path)))
-    elif not is_archive(path):
-        remedy = "Send a folder, or a zip, tar or tar.gz of it."
-        raise FormatError("This is neither a folder nor an archive.", where=Where(str(path)), remedy=remedy)
     else:
         with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
             content = Path(scratch) / "content"

@@ -7,7 +7,7 @@ annotation difficult, occluded, truncated, lost, generated (1), track_id and att
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +60,7 @@ def sniff(folder: Folder) -> Sniff:
 
 
 def read(folder: Folder, options: CocoOptions, progress: Progress) -> Dataset:
-    """Every image of every annotation file, by name; boxes in the file's order. FormatError names each defect by its id."""
+    """Every image of every annotation file; images and boxes in the file's order. FormatError names defects by their ids."""
     files = annotation_files(folder)
     if not files:
         raise FormatError("There is no COCO annotation file here.", where=Where(str(folder.root)))
@@ -100,7 +100,7 @@ def _place_images(documents: list[CocoDocument], index: ImageIndex | None, defec
     result: list[list[Placed]] = []
     for document in documents:
         images: list[Placed] = []
-        for entry in sorted(document.images, key=lambda entry: entry.file_name):
+        for entry in document.images:
             placed = _place_image(document, entry, index, defects)
             if placed:
                 if placed.name in taken:  # train/1.jpg and val/1.jpg, each called 1.jpg in its own file
@@ -145,14 +145,18 @@ class _SplitFile:
         self._images = images
         self._annotations = annotations
         self._image_comma = self._annotation_comma = b"\n"
+        self._image_id = self._annotation_id = 0
 
-    def add_image(self, entry: dict[str, object]) -> None:
-        self._images.write(self._image_comma + orjson.dumps(entry))
+    def add(self, record: ImageRecord, category_ids: Mapping[str, int]) -> None:
+        self._image_id += 1
+        self._images.write(self._image_comma + orjson.dumps(_image(self._image_id, record)))
         self._image_comma = b",\n"
-
-    def add_annotation(self, entry: dict[str, object]) -> None:
-        self._annotations.write(self._annotation_comma + orjson.dumps(entry))
-        self._annotation_comma = b",\n"
+        for annotation in record.annotations:
+            self._annotation_id += 1
+            category_id = category_ids[annotation.label]
+            entry = _annotation(self._annotation_id, self._image_id, category_id, annotation)
+            self._annotations.write(self._annotation_comma + orjson.dumps(entry))
+            self._annotation_comma = b",\n"
 
     def join(self, categories: list[dict[str, object]]) -> None:
         with self.target.open("wb") as out:
@@ -170,7 +174,7 @@ def _append(source: IO[bytes], out: IO[bytes]) -> None:
 
 
 def write(dataset: Dataset, destination: Path, _: NoParameters, ledger: Ledger, progress: Progress) -> None:
-    """One annotation file for each split, images linked under images/. Ids count from 1 over all splits together."""
+    """One annotation file for each split, images linked under images/. Ids count from 1 in each file."""
     categories: list[dict[str, object]] = [
         {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(dataset.classes, start=1)
     ]
@@ -178,23 +182,19 @@ def write(dataset: Dataset, destination: Path, _: NoParameters, ledger: Ledger, 
     (destination / "annotations").mkdir()
     folders = Folders()
     files: dict[str | None, _SplitFile] = {}
-    annotation_id = 0
     with ExitStack() as stack:
         for split in dataset.splits:  # a split that gets no image has its file, too
             files[split] = _open(split, destination, stack)
-        for image_id, record in enumerate(dataset.stream(ledger), start=1):
+        for done, record in enumerate(dataset.stream(ledger), start=1):
             if record.split not in files:
                 files[record.split] = _open(record.split, destination, stack)
             file = files[record.split]
-            file.add_image(_image(image_id, record))
-            for annotation in record.annotations:
-                annotation_id += 1
-                file.add_annotation(_annotation(annotation_id, image_id, category_ids[annotation.label], annotation))
+            file.add(record, category_ids)
             if record.path is not None:
                 target = destination / IMAGES / record.name
                 folders.make_parent(target)
                 place(record.path, target)
-            progress(image_id, dataset.total, "writing coco")
+            progress(done, dataset.total, "writing coco")
         for file in files.values():
             file.join(categories)
 
