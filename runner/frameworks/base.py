@@ -44,7 +44,9 @@ class PrepareRequest:
     """The input of ``prepare_<framework>.py prepare``: everything a resolved config depends on.
 
     ``checkpoints`` are absolute paths on the host, newest first, of which the first whole one is used (resume, fine-tune);
-    ``folder`` is an existing folder on the host for what preparing writes (a checkpoint copy with another learning rate).
+    ``folder`` is an existing folder on the host for what preparing writes (a checkpoint copy with another learning rate);
+    where the data tree lies in it too (``data/``), its annotation files are checked. In a resume, an override of epochs or
+    learning rate left out means: as the checkpoint was trained.
     """
 
     spec: TrainSpec
@@ -58,8 +60,8 @@ class Prepared:
     """The answer of preparing, stored with the run and used by every attempt.
 
     ``checkpoint`` is the verified file to resume or fine-tune from and ``checkpoint_epoch`` the epochs it holds;
-    ``refused`` are (path, why) of newer files that are not whole; ``new_parameters`` are the weights a fine-tune does not
-    take over.
+    ``refused`` are (path, why) of newer files that are not whole. A fine-tune takes over ``taken_parameters`` weights (one
+    sha256 over their names and bytes) and starts ``new_parameters`` anew. ``notes`` are sentences for people.
     """
 
     config: str
@@ -71,6 +73,8 @@ class Prepared:
     checkpoint_epoch: int | None = None
     refused: tuple[tuple[str, str], ...] = ()
     new_parameters: tuple[str, ...] = ()
+    taken_parameters: int = 0
+    taken_sha256: str | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -130,6 +130,20 @@ def apply_options(cfg, options, where):
         raise BadSpec("The options do not fit the config: %s" % first_line(error), where) from error
 
 
+def tuples_in_pipelines(value, key=""):
+    """The value with every list of numbers below a key ending in ``pipeline`` as a tuple, which transforms insist on.
+
+    YAML and JSON know no tuples; everywhere else in a config lists of numbers are lists.
+    """
+    inside = key.endswith("pipeline")
+    if isinstance(value, dict):
+        return {name: tuples_in_pipelines(item, key if inside else name) for name, item in value.items()}
+    if isinstance(value, list):
+        is_numbers = value and all(isinstance(item, (int, float)) for item in value)
+        return tuple(value) if inside and is_numbers else [tuples_in_pipelines(item, key) for item in value]
+    return value
+
+
 def check_key(cfg, key, where):
     """Walk to the key's parent; refuse a step that leads nowhere, naming the nearest one that exists."""
     node, parts = cfg._cfg_dict, key.split(".")
@@ -160,7 +174,8 @@ def known_names(node, path):
         from torch.utils.data import DataLoader
 
         return names | set(inspect.signature(DataLoader.__init__).parameters), False
-    return names | (accepted_arguments(node.get("type", "")) or set()), False
+    accepted, is_open = accepted_arguments(node.get("type")) or (set(), False)
+    return names | accepted, is_open
 
 
 def runner_arguments():
@@ -170,22 +185,38 @@ def runner_arguments():
 
 
 def accepted_arguments(type_name):
-    """The arguments that the registered class of this name takes, its ancestors' included where it passes them on; or None."""
+    """(arguments that what is registered under this name takes, whether it takes any other too); None where nothing is."""
     import mmdet.registry
     from mmengine.registry import Registry
 
-    found = [registry.get(type_name) for registry in vars(mmdet.registry).values() if isinstance(registry, Registry)]
-    if not any(found):
+    if not type_name or not isinstance(type_name, str):
+        return None
+    registries = [registry for registry in vars(mmdet.registry).values() if isinstance(registry, Registry)]
+    targets = [target for target in (registry.get(type_name) for registry in registries) if target]
+    if not targets:
         return None
     names = set()
-    for target in filter(None, found):
-        for ancestor in inspect.getmro(target) if inspect.isclass(target) else (target,):
-            callee = ancestor.__init__ if inspect.isclass(ancestor) else ancestor
-            parameters = inspect.signature(callee).parameters.values()
-            names |= {item.name for item in parameters if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)}
-            if not any(item.kind == item.VAR_KEYWORD for item in parameters):
-                break
-    return names - {"self"}
+    for target in targets:
+        own, is_open = arguments_of(target)
+        names |= own
+        if is_open:
+            return names, True
+    return names, False
+
+
+def arguments_of(target):
+    """A callable's or a class's arguments, with those of its ancestors as long as each passes on what it does not know."""
+    names, passes_on = set(), False
+    callees = [target]
+    if inspect.isclass(target):
+        callees = [vars(ancestor)["__init__"] for ancestor in inspect.getmro(target)[:-1] if "__init__" in vars(ancestor)]
+    for callee in callees:
+        parameters = inspect.signature(callee).parameters.values()
+        names |= {item.name for item in parameters if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY)}
+        passes_on = any(item.kind == item.VAR_KEYWORD for item in parameters)
+        if not passes_on:
+            break
+    return names - {"self"}, passes_on
 
 
 def raw_options(texts):
@@ -354,8 +385,9 @@ def check_hook(name, hook):
     accepted = accepted_arguments(hook.get("type", ""))
     if accepted is None:
         raise BadSpec("The hook %s has an unknown type %r." % (name, hook.get("type")), name)
-    for key in sorted(set(hook) - accepted - {"type", "priority"}):
-        raise BadSpec("The hook %s (%s) takes no %r%s." % (name, hook["type"], key, did_you_mean(key, accepted)), name)
+    names, is_open = accepted
+    for key in sorted(set(hook) - names - {"type", "priority"}) if not is_open else ():
+        raise BadSpec("The hook %s (%s) takes no %r%s." % (name, hook["type"], key, did_you_mean(key, names)), name)
 
 
 def built(what, registry, config):
@@ -616,7 +648,8 @@ def prepare(request):
 def resolved(preset, overrides, spec, dataset):
     """(config, notes): base config, then the preset's options, then what the run sets, then raw options."""
     cfg = base_config(preset["config"])
-    apply_options(cfg, preset.get("options") or {}, "preset.options")
+    options = {key: tuples_in_pipelines(value, key) for key, value in (preset.get("options") or {}).items()}
+    apply_options(cfg, options, "preset.options")
     set_dataset(cfg, dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]))
     set_classes(cfg.model, len(dataset["classes"]))
     batch = overrides.get("batch") or preset["batch"]
