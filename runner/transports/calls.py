@@ -11,7 +11,7 @@ from runner.entities import Host
 from runner.errors import HostError, UnreachableError
 from runner.transports.archives import object_batches, object_stream, unpack
 from runner.transports.base import Channel, Finished
-from runner.transports.conversation import Kept, converse, start
+from runner.transports.conversation import Begun, Kept, converse, start
 from runner.transports.pipe import Connection, Deadline, Pipe
 from runner.transports.scripts import program_script, settings, whole
 
@@ -149,11 +149,11 @@ class ScriptTransport:
 class ProgramChannel:
     """A program that goes on: what it says on stderr is drained, and its end kept for the error."""
 
-    def __init__(self, pipe: Pipe, begun: bytes, name: str) -> None:
+    def __init__(self, pipe: Pipe, begun: Begun, name: str) -> None:
         self._pipe = pipe
-        self._begun = begun
+        self._begun = begun.stdout
         self._name = name
-        self._stderr = b""
+        self._stderr = begun.stderr[-STDERR_TAIL_BYTES:]
 
     def write(self, data: bytes) -> None:
         """Give it input."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from runner.errors import UnreachableError
 from runner.transports.base import Finished
@@ -27,6 +28,14 @@ class Kept:
         return bytes(self._data)
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A script that runs, and what it said so far."""
+
+    stdout: bytes
+    stderr: bytes
+
+
 class _Feeder(threading.Thread):
     """Sends input while the other thread drains output; both at once, or either side may wait for the other for ever."""
 
@@ -48,7 +57,7 @@ class _Feeder(threading.Thread):
             self._pipe.close()
 
 
-def start(pipe: Pipe, script: bytes, *, deadline: Deadline) -> bytes | Finished:
+def start(pipe: Pipe, script: bytes, *, deadline: Deadline) -> Begun | Finished:
     """Send a script and wait until it runs: what it said since, or how it ended before."""
     pipe.send(script)
     noise, stderr = bytearray(), Kept()
@@ -58,7 +67,7 @@ def start(pipe: Pipe, script: bytes, *, deadline: Deadline) -> bytes | Finished:
         stderr(received.stderr)
         before, mark, after = noise.partition(MARK)
         if mark:
-            return bytes(after)
+            return Begun(bytes(after), stderr.bytes())
         if received.ended:
             return Finished(pipe.exit_code(deadline.left_s()), bytes(before), stderr.bytes())
         if len(noise) > NOISE_BYTES:
@@ -71,14 +80,16 @@ def converse(pipe: Pipe, script: bytes, *, source: Iterable[bytes] | None, sink:
     begun = start(pipe, script, deadline=deadline)
     if isinstance(begun, Finished):
         return begun
-    sink(begun)
+    sink(begun.stdout)
+    stderr = Kept()
+    stderr(begun.stderr)
     if source is None:
         pipe.finish()
-        return _drain(pipe, sink, deadline)
+        return _drain(pipe, sink, stderr, deadline)
     feeder = _Feeder(pipe, source)
     feeder.start()
     try:
-        return _drain(pipe, sink, deadline)
+        return _drain(pipe, sink, stderr, deadline)
     finally:
         if feeder.is_alive():
             pipe.abandon()
@@ -87,8 +98,7 @@ def converse(pipe: Pipe, script: bytes, *, source: Iterable[bytes] | None, sink:
             raise feeder.error
 
 
-def _drain(pipe: Pipe, sink: Callable[[bytes], None], deadline: Deadline) -> Finished:
-    stderr = Kept()
+def _drain(pipe: Pipe, sink: Callable[[bytes], None], stderr: Kept, deadline: Deadline) -> Finished:
     while not deadline.passed:
         received = pipe.receive(deadline.left_s())
         if received.stdout:

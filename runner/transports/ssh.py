@@ -194,15 +194,13 @@ class SshPipe:
         return Received(stdout, stderr, ended=ending and not stdout and not stderr)
 
     def exit_code(self, timeout_s: float) -> int:
-        """What the host says; 255 where it says only that the shell is gone (a signal)."""
+        """What the host says. UnreachableError where it says only that the shell is gone: nothing is known then."""
         if not self._channel.status_event.wait(timeout_s):
             raise UnreachableError(f"{self._name} closed a command's output but did not say in time how it ended.")
         code = self._channel.exit_status
-        if code >= 0:
-            return code
-        if not self._transport.is_active():
-            raise UnreachableError(f"The connection to {self._name} broke while a command ran.")
-        return 255
+        if code < 0:
+            raise UnreachableError(f"The connection to {self._name} broke while a command ran, or the command was killed there.")
+        return code
 
     def close(self) -> None:
         """Let go of it."""
@@ -252,9 +250,9 @@ def _user_key(host: Host) -> paramiko.PKey:
     path = Path(host.key_path).expanduser()
     try:
         return paramiko.PKey.from_path(path)
-    except paramiko.PasswordRequiredException as error:
-        raise HostError(f"The key {path} for {host.name} asks for a passphrase. Give Signalbox a key of its own without one.") from error
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
+        if "password" in str(error).lower():
+            raise HostError(f"The key {path} for {host.name} asks for a passphrase. Give Signalbox a key without one.") from error
         raise HostError(f"The key {path} for {host.name} cannot be read: {error}. Name a private key file with --key.") from error
 
 
