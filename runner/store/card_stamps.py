@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlite_utils import Database
 
 from runner.entities import Kind, Place
 from runner.states import Reason, State
+from runner.store.connection import required_time
 
 # A card whose run has ended is looked at until what it shows was read after the run's last change.
 _QUERY = """
-SELECT runs.id, runs.kind, runs.state, runs.reason, runs.channel, runs.thread, runs.updated_at, runs.attempt,
+SELECT runs.id, runs.kind, runs.state, runs.reason, runs.channel, runs.thread, runs.updated_at, runs.attempt, runs.created_at,
     (SELECT max(id) FROM progress WHERE run_id = runs.id) AS point,
     (SELECT max(id) FROM evaluations WHERE run_id = runs.id) AS evaluation,
     (SELECT max(rowid) FROM checkpoints WHERE run_id = runs.id) AS checkpoint,
@@ -34,6 +36,7 @@ class CardStamp:
     reason: Reason
     place: Place
     mark: str
+    created_at: datetime
     has_points: bool
     has_evaluations: bool
 
@@ -43,7 +46,7 @@ def card_stamps(db: Database) -> list[CardStamp]:
     return [
         CardStamp(
             run_id=row["id"], kind=Kind(row["kind"]), state=State(row["state"]), reason=Reason(row["reason"]),
-            place=Place(row["channel"], row["thread"]), mark=repr(tuple(row)[2:]),
+            place=Place(row["channel"], row["thread"]), mark=repr(tuple(row)[2:]), created_at=required_time(row["created_at"]),
             has_points=row["point"] is not None, has_evaluations=row["evaluation"] is not None,
         )
         for row in db.conn.execute(_QUERY)

@@ -1,0 +1,150 @@
+"""The bot: slack-bolt in Socket Mode, and the threads beside it. One per database."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread, current_thread, main_thread
+
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode import SocketModeHandler
+
+from bot.calls import Done, Refused, Slack, web_client
+from bot.commands import verbs
+from bot.delivering import deliver
+from bot.download import Downloader
+from bot.firings import carry_out_due
+from bot.listeners import Identity, Listeners
+from bot.settings import SlackSettings, Tokens, slack_settings, tokens
+from bot.uploads import Uploads, clear_partial
+from runner.errors import ConfigurationError
+from runner.service import people
+from runner.service.house import House, open_house
+from runner.settings import Settings
+
+_log = logging.getLogger(__name__)
+BEAT_S = 5.0
+UPLOADS_WAKE_S = 0.2
+FIRINGS_WAKE_S = 1.0
+_LONGEST_WAIT_S = 30.0
+_END_S = 12.0
+_PING_S = 5.0
+
+
+def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
+    """Be the bot until SIGTERM, SIGINT or ``stop``. ConfigurationError says what is missing, or that another bot is at work."""
+    ended = stop or Event()
+    chosen, secrets = slack_settings(settings), tokens()
+    house = open_house(settings)
+    with _only_bot(house), _ended_by_signals(ended):
+        verbs()  # a broken command stops the start, loudly
+        slack = Slack(web_client(secrets, chosen))
+        identity = identify(slack, ended)
+        if identity is None:
+            return
+        clear_partial(settings.inbox)
+        threads = _started(house, slack, chosen, secrets, ended)
+        handler = SocketModeHandler(
+            build_app(house, identity, secrets, chosen), secrets.app,
+            web_client=web_client(secrets, chosen, token=secrets.app), ping_interval=_PING_S,
+        )
+        _connect(handler, ended)
+        ended.wait()
+        handler.close()  # type: ignore[no-untyped-call]
+        for thread in threads:
+            thread.join(_END_S)
+
+
+def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings) -> App:
+    """Bolt's App with every listener. Constructing it asks Slack who we are."""
+    app = App(client=web_client(secrets, settings), name="signalbox")
+    Listeners(house, identity).register(app)
+    return app
+
+
+def identify(slack: Slack, stop: Event) -> Identity | None:
+    """Who the bot is, asked until Slack answers; None when told to stop first. ConfigurationError when the token is refused."""
+    wait_s = 1.0
+    while not stop.is_set():
+        answer = slack.call("auth.test")
+        if isinstance(answer, Done):
+            return Identity(str(answer.data.get("team_id")), str(answer.data.get("user_id")))
+        if isinstance(answer, Refused):
+            raise ConfigurationError(f"Slack refuses SLACK_BOT_TOKEN: {answer}. Reinstall the app and set the new token.")
+        _log.warning("Slack does not answer (%s); trying again in %.0f s.", answer, wait_s)
+        stop.wait(wait_s)
+        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+    return None
+
+
+def _started(house: House, slack: Slack, settings: SlackSettings, secrets: Tokens, stop: Event) -> list[Thread]:
+    uploads = Uploads(house, Downloader(secrets, settings.call_timeout_s))
+    works: dict[str, Callable[[], None]] = {
+        "deliveries": lambda: deliver(house, slack, settings, stop),
+        "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
+        "firings": lambda: _every(FIRINGS_WAKE_S, stop, lambda: carry_out_due(house, settings)),
+        "heartbeat": lambda: _every(BEAT_S, stop, lambda: people.beat(house, "bot")),
+    }
+    threads = [Thread(target=work, name=name, daemon=True) for name, work in works.items()]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _every(seconds: float, stop: Event, work: Callable[[], object]) -> None:
+    """Do something again and again; a fault is logged and does not end it."""
+    while not stop.is_set():
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - logged; the bot must outlive a fault in one round
+            _log.exception("The thread %s met a fault and goes on.", current_thread().name)
+        stop.wait(seconds)
+
+
+def _connect(handler: SocketModeHandler, stop: Event) -> None:
+    """Open the socket; once it was open, slack_sdk keeps it so."""
+    wait_s = 1.0
+    while not stop.is_set():
+        try:
+            handler.connect()  # type: ignore[no-untyped-call]
+        except Exception:  # noqa: BLE001 - slack_sdk raises whatever its socket does
+            _log.exception("No socket to Slack; trying again in %.0f s.", wait_s)
+            stop.wait(wait_s)
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        else:
+            return
+
+
+@contextmanager
+def _only_bot(house: House) -> Iterator[None]:
+    """Hold the lock that one bot per database holds."""
+    path = house.settings.state / "bot.lock"
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            pid = lock.read().strip() or "unknown"
+            raise ConfigurationError(f"Another bot (pid {pid}) is at work on {house.settings.database}.") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _ended_by_signals(stop: Event) -> Iterator[None]:
+    """SIGTERM and SIGINT mean stop; only a process's main thread can hear them."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

@@ -1,0 +1,145 @@
+"""Edits cards in place: what a run's card, epoch table and plot should show against what they show. The newest wins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from bot.calls import Done, Refused, Slack, TooFast, Unknown
+from bot.message import Message
+from bot.notifier import card as first_posting
+from bot.pacing import EditBudget, Holds
+from bot.pictures import Pictures, Stage
+from runner.entities import Kind
+from runner.service import outbox as rows
+from runner.service.house import House
+from runner.service.outbox import Card, CardStamp
+from runner.states import Reason, State
+
+_log = logging.getLogger(__name__)
+_UPDATE = "chat.update"
+_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+_REDRAW_EVERY = timedelta(minutes=2)
+_REDRAW_SHARE = 20
+"""A plot is drawn anew every two minutes, later every 1/20 of the run's age: the longer it trains, the less one point changes."""
+
+RenderPart = Callable[..., Message]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a part was last looked at: the mark and reason of its run then, and when it was last edited (monotonic)."""
+
+    mark: str
+    reason: Reason
+    edited_at: float
+
+
+class Cards:
+    """The one editor of cards. Used by one thread."""
+
+    def __init__(
+        self, house: House, slack: Slack, pictures: Pictures, holds: Holds, *,
+        budget: EditBudget, render_part: RenderPart, clock: Callable[[], float],
+    ) -> None:
+        self._house = house
+        self._slack = slack
+        self._pictures = pictures
+        self._holds = holds
+        self._budget = budget
+        self._render_part = render_part
+        self._clock = clock
+        self._looks: dict[tuple[str, str], _Look] = {}
+        self._owed: set[tuple[str, str]] = set()
+        self.pending = True
+
+    def step(self) -> bool:
+        """Edit the one card that needs it most and may be edited now; whether one was."""
+        stamps = rows.stale_cards(self._house)
+        interval_s = self._budget.interval_s(sum(stamp.state is State.RUNNING for stamp in stamps))
+        changed = [item for stamp in stamps for item in self._changed(stamp)]
+        changed.sort(key=lambda item: self._order(*item))
+        self.pending = bool(changed)
+        return any(self._edit(stamp, card) for stamp, card in changed if self._may_edit(stamp, card, interval_s))
+
+    def _changed(self, stamp: CardStamp) -> Sequence[tuple[CardStamp, Card]]:
+        """The parts of a run that were not looked at since it changed; those it should have and has not are owed."""
+        parts = [part for part in _parts(stamp) if self._mark(stamp, part) != stamp.mark]
+        have = rows.cards(self._house, stamp.run_id) if parts else {}
+        for part in parts:
+            if part not in have and "card" in have and (stamp.run_id, part) not in self._owed:
+                rows.add(self._house, first_posting(stamp.run_id, have["card"].channel, part))
+                self._owed.add((stamp.run_id, part))
+        return [(stamp, have[part]) for part in parts if part in have]
+
+    def _mark(self, stamp: CardStamp, part: str) -> str | None:
+        look = self._looks.get((stamp.run_id, part))
+        return look.mark if look else None
+
+    def _is_urgent(self, stamp: CardStamp, card: Card) -> bool:
+        look = self._looks.get((stamp.run_id, card.part))
+        return look is not None and look.reason is not stamp.reason
+
+    def _order(self, stamp: CardStamp, card: Card) -> tuple[bool, float]:
+        """Changes of state first, then what was not edited for longest."""
+        look = self._looks.get((stamp.run_id, card.part))
+        return not self._is_urgent(stamp, card), look.edited_at if look else 0.0
+
+    def _may_edit(self, stamp: CardStamp, card: Card, interval_s: float) -> bool:
+        if self._holds.held(card.channel, _UPDATE):
+            return False
+        look, urgent = self._looks.get((stamp.run_id, card.part)), self._is_urgent(stamp, card)
+        if card.part == "plot" and not stamp.state.final and look is not None:
+            age = self._house.now() - stamp.created_at
+            interval_s = max(_REDRAW_EVERY, age / _REDRAW_SHARE).total_seconds()
+            urgent = False
+        early = look is not None and self._clock() - look.edited_at < interval_s
+        return self._budget.offers(urgent=urgent) and (urgent or not early)
+
+    def _edit(self, stamp: CardStamp, card: Card) -> bool:
+        """Look at one card and edit it if it shows something else; whether Slack was asked to."""
+        message = self._render_part(self._house, stamp.run_id, card.part, channel=card.channel)
+        if message.digest == card.sent_digest:
+            self._settle(stamp, replace(card, sent_at=message.as_of), edited=False)
+            return False
+        file = self._pictures.file_for(message.picture) if message.picture else Stage.NOT_COMING
+        if file is Stage.ON_ITS_WAY:
+            return False
+        shown = message if isinstance(file, Stage) else message.with_picture(file)
+        self._budget.take()
+        outcome = self._slack.call(_UPDATE, channel=card.channel, ts=card.ts, text=shown.text, blocks=list(shown.blocks))
+        after = replace(card, sent_digest=message.digest, sent_at=message.as_of)
+        match outcome:
+            case Done():
+                self._holds.succeeded(card.channel, _UPDATE)
+                self._settle(stamp, after, edited=True)
+            case TooFast():
+                self._holds.hold(card.channel, _UPDATE, outcome.retry_after_s)
+            case Unknown():  # an edit may be repeated safely
+                self._holds.back_off(card.channel, _UPDATE)
+            case Refused() if outcome.error in _GONE:
+                again = first_posting(stamp.run_id, card.channel, card.part, again=card.ts or "")
+                rows.forget_card(self._house, card, again)
+            case Refused():
+                _log.error("The %s of %s cannot be edited: %s.", card.part, stamp.run_id, outcome)
+                self._settle(stamp, after, edited=True)
+        return True
+
+    def _settle(self, stamp: CardStamp, card: Card, *, edited: bool) -> None:
+        """Note what was seen; of an ended run also in the database, so that it is not looked at again."""
+        key = (stamp.run_id, card.part)
+        before = self._looks.get(key)
+        self._looks[key] = _Look(stamp.mark, stamp.reason, self._clock() if edited or before is None else before.edited_at)
+        if edited or stamp.state.final:
+            rows.keep_card(self._house, card)
+        if stamp.state.final:
+            self._owed.discard(key)
+
+
+def _parts(stamp: CardStamp) -> Sequence[str]:
+    """What a run shows: its card, and a training also its epochs and curves, once there are any."""
+    trains = stamp.kind is Kind.TRAIN
+    wanted = {"card": True, "epochs": trains and stamp.has_points, "plot": trains and stamp.has_evaluations}
+    return [part for part, is_wanted in wanted.items() if is_wanted]

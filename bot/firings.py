@@ -1,0 +1,28 @@
+"""Commands whose time has come: carried out as their owner typed them, once for each time."""
+
+from __future__ import annotations
+
+from bot import grammar
+from bot.settings import SlackSettings
+from bot.views.words import code
+from runner.service import outbox, schedules
+from runner.service.house import House
+from runner.service.outbox import NewDelivery
+
+
+def carry_out_due(house: House, settings: SlackSettings) -> int:
+    """Carry out every firing not yet taken, and owe its answer to the schedule's channel; returns how many there were.
+
+    A crash in between repeats the request under the same id, which acts once.
+    """
+    due = schedules.untaken_firings(house)
+    for schedule, due_at in due:
+        who = schedules.requester(house, schedule, due_at)
+        answer = grammar.answer(house, who, schedule.command)
+        channel = schedule.channel or settings.home_channel
+        with house.store.writing():
+            if channel is not None:
+                text = f"{code(schedule.command)} ({schedule.id}, {schedule.words}): {answer.text}"
+                outbox.add(house, NewDelivery(f"answer:{who.request_id}", channel, "text", {"text": text}))
+            schedules.take_firing(house, schedule, due_at)
+    return len(due)

@@ -1,0 +1,154 @@
+"""What happens when Slack says something: admit, carry out, answer.
+
+No ssh, no files, no waiting; an answer that an ack cannot carry is owed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt import Ack, App
+
+from bot import grammar
+from bot.access import Refusal, Speaker, known_teams, refusal
+from bot.answer import Answer
+from bot.silence import with_silence
+from bot.uploads import uploads_in
+from runner.crash_points import crash_point
+from runner.entities import Place
+from runner.service import outbox, people
+from runner.service.house import House, Requester, role_of
+from runner.service.outbox import NewDelivery
+from runner.settings import Role
+
+COMMAND = "/train"
+_ACTION = re.compile(r"command:.+")
+_MENTION = re.compile(r"<@(?P<person>[UW][A-Z0-9]+)(?:\|[^>]*)?>")
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the bot is in Slack."""
+
+    team: str
+    bot_user: str
+
+
+class Listeners:
+    """Everything that Bolt calls. Each method commits at most a row or two, and returns."""
+
+    def __init__(self, house: House, identity: Identity) -> None:
+        self._house = house
+        self._identity = identity
+
+    def register(self, app: App) -> None:
+        """Listen to everything that the manifest subscribes to."""
+        app.command(COMMAND)(self.on_command)
+        app.event("app_mention")(self.on_mention)
+        app.event("message")(self.on_message)
+        app.action(_ACTION)(self.on_click)
+
+    def on_command(self, ack: Ack, body: Json) -> None:
+        """``/train …``: the answer travels in the ack."""
+        speaker = Speaker(_text(body, "user_id"), _text(body, "channel_id"), known_teams(body.get("team_id")))
+        refused, role = self._admit(speaker)
+        if refused is not None:
+            ack(refused.sentence)
+            return
+        place = Place(speaker.channel)
+        given = self._carry_out(Requester(speaker.person, role, "slash", _text(body, "trigger_id"), place), _text(body, "text"))
+        ack(text=given.text, blocks=[dict(block) for block in given.blocks], response_type="in_channel" if given.public else "ephemeral")
+
+    def on_mention(self, ack: Ack, body: Json, event: Json) -> None:
+        """``@signalbox …``: answered in the thread it was said in."""
+        self._hear(body, event)
+        ack()
+
+    def on_message(self, ack: Ack, body: Json, event: Json) -> None:
+        """A message: of interest only where somebody shares an archive."""
+        if event.get("files") and event.get("subtype") in (None, "file_share"):
+            speaker = _speaker(body, event)
+            refused, role = self._admit(speaker)
+            if refused is None and role >= Role.MEMBER:
+                self._take_uploads(event, speaker)
+        ack()
+
+    def on_click(self, ack: Ack, body: Json, action: Json) -> None:
+        """A button: its value is a command line."""
+        container, user = _mapping(body, "container"), _mapping(body, "user")
+        teams = known_teams(_mapping(body, "team").get("id"), user.get("team_id"))
+        speaker = Speaker(_text(user, "id"), _text(container, "channel_id"), teams)
+        place = Place(speaker.channel, _text(container, "thread_ts") or None)
+        trigger = _text(body, "trigger_id")
+        refused, role = self._admit(speaker)
+        if refused is not None:
+            self._whisper(refused.sentence, f"refusal:{trigger}", speaker.person, place)
+        else:
+            self._answer(Requester(speaker.person, role, "button", trigger, place), _text(action, "value"))
+        ack()
+
+    def _hear(self, body: Json, event: Json) -> None:
+        speaker = _speaker(body, event)
+        place = Place(speaker.channel, _text(event, "thread_ts") or None)
+        event_id = _text(body, "event_id")
+        refused, role = self._admit(speaker)
+        if refused is not None:
+            self._whisper(refused.sentence, f"refusal:{event_id}", speaker.person, place)
+        elif role < Role.MEMBER or not self._take_uploads(event, speaker):
+            self._answer(Requester(speaker.person, role, "mention", event_id, place), self._said_to_the_bot(_text(event, "text")))
+
+    def _admit(self, speaker: Speaker) -> tuple[Refusal | None, Role]:
+        role = role_of(self._house, speaker.person)
+        return refusal(self._house.settings.access, speaker, role=role, home_workspace=self._identity.team), role
+
+    def _take_uploads(self, event: Json, speaker: Speaker) -> bool:
+        found = uploads_in(event, owner=speaker.person, channel=speaker.channel)
+        for upload in found:
+            people.record_upload(self._house, upload)
+        return bool(found)
+
+    def _carry_out(self, who: Requester, text: str) -> Answer:
+        crash_point("bot.before_request_commit")
+        given = grammar.answer(self._house, who, text)
+        crash_point("bot.after_request_commit")
+        return with_silence(given, self._house)
+
+    def _answer(self, who: Requester, text: str) -> None:
+        given = self._carry_out(who, text)
+        body: dict[str, object] = {"text": given.text, "blocks": list(given.blocks), "thread": who.place.thread}
+        if not given.public:
+            body["person"] = who.person
+        if who.place.channel:
+            outbox.add(self._house, NewDelivery(f"answer:{who.request_id}", who.place.channel, "text", body))
+
+    def _whisper(self, sentence: str, delivery_id: str, person: str, place: Place) -> None:
+        if sentence and place.channel:
+            body = {"text": sentence, "person": person, "thread": place.thread}
+            outbox.add(self._house, NewDelivery(delivery_id, place.channel, "text", body))
+
+    def _said_to_the_bot(self, text: str) -> str:
+        """What follows the first mention of the bot."""
+        for mention in _MENTION.finditer(text):
+            if mention["person"] == self._identity.bot_user:
+                return text[mention.end() :].lstrip(" ,:\u00a0")
+        return text
+
+
+def _speaker(body: Json, event: Json) -> Speaker:
+    teams = known_teams(body.get("team_id"), event.get("team"), event.get("user_team"), event.get("source_team"))
+    is_bot = bool(event.get("bot_id")) or event.get("subtype") == "bot_message"
+    return Speaker(_text(event, "user"), _text(event, "channel"), teams, is_bot=is_bot)
+
+
+def _text(values: Json, key: str) -> str:
+    value = values.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(values: Json, key: str) -> Json:
+    value = values.get(key)
+    return value if isinstance(value, dict) else {}

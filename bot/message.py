@@ -1,0 +1,63 @@
+"""What is to be shown in a channel, before it is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from bot.answer import Block
+from runner.entities import Place
+from runner.service.outbox import Card
+
+PLAIN_TEXT_CHARACTERS = 3_900
+"""Slack advises against longer texts and cuts those over 40,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A PNG that belongs to a message. ``draw`` may say None: there is nothing to draw. ``facts`` change when the picture would."""
+
+    name: str
+    title: str
+    draw: Callable[[], bytes | None]
+    facts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Text (always set), blocks, where, and for whom alone. With ``part`` it is a run's card, showing the moment ``as_of``."""
+
+    text: str
+    blocks: Sequence[Block] = field(default=())
+    place: Place = field(default=Place())
+    person: str | None = None
+    picture: Picture | None = None
+    part: str | None = None
+    as_of: datetime | None = None
+
+    @property
+    def digest(self) -> str:
+        """Equal for messages that look the same."""
+        facts = self.picture.facts if self.picture else ""
+        return hashlib.sha256(json.dumps([self.text, list(self.blocks), facts], sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+    def with_picture(self, file_id: str) -> Message:
+        """The message with its picture, which Slack has by now, as the last block."""
+        if self.picture is None:
+            return self
+        block: Block = {"type": "image", "slack_file": {"id": file_id}, "alt_text": self.picture.title[:2000]}
+        first = self.blocks or ({"type": "section", "text": {"type": "mrkdwn", "text": self.text[:3000]}},)
+        return replace(self, blocks=(*first, block))
+
+    def plain(self) -> Message:
+        """The message as text alone, where Slack refused its blocks."""
+        return replace(self, text=self.text[:PLAIN_TEXT_CHARACTERS], blocks=(), picture=None)
+
+    def card(self, run_id: str, ts: str) -> Card | None:
+        """What stands in the channel once this is sent, if it is a run's card."""
+        if self.part is None or self.place.channel is None:
+            return None
+        return Card(run_id, self.part, self.place.channel, ts, self.digest, self.as_of)

@@ -1,0 +1,84 @@
+"""What is owed because something happened: a table from events to deliveries, applied once to each event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.views.words import ap as ap_in_words
+from bot.views.words import escaped, person
+from runner.crash_points import crash_point
+from runner.entities import Event, Kind, Run
+from runner.service.house import House
+from runner.service.outbox import NewDelivery, owe_for_events
+from runner.states import Reason, State
+
+
+def notify(house: House, *, home_channel: str | None) -> int:
+    """Owe what the events not yet looked at call for; returns how many events that were."""
+
+    def decide(event: Event, run: Run | None) -> Sequence[NewDelivery]:
+        return deliveries_for(event, run, home_channel=home_channel)
+
+    count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
+    if count:
+        crash_point("bot.after_deliveries_owed")
+    return count
+
+
+def deliveries_for(event: Event, run: Run | None, *, home_channel: str | None) -> Sequence[NewDelivery]:
+    """What one event calls for. Pure; what is merely history calls for nothing."""
+    channel = (run.place.channel if run else None) or home_channel
+    rule = _RULES.get(event.kind)
+    if run is None or channel is None or rule is None:
+        return ()
+    return rule(event, run, channel)
+
+
+def card(run_id: str, channel: str, part: str, *, again: str = "") -> NewDelivery:
+    """The first posting of a run's card, epoch table or plot; ``again`` tells a later first posting from the one before."""
+    return NewDelivery(f"{part}:{run_id}{again and ':' + again}", channel, "card", {"part": part}, run_id)
+
+
+def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    reason = Reason(str(event.payload["reason"]))
+    if reason is Reason.SUBMITTED:
+        return (card(run.id, channel, "card"),)
+    if reason is Reason.UNCLEAR:
+        detail = escaped(str(event.payload.get("detail", "")).rstrip(".")) or "its evidence contradicts itself"
+        text = f"{person(run.owner)} {run.id} needs a look: {detail}. Nothing is started or stopped until somebody decides."
+        return (_owed(event, run, channel, "text", {"text": text}),)
+    if reason.state is State.FAILED:
+        return (_owed(event, run, channel, "alert", {}),)
+    if reason.state is State.SUCCEEDED:
+        kind = _ON_SUCCESS.get(run.kind)
+        return (_owed(event, run, channel, kind, {}),) if kind else ()
+    return ()
+
+
+def _evaluation(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    ap = event.payload.get("ap")
+    if not event.payload.get("best") or not isinstance(ap, (int, float)):
+        return ()
+    text = f"New best: {event.payload.get('task', 'bbox')} mAP {ap_in_words(ap)} at epoch {event.payload.get('epoch')}."
+    return (_reply(event, run, channel, escaped(text)),)
+
+
+def _refused_checkpoint(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    name, why = event.payload.get("checkpoint", "a checkpoint"), event.payload.get("why", "it is not whole")
+    return (_reply(event, run, channel, escaped(f"Left out {name}: {why}. The one before it is used.")),)
+
+
+def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
+    return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
+
+
+def _owed(event: Event, run: Run, channel: str, kind: str, body: Mapping[str, object]) -> NewDelivery:
+    return NewDelivery(f"event:{event.id}:{kind}", channel, kind, body, run.id)
+
+
+_ON_SUCCESS = {Kind.TRAIN: "result", Kind.INGEST: "dataset", Kind.CONVERT: "dataset"}
+_RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
+    "state": _state,
+    "evaluation": _evaluation,
+    "refused_checkpoint": _refused_checkpoint,
+}

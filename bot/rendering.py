@@ -1,0 +1,104 @@
+"""What a delivery looks like now: read from the database when it is sent, so that it never shows what is no longer so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from bot.answer import Block
+from bot.message import Message, Picture
+from bot.plots import curve
+from bot.views.alert import failure_alert
+from bot.views.dataset_card import dataset_card
+from bot.views.result import final_result
+from bot.views.run_card import epoch_table, run_card
+from runner.entities import Place
+from runner.service.house import House
+from runner.service.outbox import Delivery
+from runner.service.views import RunView, points, view
+
+
+def render(house: House, delivery: Delivery) -> Message:
+    """The message that a delivery is. KeyError when its kind is unknown."""
+    return _KINDS[delivery.kind](house, delivery)
+
+
+def render_part(house: House, run_id: str, part: str, *, channel: str) -> Message:
+    """A run's card, epoch table or plot as it should look now."""
+    as_of = house.now()
+    shown = view(house, run_id)
+    zone = house.settings.time_zone
+    thread = Place(channel, shown.run.place.thread)
+    if part == "epochs":
+        text, blocks = epoch_table(shown, zone=zone)
+        return Message(text, blocks, thread, part=part, as_of=as_of)
+    if part == "plot":
+        return Message(f"Curves of {run_id}", (), thread, picture=_curve(house, shown, "plot"), part=part, as_of=as_of)
+    text, blocks = run_card(shown, zone=zone)
+    return Message(text, blocks, Place(channel), part=part, as_of=as_of)
+
+
+def _card(house: House, delivery: Delivery) -> Message:
+    return render_part(house, _run_of(delivery), str(delivery.body["part"]), channel=delivery.channel)
+
+
+def _text(house: House, delivery: Delivery) -> Message:
+    body = delivery.body
+    thread = body.get("thread")
+    if body.get("in_thread") and delivery.run_id:
+        thread = view(house, delivery.run_id).run.place.thread
+    person = body.get("person")
+    return Message(
+        str(body["text"]), _blocks(body), Place(delivery.channel, str(thread) if thread else None), person=str(person) if person else None
+    )
+
+
+def _alert(house: House, delivery: Delivery) -> Message:
+    text, blocks = failure_alert(view(house, _run_of(delivery)), zone=house.settings.time_zone)
+    return Message(text, blocks, Place(delivery.channel))
+
+
+def _result(house: House, delivery: Delivery) -> Message:
+    shown = view(house, _run_of(delivery))
+    text, blocks = final_result(shown)
+    return Message(text, blocks, Place(delivery.channel, shown.run.place.thread), picture=_curve(house, shown, "result"))
+
+
+def _dataset(house: House, delivery: Delivery) -> Message:
+    run = view(house, _run_of(delivery))
+    version = house.catalog.get(str(run.result["version"]))
+    text, blocks = dataset_card(version, run=run.run)
+    path = house.catalog.preview_path(version)
+    picture = Picture(f"{delivery.id}-{version.reference}", f"Samples of {version.reference}", path.read_bytes) if path else None
+    return Message(text, blocks, Place(delivery.channel), picture=picture)
+
+
+def _curve(house: House, shown: RunView, name: str) -> Picture:
+    run_id, evaluations = shown.run.id, shown.evaluations
+    title = f"Loss and mAP of {run_id}"
+    facts = f"{shown.run.state} {len(shown.epoch_ends)} {len(evaluations)}"
+
+    def draw() -> bytes | None:
+        progress = points(house, run_id)
+        return curve(progress, evaluations, title=title, theme="light") if progress or evaluations else None
+
+    return Picture(f"{name}-{run_id}", title, draw, facts)
+
+
+def _run_of(delivery: Delivery) -> str:
+    if delivery.run_id is None:
+        raise ValueError(f"The delivery {delivery.id} ({delivery.kind}) belongs to no run.")
+    return delivery.run_id
+
+
+def _blocks(body: Mapping[str, object]) -> Sequence[Block]:
+    blocks = body.get("blocks")
+    return tuple(blocks) if isinstance(blocks, list) else ()
+
+
+_KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
+    "card": _card,
+    "text": _text,
+    "alert": _alert,
+    "result": _result,
+    "dataset": _dataset,
+}
