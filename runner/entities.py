@@ -313,14 +313,23 @@ Record = Progress | Evaluation | Checkpoint | WorkStep | WorkResult
 """What a log parser yields."""
 
 
+class Remedy(StrEnum):
+    """What a button under a failure does."""
+
+    RESUME = "resume"
+    RETRY = "retry"
+    RETRY_SMALLER_BATCH = "retry_smaller_batch"
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why a run failed, for people: one sentence, the last log lines and what to do."""
+    """Why a run failed, for people: one sentence, the last log lines and what to do. ``action`` is the remedy that a button can carry out."""
 
     reason: Reason
     sentence: str
     remedy: str
     tail: tuple[str, ...] = ()
+    action: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ LONGEST = 64 * 1024
 class LineReader:
     """Complete lines out of chunks; a line ends with a newline, a carriage return or both."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, longest: int = LONGEST) -> None:
+        self._longest = longest
         self._open = bytearray()
         self._skipping = False
 
@@ -32,12 +33,12 @@ class LineReader:
             del lines[0]
             self._skipping = False
         self._keep(rest)
-        return [line for line in lines if len(line) <= LONGEST]
+        return [line for line in lines if len(line) <= self._longest]
 
     def _keep(self, data: bytes) -> None:
         if self._skipping:
             return
         self._open += data
-        if len(self._open) > LONGEST:
+        if len(self._open) > self._longest:
             self._open.clear()
             self._skipping = True
