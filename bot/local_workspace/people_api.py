@@ -5,6 +5,7 @@ JSON objects. `person`, `channel`: a name or an id. Answers are {"ok": true, …
 
 | request under /people/api/ | what it does | answer |
 |---|---|---|
+| GET people | who one can be | people |
 | GET state?person= | who and what is there | people, channels, app, seq |
 | GET messages?person=&channel=&limit= | top-level and ephemeral messages, oldest first | messages |
 | GET thread?person=&channel=&ts= | a parent and its replies | messages |
@@ -85,6 +86,8 @@ class PeopleApi:
                 return file_response(self._workspace, self._workspace.file(request.query_params.get("file", "")))
             if (request.method, name) == ("POST", "upload"):
                 return JSONResponse({"ok": True, **await self._upload(request)})
+            if (request.method, name) == ("GET", "people"):
+                return JSONResponse({"ok": True, "people": self._selectable_people()})
             route = self._routes.get((request.method, name))
             if route is None:
                 raise RefusalError("unknown_request", f"There is no {request.method} {name} here.", status=404)
@@ -118,6 +121,9 @@ class PeopleApi:
                 await websocket.send_text(json.dumps(change))
 
     # What is there
+
+    def _selectable_people(self) -> list[Json]:
+        return [person_json(person) for person in self._workspace.people() if not person.is_bot]
 
     async def _state(self, person: Person, body: Json) -> Json:  # noqa: ARG002
         app = self._workspace.configuration.app
