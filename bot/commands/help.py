@@ -1,0 +1,31 @@
+"""Help: the commands, or one of them, and my runs."""
+
+from __future__ import annotations
+
+import click
+
+from bot.answer import Answer
+from bot.verb import Asking, Topic, UnknownNameError, Verb
+from bot.views.help import all_help, one_help
+from runner.service import views
+
+
+@click.command("help", help="What can be asked; `help run` tells all about one command.")
+@click.argument("command", required=False)
+@click.pass_obj
+def help_(asking: Asking, command: str | None) -> Answer:
+    from bot.commands import verbs
+
+    if command is None:
+        house = asking.house
+        mine = [view for view in views.live_views(house) if view.run.owner == asking.who.person]
+        text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal")
+        return Answer(text, tuple(blocks))
+    verb = verbs().get(command.lower())
+    if verb is None:
+        raise UnknownNameError("command", command, verbs())
+    text, blocks = one_help(verb)
+    return Answer(text, tuple(blocks))
+
+
+verb = Verb(help_, Topic.HOUSE, examples=("help", "help run"))

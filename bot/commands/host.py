@@ -1,0 +1,101 @@
+"""The GPU servers."""
+
+from __future__ import annotations
+
+import click
+
+from bot.answer import Answer
+from bot.names import known_host
+from bot.verb import Asking, Topic, Verb
+from bot.views.blocks import Button, actions, section
+from bot.views.hosts import host_list, host_page
+from bot.views.submitted import submitted
+from bot.views.words import code
+from bot.views.words import name as shown
+from runner.service import hosts, runs, views
+
+EXAMPLE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample"
+
+
+@click.group("host", help="The GPU servers: add, look at, prepare, forget.", invoke_without_command=True)
+@click.pass_context
+def host(context: click.Context) -> Answer | None:
+    return None if context.invoked_subcommand else _listed(context.obj)
+
+
+@host.command("list", help="Every server, with what runs on it.")
+@click.pass_obj
+def listed(asking: Asking) -> Answer:
+    return _listed(asking)
+
+
+@host.command("add", help="Add a server reached by ssh, or change how one is reached.")
+@click.argument("name")
+@click.argument("login", metavar="<user@address[:port]>")
+@click.option("--key-file", metavar="PATH", default="~/.ssh/id_ed25519", help="the private key on this machine to log in with")
+@click.option("--host-key", metavar="KEY", required=True, help="the server's public key, pinned: `ssh-ed25519 AAAA…`")
+@click.option("--root", metavar="FOLDER", show_default="~/.signalbox of that user", help="the folder there that holds all of ours")
+@click.option("--slots", type=click.IntRange(1, 256), default=1, metavar="N", help="runs at a time where there is no GPU")
+@click.pass_obj
+def add(asking: Asking, name: str, login: str, *, key_file: str, host_key: str, root: str | None, slots: int) -> Answer:
+    added = hosts.add(
+        asking.house, asking.who, name=name.lower(), login=login, key_path=key_file, host_key=host_key, root=root, slots=slots
+    )
+    return _with_buttons(
+        f"{code(added.name)} is added. The runner connects to it now; {code(f'host check {added.name}')} says how that went.",
+        Button("Check it", f"host check {added.name}"), Button("Build its environment", f"host bootstrap {added.name}"),
+    )
+
+
+@host.command("check", help="What a server last said of itself, and what is wrong with it.")
+@click.argument("host", callback=known_host)
+@click.pass_obj
+def check(asking: Asking, host: str) -> Answer:
+    house = asking.house
+    text, blocks = host_page(hosts.host_view(house, host), now=house.now(), zone=house.settings.time_zone)
+    return Answer(text, tuple(blocks))
+
+
+@host.command("bootstrap", help="Build a training environment on a server; takes up to half an hour, once.")
+@click.argument("host", callback=known_host)
+@click.option("--environment", metavar="NAME", default="upstream", help="which environment")
+@click.pass_obj
+def bootstrap(asking: Asking, host: str, environment: str) -> Answer:
+    queued = runs.submit_bootstrap(asking.house, asking.who, host=host, environment=environment)
+    return submitted(views.view(asking.house, queued.id))
+
+
+@host.command("remove", help="Forget a server. Nothing on it is touched.")
+@click.argument("host", callback=known_host)
+@click.option("--yes", is_flag=True, help="forget it without asking first")
+@click.pass_obj
+def remove(asking: Asking, host: str, *, yes: bool) -> Answer:
+    if yes:
+        hosts.remove(asking.house, asking.who, host)
+        return Answer(f"{code(host)} is forgotten. What lies on it was not touched.")
+    known = hosts.must_be_removable(asking.house, asking.who, host)
+    return _with_buttons(
+        f"Forget {code(host)} ({shown(known.user)}@{shown(known.address)})? Its pinned key and its known environments are lost; "
+        "nothing on the server is touched.",
+        Button("Forget it", f"host remove {host} --yes", "danger"), Button("Keep it", f"host check {host}"),
+    )
+
+
+def _listed(asking: Asking) -> Answer:
+    house = asking.house
+    live = {view.run.id: view for view in views.live_views(house)}
+    text, blocks = host_list(hosts.all_hosts(house), live, now=house.now(), zone=house.settings.time_zone)
+    return Answer(text, tuple(blocks))
+
+
+def _with_buttons(text: str, *buttons: Button) -> Answer:
+    return Answer(text, (section(text), actions(buttons)))
+
+
+verb = Verb(
+    host, Topic.SERVERS,
+    examples=(
+        "host", "host list", f'host add gpu9 train@gpu9.example.com:2222 --host-key "{EXAMPLE_KEY}"',
+        "host check gpu1", "host bootstrap gpu1", "host remove gpu1",
+    ),
+)

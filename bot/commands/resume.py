@@ -1,0 +1,29 @@
+"""Go on where a training ended."""
+
+from __future__ import annotations
+
+import click
+
+from bot.answer import Answer
+from bot.names import known_run
+from bot.training_options import MOST_EPOCHS, learning_rate
+from bot.verb import Asking, Topic, Verb
+from bot.views.submitted import submitted
+from runner.service import runs, views
+
+
+@click.command("resume", help="Go on where a training ended, with its optimizer's state.")
+@click.argument("run", callback=known_run)
+@click.option("--from", "checkpoint", metavar="epoch_N", show_default="the newest whole one", help="the checkpoint to go on from")
+@learning_rate("as it was")
+@click.option("--epochs", type=click.IntRange(1, MOST_EPOCHS), metavar="N", show_default="as it was", help="epochs in all, finished ones too")
+@click.pass_obj
+def resume(asking: Asking, run: str, checkpoint: str | None, lr: float | None, epochs: int | None) -> Answer:
+    queued = runs.resume(asking.house, asking.who, run, checkpoint=checkpoint, lr=lr, epochs=epochs)
+    return submitted(views.view(asking.house, queued.id))
+
+
+verb = Verb(
+    resume, Topic.TRAIN, words={"from": "--from", "at": "--from"},
+    examples=("resume r-7f3k", "resume r-7f3k from epoch_12", "resume r-7f3k --lr 0.001 --epochs 40"),
+)

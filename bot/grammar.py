@@ -1,0 +1,87 @@
+"""From a typed line to an answer: one grammar for every door (slash, mention, button, terminal, schedule)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+
+from bot.answer import Answer, Block
+from bot.commands import verbs
+from bot.loose_forms import Line, arranged
+from bot.refusals import no_such_verb, refusal
+from bot.typed_text import as_meant, split_like_a_shell
+from bot.verb import Asking
+from runner.service import requests
+from runner.service.house import House, Requester
+from runner.settings import Role
+
+OWN_LINES = frozenset({"terminal", "button", "schedule"})
+"""Doors whose lines no phone has touched."""
+_HELP = frozenset({"--help", "-h", "-?"})
+_log = logging.getLogger(__name__)
+
+
+def answer(house: House, who: Requester, text: str) -> Answer:
+    """Carry out a command line for somebody; never raises. The same request id acts once and gets the same answer."""
+    words: list[str] = []
+    try:
+        who.must_be(Role.VIEWER, "use Signalbox")
+        words = split_like_a_shell(text if who.door in OWN_LINES else as_meant(text))
+        return _carried_out(house, who, parsed(words), text)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, the person gets a sentence and the log the rest
+        return refusal(error, words) or _our_fault(error, who, text)
+
+
+def parsed(words: Sequence[str]) -> Line:
+    """Words as a line for click; an empty line asks for help. CommandError names the nearest line that works."""
+    if not words:
+        return Line(verbs()["help"], ())
+    name = words[0].lower()
+    verb = verbs().get(name)
+    if verb is None:
+        raise no_such_verb(words, list(verbs()))
+    before_raw = words[1 : words.index("--")] if "--" in words else words[1:]
+    if verb.command.allow_interspersed_args and _HELP.intersection(before_raw):
+        return Line(verbs()["help"], (name,))
+    return arranged(verb, words[1:])
+
+
+def _carried_out(house: House, who: Requester, line: Line, text: str) -> Answer:
+    asking = Asking(house, who, line.raw)
+    if line.verb.slow:
+        requests.once(house, who, text, dict)
+        return _invoked(line, asking)
+    return _restored(requests.once(house, who, text, lambda: _kept(_invoked(line, asking))))
+
+
+def _invoked(line: Line, asking: Asking) -> Answer:
+    command = line.verb.command
+    settings: Mapping[str, object] = {"help_option_names": [], "obj": asking, "auto_envvar_prefix": None}
+    with command.make_context(command.name, list(line.arguments), **settings) as context:  # type: ignore[arg-type]
+        result = command.invoke(context)
+    if not isinstance(result, Answer):
+        raise TypeError(f"the command {line.verb.name} returned {type(result).__name__}, not an Answer")
+    return result
+
+
+def _kept(given: Answer) -> Mapping[str, object]:
+    return {"text": given.text, "blocks": list(given.blocks), "public": given.public, "ok": given.ok, "run_id": given.run_id}
+
+
+def _restored(kept: Mapping[str, object]) -> Answer:
+    blocks, run_id = kept.get("blocks"), kept.get("run_id")
+    shown: list[Block] = blocks if isinstance(blocks, list) else []
+    return Answer(
+        text=str(kept.get("text") or "This was already asked; it is being answered."), blocks=tuple(shown),
+        public=bool(kept.get("public")), ok=bool(kept.get("ok", True)), run_id=run_id if isinstance(run_id, str) else None,
+    )
+
+
+def _our_fault(error: Exception, who: Requester, text: str) -> Answer:
+    reference = secrets.token_hex(3)
+    _log.error("reference %s: %s by %s through %s: %r", reference, type(error).__name__, who.person, who.door, text, exc_info=error)
+    return Answer(
+        f"Something went wrong on our side (reference {reference}); nothing was changed. "
+        "The log of Signalbox has the details under this reference; `doctor` checks the installation.", ok=False,
+    )

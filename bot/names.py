@@ -1,0 +1,78 @@
+"""Checks of names as click's callbacks: a name that does not exist is refused with the nearest one that does."""
+
+from __future__ import annotations
+
+import math
+
+import click
+
+from bot.verb import Asking, UnknownNameError
+from runner.errors import RequestError
+from runner.service import datasets, hosts, presets, runs, views
+
+
+def asking_of(context: click.Context) -> Asking:
+    """Who asks, in a callback."""
+    found = context.find_object(Asking)
+    if found is None:
+        raise TypeError("a command was parsed without somebody who asks")
+    return found
+
+
+def known_run(context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The id of a run, with or without its ``r-``."""
+    if value is None:
+        return None
+    house = asking_of(context).house
+    try:
+        return runs.find(house, value).id
+    except RequestError:
+        raise UnknownNameError(
+            "run", value, [run.id for run in views.newest_runs(house, limit=100)], none_yet="Nothing has run yet."
+        ) from None
+
+
+def known_preset(context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The name of a preset."""
+    known = presets.all_presets(asking_of(context).house)
+    if value is None or value in known:
+        return value
+    raise UnknownNameError("preset", value, known)
+
+
+def known_dataset(context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """A dataset, ``fish``, or one version of it, ``fish@2``."""
+    if value is None:
+        return None
+    house = asking_of(context).house
+    name, at, number = value.partition("@")
+    if name not in house.catalog.names():
+        error = UnknownNameError("dataset", name, house.catalog.names(), none_yet="Upload a zip to the channel to add the first.")
+        error.typed, error.meant = value, f"{error.meant}{at}{number}" if error.meant else ""
+        raise error
+    datasets.find_version(house, value)
+    return value
+
+
+def known_recipe(_context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """A recipe of the library, or ``FROM:TO``; never a path, for what is typed in a chat must not open files here."""
+    from recipes.recipe import library
+
+    if value is None or value in library() or (":" in value and "/" not in value and not value.endswith((".yaml", ".yml"))):
+        return value
+    raise UnknownNameError("recipe", value, library())
+
+
+def known_host(context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The name of a host."""
+    known = [view.host.name for view in hosts.all_hosts(asking_of(context).house)]
+    if value is None or value in known:
+        return value
+    raise UnknownNameError("host", value, known, none_yet="`host add` adds one.")
+
+
+def finite(_context: click.Context, param: click.Parameter, value: float | None) -> float | None:
+    """A number that is one."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number to train with", param=param)
+    return value

@@ -1,0 +1,159 @@
+"""Why a line was not carried out, in a sentence that names the argument, what was expected, and the nearest line to copy."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import click
+
+from bot.answer import Answer
+from bot.loose_forms import article, option_names
+from bot.usage import form
+from bot.verb import CommandError, UnknownNameError, nearest
+from bot.views.blocks import Button, actions, quoted, section
+from bot.views.words import code, escaped, sentence
+from recipes.errors import DatasetError
+from runner.errors import SignalboxError
+
+
+def refusal(error: Exception, words: Sequence[str]) -> Answer | None:
+    """The answer for an error that a person can act on; None for any other, which is our fault."""
+    message, line = _in_words(error, list(words))
+    return None if not message else refused(message, line)
+
+
+def refused(message: str, line: str = "") -> Answer:
+    """An answer that says no, with the nearest line that works as text to copy and as a button."""
+    text = escaped(sentence(message))
+    if not line:
+        return Answer(text, ok=False)
+    shown = f"{text}\nTry: {code(line)}"
+    return Answer(shown, (section(shown), actions([Button("Run that", line)])), ok=False)
+
+
+def no_such_verb(words: Sequence[str], known: Sequence[str]) -> CommandError:
+    """The error for a first word that is no command."""
+    meant = nearest(words[0], known)
+    if meant:
+        return CommandError(f"There is no command {words[0]!r}. Did you mean `{meant}`?", line=quoted([meant, *words[1:]]))
+    return CommandError(f"There is no command {words[0]!r}. `help` lists those there are.", line="help")
+
+
+def _in_words(error: Exception, words: list[str]) -> tuple[str, str]:
+    match error:
+        case CommandError():
+            return str(error), error.line
+        case UnknownNameError():
+            return str(error), _with(words, error.typed, error.meant)
+        case click.UsageError():
+            return _usage(error, words)
+        case SignalboxError() | DatasetError():
+            return str(error), ""
+        case sqlite3.OperationalError() if "locked" in str(error):
+            return "The database was busy for five seconds; nothing was changed. Please send it again.", ""
+    return "", ""
+
+
+def _usage(error: click.UsageError, words: list[str]) -> tuple[str, str]:
+    context = error.ctx
+    command = context.command if context else None
+    path = context.command_path if context else ""
+    options = option_names(command) if command else {}
+    match error:
+        case click.exceptions.NoSuchCommand():
+            return _no_such_subcommand(error, command, words, path)
+        case click.NoSuchOption():
+            return _no_such_option(error.option_name, list(options), words, path)
+        case click.BadOptionUsage():
+            option = options.get(error.option_name)
+            return f"`{error.option_name}` needs a value: {expected(option)}.", quoted([*words, sample(option)])
+        case click.MissingParameter() if error.param is not None:
+            return f"`{path}` needs {article(error.param)}: `{_form(context)}`.", ""
+        case click.BadParameter() if error.param is not None:
+            return _bad_value(error, words)
+    return _too_much(error, words, context)
+
+
+def expected(param: click.Parameter | None) -> str:
+    """What a parameter takes, as the end of a sentence."""
+    kind = param.type if param else None
+    if isinstance(kind, click.IntRange):
+        top = f" to {kind.max:,}" if kind.max is not None else ""
+        return f"a whole number from {kind.min or 0:g}{top}"
+    if isinstance(kind, click.FloatRange):
+        return "a number above 0, such as 0.001"
+    if isinstance(kind, click.Choice):
+        return "one of " + ", ".join(str(choice) for choice in kind.choices)
+    return "a text"
+
+
+def sample(param: click.Parameter | None) -> str:
+    """A value that a parameter would take."""
+    kind = param.type if param else None
+    if isinstance(kind, click.IntRange):
+        return f"{max(kind.min or 0, 1):g}"
+    if isinstance(kind, click.FloatRange):
+        return "0.001"
+    if isinstance(kind, click.Choice):
+        return str(kind.choices[0])
+    return "…"
+
+
+def _bad_value(error: click.BadParameter, words: list[str]) -> tuple[str, str]:
+    param = error.param
+    if not isinstance(param, click.Option) or not isinstance(param.type, click.IntRange | click.FloatRange | click.Choice):
+        named = f"`{param.name}`: " if param and param.name else ""
+        return f"{named}{error.message}", ""
+    option = param.opts[0]
+    typed = _typed_value(words, option)
+    fixed = _with(words, typed, sample(param)) or _with(words, f"{option}={typed}", f"{option}={sample(param)}")
+    fixed = fixed or _with(words, f"{option.removeprefix('--')}={typed}", f"{option.removeprefix('--')}={sample(param)}")
+    said = f", not {typed!r}" if typed else ""
+    return f"`{option}` must be {expected(param)}{said}.", fixed
+
+
+def _typed_value(words: list[str], option: str) -> str:
+    bare = option.removeprefix("--")
+    for place, word in enumerate(words):
+        key, equals, value = word.partition("=")
+        if equals and key.lower() in (option, bare):
+            return value
+        if word.lower() == option and place + 1 < len(words):
+            return words[place + 1]
+    return ""
+
+
+def _no_such_option(typed: str, known: list[str], words: list[str], path: str) -> tuple[str, str]:
+    meant = nearest(typed, [name for name in known if name.startswith("--")])
+    if meant:
+        fixed = [meant + word[len(typed) :] if word.lower() == typed or word.lower().startswith(f"{typed}=") else word for word in words]
+        return f"`{path}` has no option `{typed}`. Did you mean `{meant}`?", quoted(fixed)
+    has = f"Its options: {', '.join(f'`{name}`' for name in known)}." if known else "It has none."
+    return f"`{path}` has no option `{typed}`. {has}", ""
+
+
+def _no_such_subcommand(
+    error: click.exceptions.NoSuchCommand, command: click.Command | None, words: list[str], path: str
+) -> tuple[str, str]:
+    known = list(command.commands) if isinstance(command, click.Group) else []
+    meant = nearest(error.command_name, known)
+    hint = f"Did you mean `{path} {meant}`?" if meant else "There are: " + ", ".join(f"`{path} {name}`" for name in known) + "."
+    return f"`{path}` cannot {error.command_name!r}. {hint}", _with(words, error.command_name, meant)
+
+
+def _too_much(error: click.UsageError, words: list[str], context: click.Context | None) -> tuple[str, str]:
+    surplus = context.args if context else []
+    if not surplus or context is None:
+        return error.format_message(), ""
+    shown = " ".join(surplus)
+    fewer = [word for word in words if word not in surplus]
+    return f"`{context.command_path}` takes no more than `{_form(context)}`; {shown!r} is too much.", quoted(fewer)
+
+
+def _form(context: click.Context | None) -> str:
+    return form(context.command, context.command_path) if context else ""
+
+
+def _with(words: list[str], typed: str, meant: str) -> str:
+    return quoted(meant if word == typed else word for word in words) if meant and typed in words else ""

@@ -1,0 +1,95 @@
+"""The servers: a list with what runs where, and one of them in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+
+from bot.answer import Block
+from bot.views.blocks import Button, Message, actions, fitting, section
+from bot.views.run_card import share_done
+from bot.views.runs_in_words import title
+from bot.views.words import bar, clock, code, count, duration, name, person, prose, sentence, size
+from runner.entities import TransportName
+from runner.service.hosts import HostView
+from runner.service.views import RunView
+
+SILENT_AFTER = timedelta(seconds=30)
+SHOWN_DEVICES = 16
+
+
+def host_list(hosts: Sequence[HostView], live: Mapping[str, RunView], *, now: datetime, zone: tzinfo) -> Message:
+    """Every host with its devices and the runs on them. ``live`` are the runs that have not ended, by id."""
+    if not hosts:
+        text = "There is no server yet. `host add NAME user@address --host-key \"ssh-ed25519 …\"` adds one."
+        return text, [section(text)]
+    entries = ["\n".join([_head(view, now, zone), *_devices(view, live)]) for view in hosts]
+    heading = f"*{count(len(hosts), 'server')}*"
+    blocks: list[Block] = [section(heading), *(section(entry) for entry in entries)]
+    return "\n".join([heading, *entries]), fitting(blocks)
+
+
+def host_page(view: HostView, *, now: datetime, zone: tzinfo) -> Message:
+    """All that is known of one host, and what to do about what is wrong."""
+    host = view.host
+    lines = [_head(view, now, zone), *_devices(view, {})]
+    reached = "this machine itself" if host.transport is TransportName.LOCAL else f"{name(host.user)}@{name(host.address)}:{host.port}"
+    lines.append(f"• reached as {reached}, everything of ours in {code(host.root)}")
+    if host.host_name:
+        lines.append(f"• calls itself {name(host.host_name)}; Python {code(host.python or 'not found')}")
+    lines += _measures(view)
+    built = view.environments
+    lines += [f"• environment {code(each.name)} for {name(each.framework)}, fingerprint {each.fingerprint[:10]}" for each in built]
+    if not view.environments and host.transport is not TransportName.LOCAL:
+        lines.append(f"• no training environment yet: `host bootstrap {host.name}` builds one")
+    row = [] if view.environments else [Button("Build its environment", f"host bootstrap {host.name}")]
+    text = "\n".join(lines)
+    return text, fitting([section(text), *([actions(row)] if row else [])])
+
+
+def _head(view: HostView, now: datetime, zone: tzinfo) -> str:
+    host = view.host
+    if host.trouble:
+        return f"🔴 *{name(host.name)}*  {sentence(prose(host.trouble, 500))}"
+    if host.seen_at is None:
+        return f"⚪ *{name(host.name)}*  has not answered yet"
+    if now - host.seen_at > SILENT_AFTER:
+        return f"🟡 *{name(host.name)}*  last seen {clock(host.seen_at, zone, near=now)}, {duration(now - host.seen_at)} ago"
+    drained = ", takes no new runs" if host.drained else ""
+    return f"🟢 *{name(host.name)}*  answers{drained}"
+
+
+def _devices(view: HostView, live: Mapping[str, RunView]) -> list[str]:
+    taken = {lease.device: lease.run_id for lease in view.leases}
+    said = view.resources.get("devices")
+    known = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+    if not known:
+        free = view.devices - len(taken)
+        used = [f"      {_use(run_id, live)}" for run_id in sorted(set(taken.values()))]
+        return [f"      {count(free, 'free CPU slot')} of {view.devices}", *used]
+    lines = []
+    for each in known[:SHOWN_DEVICES]:
+        memory = f"{each.get('used_mib', 0) / 1024:.0f} of {each.get('memory_mib', 0) / 1024:.0f} GiB"
+        run_id = taken.get(str(each.get("uuid")))
+        device = f"GPU {each.get('index', '?')} {name(str(each.get('name', '')), 40)}"
+        lines.append(f"      {device}, {memory}: {_use(run_id, live) if run_id else 'free'}")
+    return lines
+
+
+def _use(run_id: str, live: Mapping[str, RunView]) -> str:
+    view = live.get(run_id)
+    if view is None:
+        return f"`{run_id}`"
+    share = share_done(view)
+    done = f"  `{bar(share, 8)}` {share:.0%}" if share is not None else ""
+    return f"`{run_id}` {title(view.run)}, {person(view.run.owner)}{done}"
+
+
+def _measures(view: HostView) -> list[str]:
+    free, total = view.resources.get("disk_free_bytes"), view.resources.get("disk_total_bytes")
+    lines = []
+    if isinstance(free, int) and isinstance(total, int) and total:
+        load, cpus = view.resources.get("load", 0), view.resources.get("cpus", 1)
+        lines.append(f"• {size(free)} of {size(total)} disk free, load {load} on {cpus} CPUs")
+    notes = view.resources.get("notes")
+    return lines + [f"• {prose(str(note), 300)}" for note in (notes if isinstance(notes, list) else [])[:6]]

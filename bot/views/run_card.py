@@ -1,0 +1,194 @@
+"""A run's card, edited in place, and the epoch table in its thread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta, tzinfo
+
+from bot.answer import Block
+from bot.views.blocks import Message, actions, context, fitting, section
+from bot.views.runs_in_words import buttons, origin, title
+from bot.views.states import explanation, headline, sign
+from bot.views.words import ap, bar, clock, code, count, duration, name, number, person, prose, sentence
+from runner.entities import Evaluation, Progress, TrainSpec
+from runner.service.views import RunView
+from runner.states import Reason, State
+
+SHOWN_EPOCHS = 24
+_WAITING_OR_ODD = frozenset({Reason.UNREACHABLE, Reason.UNCLEAR, Reason.STAGING, Reason.LAUNCHING, Reason.STOPPING})
+
+
+def run_card(view: RunView, *, zone: tzinfo) -> Message:
+    """The card of a run in any state: ``(text, blocks)``. ``text`` says the same in lines, for notifications and the terminal."""
+    top = f"{sign(view.run)} *{title(view.run)}*  `{view.run.id}`"
+    lines = [line for line in (_state_line(view), _progress_line(view), _why_line(view)) if line]
+    facts, small = _facts(view, zone), _small_print(view, zone)
+    blocks: list[Block] = [section("\n".join([top, *lines]), [f"*{label}*\n{value}" for label, value in facts])]
+    blocks += [context(*small)] if small else []
+    row = buttons(view)
+    blocks += [actions(row)] if row else []
+    text = "\n".join([top, *lines, *(f"{label}: {value}" for label, value in facts), *small])
+    return text, fitting(blocks)
+
+
+def share_done(view: RunView) -> float | None:
+    """How much of a run is done, 0 to 1; None where nobody knows."""
+    if view.run.state is State.SUCCEEDED:
+        return 1.0
+    if view.work is not None and view.work.total:
+        return min(1.0, view.work.done / view.work.total)
+    if view.progress is None or not view.epochs:
+        return None
+    return min(1.0, _epochs_done(view.progress) / view.epochs)
+
+
+def where_in_words(view: RunView) -> str:
+    """``epoch 7 of 20 · 30 of 60 iterations``, ``storing files · 120 of 400``: how far it is; empty before it began."""
+    if view.work is not None and not isinstance(view.run.spec, TrainSpec):
+        total = f" of {view.work.total:,}" if view.work.total else ""
+        amount = f" · {view.work.done:,}{total}" if view.work.total or view.work.done else ""
+        return f"{name(view.work.phase)}{amount}"
+    if view.progress is None:
+        return f"{view.epochs} epochs" if view.epochs and view.run.state is State.PENDING else ""
+    of = f" of {view.epochs}" if view.epochs else ""
+    at = view.progress
+    inside = f" · iteration {at.iteration:,} of {at.iterations:,}" if view.run.state is State.RUNNING and at.iterations else ""
+    return f"epoch {at.epoch}{of}{inside}"
+
+
+def epoch_table(view: RunView, *, zone: tzinfo) -> Message:
+    """The epochs so far, one line each, in the thread under the card; the best mAP is marked. Long trainings show their ends."""
+    rows = _epoch_rows(view)
+    if not rows:
+        text = f"{code(view.run.id)} has no epochs yet."
+        return text, [section(text)]
+    heading = f"{'epoch':>5}  {'loss':>8}  {'lr':>8}  {'mAP':>5}  {'AP50':>5}"
+    shown, left_out = _thinned(rows, view.best)
+    body = "\n".join([heading, *shown])
+    best = view.best
+    title_line = f"*Epochs of {title(view.run)}*  `{view.run.id}`"
+    small = f"★ best mAP {ap(best.ap)} at epoch {best.epoch}. " if best else ""
+    small += f"{left_out} of {len(rows)} epochs are left out here. " if left_out else ""
+    seen = f"As of {clock(view.last_seen, zone)}." if view.stale and view.last_seen else ""
+    text = f"{title_line}\n```\n{body}\n```"
+    extra = (small + seen).strip()
+    return f"{text}\n{extra}".rstrip(), fitting([section(text), *([context(extra)] if extra else [])])
+
+
+def _state_line(view: RunView) -> str:
+    run = view.run
+    where = where_in_words(view)
+    took = f" after {duration(run.ended_at - run.started_at)}" if run.ended_at and run.started_at else ""
+    by = f" by {person(run.stop_requested_by)}" if run.reason is Reason.BY_USER and run.stop_requested_by and _posted(view) else ""
+    return f"*{headline(run)}{by}{took}*" + (f" · {where}" if where else "")
+
+
+def _progress_line(view: RunView) -> str:
+    share = share_done(view)
+    if share is None or view.run.state is State.PENDING or view.run.state is State.SUCCEEDED:
+        return ""
+    return f"`{bar(share)}` {math.floor(share * 100)} %"
+
+
+def _why_line(view: RunView) -> str:
+    run = view.run
+    if run.state is State.FAILED:
+        return sentence(prose(view.diagnosis.sentence if view.diagnosis else explanation(run), 600))
+    if run.state is State.PENDING or run.reason in _WAITING_OR_ODD:
+        return sentence(prose(explanation(run), 600))
+    return ""
+
+
+def _facts(view: RunView, zone: tzinfo) -> list[tuple[str, str]]:
+    """The numbers: loss, learning rate, best mAP and when it will be done."""
+    facts: list[tuple[str, str]] = []
+    at, best = view.progress, view.best
+    if at is not None:
+        facts += [("Loss", number(at.loss)), ("Learning rate", number(at.lr))]
+    if best is not None:
+        last = view.evaluations[-1]
+        newest = f" (now {ap(last.ap)})" if last.epoch != best.epoch else ""
+        facts.append(("Best mAP", f"{ap(best.ap)} at epoch {best.epoch}{newest} · AP50 {ap(best.ap50)}"))
+    if view.eta is not None and view.last_seen is not None and not view.stale and _plausible(view.eta):
+        facts.append(("Done", f"about {clock(view.last_seen + view.eta, zone, near=view.last_seen)} (in {duration(view.eta)})"))
+    return facts + _made(view)
+
+
+def _plausible(span: timedelta) -> bool:
+    return timedelta() <= span < timedelta(days=3650)
+
+
+def _made(view: RunView) -> list[tuple[str, str]]:
+    made = view.result.get("version")
+    return [("Made", code(str(made)))] if isinstance(made, str) and view.run.state is State.SUCCEEDED else []
+
+
+def _small_print(view: RunView, zone: tzinfo) -> list[str]:
+    """Where, who, from what, and when last seen."""
+    run = view.run
+    asked = f"asked for by {person(run.owner)}" if _posted(view) else ""
+    texts = [_place(view), origin(run), _changed(view), asked, _seen(view, zone)]
+    return [text for text in texts if text]
+
+
+def _posted(view: RunView) -> bool:
+    """People are named by mention only where the card stands already: an edit does not make a phone ring, a new message does."""
+    return view.run.place.thread is not None or view.run.place.channel is None
+
+
+def _place(view: RunView) -> str:
+    if view.run.host is None or view.run.state is State.PENDING:
+        return ""
+    devices = [lease.device for lease in view.devices]
+    shown = ", ".join(name(device, 24) for device in devices[:8]) + ("…" if len(devices) > 8 else "")
+    return f"on {name(view.run.host)}" + (f" ({shown})" if shown else "")
+
+
+def _changed(view: RunView) -> str:
+    if not isinstance(view.run.spec, TrainSpec):
+        return ""
+    given = view.run.spec.overrides
+    said = [f"lr {number(given.lr)}" if given.lr else "", f"batch {given.batch}" if given.batch else ""]
+    said.append(count(len(given.options), "raw option") if given.options else "")
+    said.append(f"attempt {view.run.attempt}" if view.run.attempt > 1 else "")
+    return ", ".join(part for part in said if part)
+
+
+def _seen(view: RunView, zone: tzinfo) -> str:
+    if view.run.state is not State.RUNNING:
+        ended = view.run.ended_at
+        return f"ended {clock(ended, zone)}" if ended else ""
+    if view.last_seen is None:
+        return "not seen yet"
+    moment = clock(view.last_seen, zone)
+    return f"⚠️ last seen {moment}; these numbers may be old" if view.stale else f"seen {moment}"
+
+
+def _epochs_done(at: Progress) -> float:
+    inside = at.iteration / at.iterations if at.iterations else 1.0
+    return max(0.0, at.epoch - 1 + min(1.0, inside))
+
+
+def _epoch_rows(view: RunView) -> list[tuple[int, str]]:
+    ends = {point.epoch: point for point in view.epoch_ends}
+    measured = {evaluation.epoch: evaluation for evaluation in view.evaluations}
+    best = view.best
+    return [(epoch, _epoch_row(epoch, ends.get(epoch), measured.get(epoch), best)) for epoch in sorted(ends.keys() | measured.keys())]
+
+
+def _epoch_row(epoch: int, end: Progress | None, measured: Evaluation | None, best: Evaluation | None) -> str:
+    loss, lr = (number(end.loss), number(end.lr)) if end else ("–", "–")
+    values = f"{ap(measured.ap):>5}  {ap(measured.ap50):>5}" if measured else ""
+    star = " ★" if best and measured and measured.epoch == best.epoch else ""
+    return f"{epoch:>5}  {loss:>8}  {lr:>8}  {values}{star}".rstrip()
+
+
+def _thinned(rows: Sequence[tuple[int, str]], best: Evaluation | None) -> tuple[list[str], int]:
+    if len(rows) <= SHOWN_EPOCHS:
+        return [line for _, line in rows], 0
+    head, between, tail = rows[:3], rows[3 : 4 - SHOWN_EPOCHS], rows[4 - SHOWN_EPOCHS :]
+    marked = [row for row in between if best and row[0] == best.epoch]
+    gap = (0, "    …")
+    shown = [*head, gap, *marked, *([gap] if marked else []), *tail]
+    return [line for _, line in shown], len(between) - len(marked)

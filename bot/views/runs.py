@@ -1,0 +1,62 @@
+"""Lists of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+from bot.answer import Block
+from bot.views.blocks import Message, fitting, section
+from bot.views.run_card import where_in_words
+from bot.views.runs_in_words import title
+from bot.views.states import explanation, headline, sign
+from bot.views.words import ap, clock, count, duration, name, person, prose, sentence
+from runner.service.views import RunView
+from runner.states import State
+
+SHOWN = 40
+
+
+def run_list(views: Sequence[RunView], *, now: datetime, zone: tzinfo) -> Message:
+    """Runs in the order given, two short lines each."""
+    if not views:
+        text = "There are no runs. `run <preset> on <dataset>` queues one; `help` tells the rest."
+        return text, [section(text)]
+    return _listed(f"*{count(len(views), 'run')}*", [_entry(view, now, zone) for view in views[:SHOWN]], len(views))
+
+
+def queue_list(waiting: Sequence[RunView], *, running: int, now: datetime) -> Message:
+    """What waits, first come first, each with its reason in a sentence."""
+    at_work = f"{count(running, 'run')} at work" if running else "nothing is at work"
+    if not waiting:
+        text = f"Nothing waits; {at_work}."
+        return text, [section(text)]
+    entries = [
+        f"{place}. {sign(view.run)} `{view.run.id}`  {title(view.run)}, {person(view.run.owner)}, {_since(view, now)}\n"
+        f"      {sentence(prose(explanation(view.run), 400))}"
+        for place, view in enumerate(waiting[:SHOWN], start=1)
+    ]
+    return _listed(f"*{count(len(waiting), 'run')} waiting*, {at_work}", entries, len(waiting))
+
+
+def _entry(view: RunView, now: datetime, zone: tzinfo) -> str:
+    run = view.run
+    where = where_in_words(view)
+    said = [headline(run), where if run.state is State.RUNNING else "", f"mAP {ap(view.best.ap)}" if view.best else ""]
+    place = f"on {name(run.host)}" if run.host and run.state is State.RUNNING else ""
+    moment = f"ended {clock(run.ended_at, zone, near=now)}" if run.ended_at else _since(view, now)
+    facts = ", ".join(part for part in (*said, place, moment, person(run.owner)) if part)
+    waits = f"\n      {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale else ""
+    return f"{sign(run)} `{run.id}`  *{title(run)}*\n      {facts}{waits}"
+
+
+def _since(view: RunView, now: datetime) -> str:
+    run = view.run
+    return f"for {duration(now - (run.started_at or run.created_at))}"
+
+
+def _listed(heading: str, entries: Sequence[str], total: int) -> Message:
+    rest = [f"… and {total - len(entries)} more"] if total > len(entries) else []
+    blocks: list[Block] = [section(heading)]
+    blocks += [section("\n".join([*entries, *rest][start : start + 5])) for start in range(0, len(entries) + len(rest), 5)]
+    return "\n".join([heading, *entries, *rest]), fitting(blocks)

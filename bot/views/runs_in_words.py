@@ -1,0 +1,101 @@
+"""What a run is, in a few words, and the command lines that act on it."""
+
+from __future__ import annotations
+
+from bot.views.blocks import Button, quoted
+from bot.views.words import name
+from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Run, StartMode, TrainSpec
+from runner.service.views import RunView
+from runner.states import Reason, State
+
+_CHECKPOINT_HELPS = frozenset(Reason) - {Reason.BAD_SPEC, Reason.ENVIRONMENT_ERROR}
+
+
+def title(run: Run) -> str:
+    """``rtmdet-nano on fish@2``, ``vatic-to-coco of fish@1``, ``upload of fish.zip``: escaped, ready for a message."""
+    match run.spec:
+        case TrainSpec() as spec:
+            return f"{name(spec.preset.name)} on {name(str(spec.dataset))}"
+        case ConvertSpec() as spec:
+            return f"{name(spec.recipe)} of {name(str(spec.source))}"
+        case IngestSpec() as spec:
+            return f"{name(spec.file_name, 60)} → {name(spec.dataset)}"
+        case BootstrapSpec() as spec:
+            return f"environment {name(spec.environment)} on {name(spec.host)}"
+
+
+def origin(run: Run) -> str:
+    """What a run was made from: ``goes on from r-…``, ``fine-tuned from r-…``; empty where it began by itself."""
+    if run.parent_id is None or not isinstance(run.spec, TrainSpec):
+        return ""
+    checkpoint = f" at {name(run.spec.start.checkpoint)}" if run.spec.start.checkpoint else ""
+    verb = "goes on from" if run.spec.start.mode is StartMode.RESUME else "fine-tuned from"
+    return f"{verb} `{run.parent_id}`{checkpoint}"
+
+
+def again(run: Run, **changed: str) -> str:
+    """The line that asks for the same once more, with options changed (``batch="4"``); empty where it takes an upload."""
+    match run.spec:
+        case TrainSpec() as spec:
+            return _train_again(run, spec, changed)
+        case ConvertSpec() as spec:
+            renamed = ["--as", spec.dataset] if spec.dataset != spec.source.name else []
+            parameters = [f"{key}={value}" for key, value in spec.parameters.items()]
+            return quoted(["convert", str(spec.source), spec.recipe, *renamed, *parameters])
+        case BootstrapSpec() as spec:
+            return quoted(["host", "bootstrap", spec.host, "--environment", spec.environment])
+        case IngestSpec():
+            return ""
+
+
+def buttons(view: RunView) -> list[Button]:
+    """What can be done with a run in its state, the likeliest first."""
+    run, trains = view.run, isinstance(view.run.spec, TrainSpec)
+    log = [Button("Log", f"log {run.id}")] if run.attempt else []
+    if not run.state.final:
+        stop = [] if run.stop_requested_by else [Button("Stop", f"stop {run.id}", "danger")]
+        return [*log, Button("Why", f"why {run.id}"), *stop] if run.state is State.PENDING or view.stale else [*log, *stop]
+    resume = [Button("Resume", f"resume {run.id}")] if trains and view.checkpoints and run.state is not State.SUCCEEDED else []
+    tune = [Button("Fine-tune", f"finetune {run.id} on {run.spec.dataset.name}")] if isinstance(run.spec, TrainSpec) else []
+    retry = [Button("Run again", again(run))] if run.state is not State.SUCCEEDED and again(run) else []
+    return [*resume, *retry, *(tune if view.checkpoints else []), *log]
+
+
+def remedies(view: RunView) -> list[Button]:
+    """What mends a failure, the best first: going on from a checkpoint, or the same again with what caused it changed."""
+    run = view.run
+    found: list[Button] = []
+    if isinstance(run.spec, TrainSpec) and view.checkpoints and run.reason in _CHECKPOINT_HELPS:
+        line, label = f"resume {run.id}", "Resume"
+        lr = view.progress.lr if view.progress else None
+        if run.reason is Reason.DIVERGED and lr:
+            line, label = f"{line} --lr {lr / 10:.3g}", f"Resume with lr {lr / 10:.3g}"
+        if run.reason is not Reason.OUT_OF_MEMORY:
+            found.append(Button(label, line, "primary"))
+    found += _half_batch(run)
+    if again(run) and not found:
+        found.append(Button("Run again", again(run), "primary"))
+    elif again(run):
+        found.append(Button("Start over", again(run)))
+    return [*found, *([Button("Log", f"log {run.id}")] if run.attempt else [])]
+
+
+def _half_batch(run: Run) -> list[Button]:
+    if not isinstance(run.spec, TrainSpec) or run.reason is not Reason.OUT_OF_MEMORY:
+        return []
+    batch = run.spec.overrides.batch or run.spec.preset.batch
+    return [Button(f"Run with batch {batch // 2}", again(run, batch=str(batch // 2)), "primary")] if batch > 1 else []
+
+
+def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
+    given = spec.overrides
+    asked = {"epochs": given.epochs, "lr": given.lr, "batch": given.batch, "eval-every": given.eval_every}
+    options = {key: f"{value:g}" for key, value in asked.items() if value is not None} | changed
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    raw = ["--", *given.options] if given.options else []
+    if spec.start.mode is StartMode.FINETUNE and run.parent_id:
+        checkpoint = ["--from", spec.start.checkpoint] if spec.start.checkpoint else []
+        return quoted(["finetune", run.parent_id, "on", str(spec.dataset), *checkpoint, *words, *raw])
+    place = ["--gpus", str(spec.gpus)] if spec.gpus != 1 else []
+    place += ["--host", spec.host] if spec.host and run.parent_id is None else []
+    return quoted(["run", spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])

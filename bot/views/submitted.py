@@ -1,0 +1,20 @@
+"""The answer to whoever asked for a run."""
+
+from __future__ import annotations
+
+from bot.answer import Answer
+from bot.views.runs_in_words import origin, title
+from bot.views.words import count
+from runner.entities import TrainSpec
+from runner.service.views import RunView
+from runner.states import State
+
+
+def submitted(view: RunView) -> Answer:
+    """What was queued, and how to follow it."""
+    run = view.run
+    if run.state is State.RUNNING:  # a bootstrap that somebody else asked for before
+        return Answer(f"`{run.id}` is already at it: {title(run)}. `show {run.id}` tells how far it is.", run_id=run.id)
+    epochs = f", {count(view.epochs, 'epoch')}" if view.epochs and isinstance(run.spec, TrainSpec) else ""
+    begun = f", {origin(run)}" if origin(run) else ""
+    return Answer(f"Queued `{run.id}`: {title(run)}{epochs}{begun}. `show {run.id}` tells how far it is.", run_id=run.id)

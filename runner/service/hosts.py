@@ -1,0 +1,108 @@
+"""What people ask of hosts. Nothing here speaks to one: the runner does, and keeps what it saw."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlite_utils import Database
+
+from runner.entities import Environment, Host, Lease, Run, TransportName
+from runner.errors import RequestError
+from runner.service.house import House, Requester
+from runner.settings import Role
+from runner.store import events, hosts, runs
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_ADDRESS = re.compile(r"(?P<user>[A-Za-z0-9._-]{1,64})@(?P<address>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::(?P<port>\d{1,5}))?")
+_HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,1000}={0,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """A host as lists show it: what it last said of itself, its environments, and which runs hold its devices."""
+
+    host: Host
+    resources: Mapping[str, object]
+    environments: Sequence[Environment]
+    leases: Sequence[Lease]
+    devices: int
+
+
+def all_hosts(house: House) -> list[HostView]:
+    """Every host, by name, in one moment."""
+    with house.store.snapshot() as db:
+        return [_view(db, host) for host in hosts.all_hosts(db)]
+
+
+def host_view(house: House, name: str) -> HostView:
+    """One host; RequestError names those there are."""
+    with house.store.snapshot() as db:
+        return _view(db, hosts.get(db, name))
+
+
+def add(
+    house: House, who: Requester, *, name: str, login: str, key_path: str, host_key: str, root: str | None = None, slots: int = 1
+) -> Host:
+    """Keep a host reached as ``user@address[:port]``, or change how one is reached. Its public key is pinned.
+
+    RequestError names the part that is wrong; nothing is sent to the host here.
+    """
+    who.must_be(Role.OPERATOR, "add hosts")
+    if not _NAME.fullmatch(name):
+        raise RequestError(f"{name!r} cannot name a host: lower-case letters, digits, dot, dash and underscore, at most 40.")
+    if name == TransportName.LOCAL.value:
+        raise RequestError("`local` is this machine and always there; give the host another name.")
+    parts = _ADDRESS.fullmatch(login)
+    if parts is None or not 0 < int(parts["port"] or 22) < 65536:
+        raise RequestError(f"{login!r} is no login; write user@address or user@address:port, as in train@gpu1.example.com:2222.")
+    pinned = " ".join(host_key.split()[:2])
+    if not _HOST_KEY.fullmatch(pinned):
+        raise RequestError(
+            "The host key must be one public key, as in `ssh-ed25519 AAAA…`. "
+            f"`ssh-keyscan -t ed25519 {parts['address']}` prints it; compare it with the host's own before you trust it."
+        )
+    place = root or ("/root/.signalbox" if parts["user"] == "root" else f"/home/{parts['user']}/.signalbox")
+    if not place.startswith("/"):
+        raise RequestError(f"The folder on the host must be absolute; {place!r} is not.")
+    host = Host(
+        name, TransportName.SSH, place, address=parts["address"].strip("[]"), port=int(parts["port"] or 22), user=parts["user"],
+        key_path=key_path, host_key=pinned, slots=slots,
+    )
+    with house.store.writing() as db:
+        hosts.put(db, host)
+        events.record(db, "audit", at=house.now(), actor=who.person, payload={"host added": name, "login": login})
+        return hosts.get(db, name)
+
+
+def must_be_removable(house: House, who: Requester, name: str) -> Host:
+    """The host, where this person may forget it now; RequestError names the runs that are still on it."""
+    who.must_be(Role.ADMIN, "remove hosts")
+    with house.store.snapshot() as db:
+        host = hosts.get(db, name)
+        busy = _runs_on(db, name)
+    if host.transport is TransportName.LOCAL:
+        raise RequestError(f"{name} is this machine; it cannot be removed.")
+    if busy:
+        raise RequestError(f"{name} still has {', '.join(run.id for run in busy)}. Stop these first, or wait for their end.")
+    return host
+
+
+def remove(house: House, who: Requester, name: str) -> Host:
+    """Forget a host and its environments. Nothing on the host is touched."""
+    with house.store.writing() as db:
+        host = must_be_removable(house, who, name)
+        hosts.remove(db, name)
+        events.record(db, "audit", at=house.now(), actor=who.person, payload={"host removed": name})
+        return host
+
+
+def _runs_on(db: Database, name: str) -> list[Run]:
+    leased = {lease.run_id for lease in hosts.leases(db) if lease.host == name}
+    return [run for run in runs.live(db) if run.host == name or run.id in leased]
+
+
+def _view(db: Database, host: Host) -> HostView:
+    held = [lease for lease in hosts.leases(db) if lease.host == host.name]
+    return HostView(host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(hosts.devices(db, host)))
