@@ -1,0 +1,54 @@
+# make          install everything into .venv
+# make demo     the whole story on this machine; HEADLESS=1 plays it without a person
+# make test     all tests; the training environment is built first (once, into the user's cache)
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := install
+.PHONY: install demo test test-quick check bench environment lock help
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+# Files are handed out whole, so that fixtures of one file are made once; two cores are what everybody has.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks
+COMPILE := --extra test --strip-extras --allow-unsafe --generate-hashes \
+           --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
+
+install: $(INSTALLED)  ## install Signalbox and its tests into .venv
+	@echo 'Signalbox is installed in .venv/bin/. Next: `make demo` plays the whole story, `.venv/bin/signalbox --help` shows the commands.'
+
+demo: $(INSTALLED)  ## a Slack workspace, a GPU server and a training, all on this machine (HEADLESS=1: without a person)
+	$(BIN)/signalbox demo $(if $(filter-out 0,$(HEADLESS)),--headless)
+
+test: $(INSTALLED) environment  ## all tests
+	$(PYTEST)
+
+test-quick: $(INSTALLED)  ## the tests that take no time: no training environment, no browser
+	$(PYTEST) -m 'not slow and not environment and not browser'
+
+check: $(INSTALLED)  ## style, types, directions of imports, documents against the code
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_documents.py tests/test_architecture.py
+
+bench: $(INSTALLED)  ## measure; tests/benchmarks/RESULTS.md keeps the figures
+	$(BIN)/python -m pytest -s --timeout=1200 tests/benchmarks
+
+environment: $(INSTALLED)  ## build the training environment (torch, mmdet, mmcv) into the user's cache, once
+	$(BIN)/python -m runner.environments build
+
+lock: $(INSTALLED)  ## pin anew what pyproject.toml asks for
+	$(BIN)/python -m venv .venv/lock
+	.venv/lock/bin/python -m pip install -q pip-tools
+	CUSTOM_COMPILE_COMMAND='make lock' .venv/lock/bin/pip-compile -q $(COMPILE) --output-file requirements.lock pyproject.toml
+
+help:  ## show this
+	@sed -n 's/^\([a-z-]*\):.*  ## /  make \1\t/p' Makefile | expand -t 22
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@set -e; python=$$(sh deploy/find-python.sh); \
+	sh deploy/install-system-packages.sh "$$python"; \
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || "$$python" -m venv --clear .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@

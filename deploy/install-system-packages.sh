@@ -1,0 +1,45 @@
+#!/bin/sh
+# install-system-packages.sh PYTHON: installs what is missing on Debian and its kin, as root; elsewhere names it.
+# Does nothing, at once, where all is there. Fails only where nothing can work: without venv.
+set -eu
+python=$1
+needed=""
+optional=""
+
+need() { needed="$needed $1"; }
+can_import() { "$python" -c "import $1" 2>/dev/null; }
+has_headers() { "$python" -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))'; }
+is_there() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+can_import ensurepip && can_import venv || need python3-venv
+has_headers || need python3-dev                           # pycocotools and mmcv where no wheel fits
+is_there gcc || need gcc
+is_there g++ || need g++
+is_there sshd || need openssh-server                      # the demo's and the tests' GPU server
+is_there screen || need screen
+is_there chromium || optional="chromium fonts-dejavu-core fonts-noto-color-emoji"   # the tests of the workspace's page
+
+[ -n "$needed$optional" ] || exit 0
+
+without_root() {
+    echo "These Debian packages are missing:$needed $optional" >&2
+    echo "As root: apt-get install --no-install-recommends$needed $optional" >&2
+    case "$needed" in
+    *python3-venv*) echo "Without python3-venv nothing can be installed." >&2; exit 1 ;;
+    *) echo "Going on without them: what needs them is skipped, with a sentence that says so." >&2; exit 0 ;;
+    esac
+}
+
+if [ "$(id -u)" -ne 0 ] || ! is_there apt-get; then
+    without_root
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+echo "Installing$needed $optional …"
+apt-get update -qq || echo "The package lists could not be renewed; trying with those there are." >&2
+# The names are our own words, split on purpose.
+# shellcheck disable=SC2086
+[ -z "$needed" ] || apt-get install -y -qq --no-install-recommends $needed >/dev/null
+# shellcheck disable=SC2086
+[ -z "$optional" ] || apt-get install -y -qq --no-install-recommends $optional >/dev/null ||
+    echo "Chromium could not be installed; the tests of the page will be skipped." >&2
