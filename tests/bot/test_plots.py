@@ -1,0 +1,76 @@
+"""The curve: the right size in both themes, any input, and nothing of matplotlib before it is needed."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from bot.plots import Theme, curve
+from runner.entities import Evaluation, Progress
+
+PROGRESS = [Progress(epoch, iteration, 8, loss=3.0 / (8 * epoch + iteration)) for epoch in range(1, 13) for iteration in range(1, 9)]
+EVALUATIONS = [Evaluation(epoch, "bbox", ap=0.6 * epoch / 12, ap50=0.9 * epoch / 12) for epoch in range(1, 13)]
+
+
+def colours(picture: bytes) -> set[tuple[int, int, int]]:
+    image = Image.open(BytesIO(picture)).convert("RGB")
+    assert image.size == (1000, 750)
+    return {colour for _, colour in image.getcolors(maxcolors=1_000_000) or [] if isinstance(colour, tuple)}
+
+
+LOSS, AP, AP50 = (0x8A, 0x8F, 0x98), (0x12, 0x64, 0xA3), (0x2F, 0x9E, 0x77)
+
+
+@pytest.mark.parametrize(("theme", "paper"), [("light", (255, 255, 255)), ("dark", (0x1A, 0x1D, 0x21))])
+def test_both_themes(theme: Theme, paper: tuple[int, int, int]) -> None:
+    picture = curve(PROGRESS, EVALUATIONS, title="r-7f3k", theme=theme)
+    assert Image.open(BytesIO(picture)).convert("RGB").getpixel((2, 2)) == paper
+    assert paper in colours(picture)
+
+
+def test_loss_ap_and_ap50_are_drawn() -> None:
+    assert {LOSS, AP, AP50} <= colours(curve(PROGRESS, EVALUATIONS, title="all"))
+    assert AP not in colours(curve(PROGRESS, [], title="no evaluation"))
+    assert LOSS not in colours(curve([], EVALUATIONS, title="no loss"))
+
+
+@pytest.mark.parametrize(
+    ("progress", "evaluations"),
+    [
+        ([], []),
+        (PROGRESS[:1], EVALUATIONS[:1]),
+        ([Progress(1, 1, 8, loss=math.nan), Progress(1, 2, 8), Progress(1, 3, 8, loss=math.inf)], [Evaluation(1, "bbox", ap=None)]),
+        ([Progress(1, 1, 0, loss=0.0)], [Evaluation(1, "bbox", ap=math.nan, ap50=math.nan)]),
+        ([Progress(1, 1, 8, loss=-5.0), Progress(1, 2, 8, loss=1e12)], [Evaluation(0, "segm", ap=0.0)]),
+        ([Progress(5, 1, 8, loss=1.0), Progress(3, 1, 8, loss=1.0)], [Evaluation(3, "bbox", 0.1), Evaluation(3, "bbox", 0.2)]),
+    ],
+    ids=["empty", "one point", "not numbers", "zero", "extremes", "resumed"],
+)
+def test_any_input_gives_a_picture(progress: list[Progress], evaluations: list[Evaluation]) -> None:
+    assert colours(curve(progress, evaluations, title="$x_$ <!channel> " * 20))
+
+
+def test_no_number_at_all_says_so_instead_of_an_empty_frame() -> None:
+    assert curve([], [], title="t") == curve([Progress(1, 1, 8, loss=math.nan)], [], title="t")
+
+
+def test_the_same_training_gives_the_same_bytes() -> None:
+    assert curve(PROGRESS, EVALUATIONS, title="t") == curve(PROGRESS, EVALUATIONS, title="t")
+
+
+def test_a_long_training_is_drawn_in_good_time() -> None:
+    long = [Progress(epoch, iteration, 1000, loss=1.0) for epoch in range(1, 101) for iteration in range(1, 1001)]
+    assert LOSS in colours(curve(long, [], title="long"))
+
+
+def test_matplotlib_is_loaded_only_by_drawing_and_pyplot_never() -> None:
+    program = (
+        "import sys, bot.plots; assert 'matplotlib' not in sys.modules; bot.plots.curve([], [], title='t');"
+        "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
