@@ -6,9 +6,6 @@ sites and ports from posting here or opening a WebSocket. Programs send no Origi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from urllib.parse import urlsplit
-
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -33,16 +30,8 @@ class LoopbackOnly:
 
 
 def _is_ours(headers: Headers, server: tuple[str, int]) -> bool:
-    host = urlsplit(f"//{headers.get('host', '')}")
-    try:
-        # Slack's own socket client leaves the port out of its Host header.
-        host_is_ours = host.hostname in _NAMES and host.port in (None, server[1])
-    except ValueError:
-        return False
-    own_origins = _origins(server[1])
+    own_hosts = [f"{name}:{server[1]}" for name in _NAMES]
+    own_origins = [f"http://{host}" for host in own_hosts]
+    # Slack's own socket client leaves the port out of its Host header.
+    host_is_ours = headers.get("host", "").lower() in (*own_hosts, *_NAMES)
     return host_is_ours and headers.get("origin", own_origins[0]) in own_origins
-
-
-def _origins(port: int) -> list[str]:
-    names: Iterable[str] = _NAMES
-    return [f"http://{name}:{port}" for name in names]

@@ -103,9 +103,13 @@ class PeopleApi:
         if not same_secret(query.get("session", ""), self._session):
             await websocket.close()
             return
-        person = self._person(dict(query))
+        try:
+            person, after = self._person(dict(query)), _number(dict(query), "after", 0)
+        except RefusalError:
+            await websocket.close()
+            return
         await websocket.accept()
-        pusher = asyncio.ensure_future(self._push(websocket, person, _number(dict(query), "after", 0)))
+        pusher = asyncio.ensure_future(self._push(websocket, person, after))
         try:
             while True:
                 await websocket.receive_text()

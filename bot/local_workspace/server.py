@@ -109,7 +109,7 @@ class LocalWorkspace:
             session=store.secret("session_token", secrets.token_urlsafe(24)),
         )
         config = uvicorn.Config(
-            self._application(store), log_level="warning", access_log=False, lifespan="off", ws="websockets-sansio",
+            self._application(store), log_level="warning", access_log=False, proxy_headers=False, lifespan="off", ws="websockets-sansio",
             ws_ping_interval=self._configuration.limits.ping_interval_s, timeout_graceful_shutdown=1,
         )  # fmt: skip
         self._server = uvicorn.Server(config)

@@ -49,7 +49,8 @@ class Bot:
         url = self.workspace.api_url
         self.app = App(client=WebClient(token=self.workspace.bot_token, base_url=url))
         self._register(self.app)
-        self.handler = SocketModeHandler(self.app, self.workspace.app_token, web_client=WebClient(base_url=url))
+        web_client = WebClient(base_url=url)
+        self.handler = SocketModeHandler(self.app, self.workspace.app_token, web_client=web_client, ping_interval=0.5)
         self.handler.connect()
         return self.handler
 
