@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.answer import Block
 from bot.message import Message, Picture
-from bot.plots import curve
 from bot.views.alert import failure_alert
 from bot.views.dataset_card import dataset_card
 from bot.views.result import final_result
@@ -59,7 +58,8 @@ def _alert(house: House, delivery: Delivery) -> Message:
 
 def _result(house: House, delivery: Delivery) -> Message:
     shown = view(house, _run_of(delivery))
-    text, blocks = final_result(shown)
+    parent = view(house, shown.run.parent_id) if shown.run.parent_id else None
+    text, blocks = final_result(shown, parent=parent)
     return Message(text, blocks, Place(delivery.channel, shown.run.place.thread), picture=_curve(house, shown, "result"))
 
 
@@ -78,6 +78,8 @@ def _curve(house: House, shown: RunView, name: str) -> Picture:
     facts = f"{shown.run.state} {len(shown.epoch_ends)} {len(evaluations)}"
 
     def draw() -> bytes | None:
+        from bot.plots import curve  # matplotlib takes a second to load: only once something is drawn
+
         progress = points(house, run_id)
         return curve(progress, evaluations, title=title, theme="light") if progress or evaluations else None
 

@@ -1,0 +1,165 @@
+"""Commands, mentions and clicks through the real Bolt, over a real socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slack_bolt import App, BoltRequest
+
+from bot.app import build_app, run_bot
+from bot.listeners import Identity
+from bot.settings import SlackSettings
+from runner.errors import ConfigurationError
+from runner.settings import Access
+from runner.states import Reason
+from tests.support.slack_house import SlackHouse, slack_house, until
+
+TEAM = "T0LOCAL001"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    """One house with its bot for every test that only asks."""
+    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house")) as house:
+        for name, value in house.environment.items():
+            patch.setenv(name, value)
+        house.runner_lives()
+        with house.bot():
+            yield house
+
+
+def test_a_command_is_answered_in_its_ack_and_leaves_one_row(served: SlackHouse) -> None:
+    answer = served.person("ada").slash(served.training, "/train", "ps")
+    assert answer is not None
+    assert answer["is_ephemeral"]
+    rows = served.rows("SELECT actor, door FROM requests WHERE text = 'ps'")
+    assert rows == [{"actor": served.people["ada"], "door": "slash"}]
+
+
+def test_a_typo_is_answered_with_what_was_meant(served: SlackHouse) -> None:
+    answer = served.person("ada").slash(served.training, "/train", "queu")
+    assert answer is not None
+    assert "Did you mean `queue`" in answer["text"]
+
+
+@pytest.mark.parametrize(
+    ("person", "channel", "sentence"),
+    [("eve", "training", "not on Signalbox's list of people"), ("ada", "lounge", "does not serve this channel")],
+)
+def test_who_and_where_is_not_listed_is_refused_with_one_sentence(served: SlackHouse, person: str, channel: str, sentence: str) -> None:
+    before = served.rows("SELECT count(*) AS n FROM requests")
+    answer = served.person(person).slash(served.channels[channel], "/train", "ps")
+    assert answer is not None
+    assert sentence in answer["text"]
+    assert served.rows("SELECT count(*) AS n FROM requests") == before
+
+
+def test_a_stranger_who_mentions_the_bot_is_told_so_alone(served: SlackHouse) -> None:
+    eve = served.person("eve")
+    eve.say(served.lab, "@signalbox stop r-aaaa --yes")
+    note = eve.wait_for_message(served.lab, lambda m: bool(m.get("is_ephemeral")), timeout_s=5)
+    assert "not on Signalbox's list" in note["text"]
+    assert not served.person("ada").ephemeral_messages(served.lab)
+
+
+def test_a_mention_in_a_thread_is_answered_in_the_thread(served: SlackHouse) -> None:
+    ada = served.person("ada")
+    parent = ada.say(served.lab, "how is it going?")
+    ada.say(served.lab, "@signalbox ps", thread_ts=parent["ts"])
+    answer = ada.wait_for_message(served.lab, lambda m: bool(m.get("is_ephemeral")), timeout_s=5, thread_ts=parent["ts"])
+    assert answer["thread_ts"] == parent["ts"]
+
+
+def test_a_button_carries_a_command_line(served: SlackHouse) -> None:
+    ada = served.person("ada")
+    run = served.submit()
+    card = ada.wait_for_message(served.training, lambda m: run.id in m["text"] and not m.get("is_ephemeral"), timeout_s=5)
+    buttons = [e for b in card["blocks"] if b["type"] == "actions" for e in b["elements"]]
+    stop = next(button for button in buttons if button["value"].startswith("stop"))
+    assert ada.click(card, stop["action_id"])["acknowledged"]
+    asked = ada.wait_for_message(served.training, lambda m: bool(m.get("is_ephemeral")) and run.id in m["text"], timeout_s=5)
+    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if "--yes" in e["value"])
+    assert ada.click(asked, yes["action_id"])["acknowledged"]
+    until(lambda: served.rows("SELECT 1 FROM runs WHERE id = ? AND stop_requested_by = ?", run.id, served.people["ada"]))
+    served.move(run, Reason.BY_USER)
+
+
+def test_while_the_runner_is_silent_answers_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with slack_house(tmp_path) as served:
+        app = _app(served)
+        assert "the runner has not been started yet" in _slash(app, served, "1.1").body
+
+
+def test_a_duplicate_envelope_acts_once_and_gets_the_same_answer(served: SlackHouse) -> None:
+    app = _app(served)
+    line = 'schedule add "every day 02:30" ps'
+    first = _slash(app, served, "7.7.7", text=line)
+    again = _slash(app, served, "7.7.7", text=line)
+    assert first.status == again.status == 200
+    assert first.body == again.body
+    assert len(served.rows("SELECT id FROM schedules")) == 1
+
+
+def test_people_of_another_workspace_are_refused(served: SlackHouse) -> None:
+    answer = _slash(_app(served), served, "8.8.8", team="T0ELSEWHERE")
+    assert "its own workspace only" in answer.body
+    assert not served.rows("SELECT 1 FROM requests WHERE id = '8.8.8'")
+
+
+def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
+    with slack_house(tmp_path) as served:
+        strict = served.house.settings.access.model_copy(update={"workspace": "T0OTHER"})
+        assert isinstance(strict, Access)
+        house = type(served.house)(served.house.settings.model_copy(update={"access": strict}), served.house.store, served.house.catalog)
+        app = build_app(house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
+        assert "its own workspace only" in _slash(app, served, "9.9").body
+
+
+def test_one_bot_per_database(served: SlackHouse) -> None:
+    with pytest.raises(ConfigurationError, match=r"Another bot \(pid \d+\) is at work"):
+        run_bot(served.house.settings)
+
+
+def test_a_wrong_token_ends_the_start_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with slack_house(tmp_path) as served:
+        for name, value in {**served.environment, "SLACK_BOT_TOKEN": "xoxb-wrong"}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigurationError, match="Slack refuses SLACK_BOT_TOKEN: invalid_auth"):
+            run_bot(served.house.settings)
+
+
+@pytest.mark.parametrize(("name", "value"), [("SLACK_BOT_TOKEN", ""), ("SLACK_APP_TOKEN", "xoxb-mixed-up")])
+def test_missing_and_mixed_up_tokens_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with slack_house(tmp_path) as served:
+        for key, given in {**served.environment, name: value}.items():
+            monkeypatch.setenv(key, given)
+        with pytest.raises(ConfigurationError, match=name):
+            run_bot(served.house.settings)
+
+
+def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: SlackHouse) -> None:
+    from runner.store import schedules
+
+    with served.house.store.writing() as db:
+        kept = schedules.add(
+            db, words="every day 02:30", cron="30 2 * * *", zone="UTC", command="ps", owner=served.people["ada"],
+            channel=served.training, now=served.house.now(),
+        )
+        schedules.fire(db, kept.id, served.house.now())
+    served.person().wait_for_message(served.training, lambda m: kept.id in m["text"], timeout_s=5)
+    assert not schedules.untaken_firings(served.house.store.reading())
+    assert len(served.rows("SELECT 1 FROM requests WHERE door = 'schedule'")) == 1
+
+
+def _app(served: SlackHouse) -> App:
+    return build_app(served.house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
+
+
+def _slash(app: App, served: SlackHouse, trigger_id: str, *, text: str = "ps", team: str = TEAM):  # type: ignore[no-untyped-def]
+    payload = {
+        "command": "/train", "text": text, "user_id": served.people["ada"], "channel_id": served.training, "team_id": team,
+        "trigger_id": trigger_id, "response_url": served.workspace.base_url, "api_app_id": "A0LOCAL001",
+    }
+    return app.dispatch(BoltRequest(mode="socket_mode", body=payload))

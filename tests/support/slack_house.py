@@ -1,0 +1,208 @@
+"""A house that serves a local workspace: real SQLite, real slack-bolt, and the bot in this process or in one of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from bot.app import run_bot
+from bot.calls import Slack, web_client
+from bot.local_workspace import AppConfiguration, Limits, LocalWorkspace, WorkspaceConfiguration, WorkspacePerson
+from bot.local_workspace.configuration import ChannelSeed, PersonSeed
+from bot.settings import SlackSettings, Tokens
+from runner.entities import DatasetRef, Evaluation, IngestSpec, Place, Preset, Progress, Run, TrainSpec
+from runner.service.house import House, open_house
+from runner.settings import Access, Settings
+from runner.states import Reason
+from runner.store import events, people, progress, runs
+
+Json = dict[str, Any]
+T = TypeVar("T")
+MANIFEST = Path(__file__).parents[2] / "deploy" / "slack-manifest.yaml"
+QUICK = Limits(event_retry_delays_s=(0.0, 0.2, 0.2), file_processing_s=0.1, message_interval_s=0.0)
+_PROGRAM = "import logging; logging.basicConfig(); from bot.app import run_bot; from runner.settings import load_settings; run_bot(load_settings())"
+PRESET = Preset(name="quick", framework="scripted", config="quick.py", description="for tests", epochs=5, batch=2, lr=0.1)
+DATASET = DatasetRef(name="fish", version=1, fingerprint="f" * 64, format="coco")
+
+
+@dataclass
+class SlackHouse:
+    """Ada is a member, Ben an operator; Eve is on no list. ``training`` and ``lab`` are listed; ``lounge`` is not."""
+
+    workspace: LocalWorkspace
+    house: House
+    folder: Path
+    channels: Mapping[str, str]
+    people: Mapping[str, str]
+    _bots: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def training(self) -> str:
+        return self.channels["training"]
+
+    @property
+    def lab(self) -> str:
+        return self.channels["lab"]
+
+    @property
+    def tokens(self) -> Tokens:
+        return Tokens(self.workspace.bot_token, self.workspace.app_token, self.workspace.api_url)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "SLACK_BOT_TOKEN": self.tokens.bot, "SLACK_APP_TOKEN": self.tokens.app, "SLACK_API_URL": self.tokens.api_url,
+            "SIGNALBOX_SETTINGS": str(self.folder / "signalbox.yaml"),
+        }
+
+    def slack(self) -> Slack:
+        return Slack(web_client(self.tokens, SlackSettings()))
+
+    def person(self, name: str = "ada") -> WorkspacePerson:
+        return WorkspacePerson(self.workspace.base_url, self.workspace.session_token, name)
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        return [dict(row) for row in self.house.store.reading().conn.execute(query, values)]
+
+    # What a runner would write
+
+    def submit(self, *, channel: str | None = "training", owner: str = "ada") -> Run:
+        place = Place(self.channels[channel]) if channel else Place()
+        with self.house.store.writing() as db:
+            spec = TrainSpec(preset=PRESET, dataset=DATASET)
+            return runs.submit(db, spec, owner=self.people.get(owner, owner), place=place, now=self.house.now())
+
+    def move(self, run: Run, *reasons: Reason, detail: str = "") -> Run:
+        with self.house.store.writing() as db:
+            for reason in reasons:
+                run = runs.transition(db, runs.get(db, run.id), reason, now=self.house.now(), detail=detail)
+        return run
+
+    def start(self, run: Run) -> Run:
+        with self.house.store.writing() as db:
+            runs.open_attempt(db, run, number=1, host="gpu-1", root="/r", now=self.house.now())
+            run = runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), attempt=1)
+            return runs.transition(db, run, Reason.WORKING, now=self.house.now())
+
+    def log(self, run: Run, *records: Progress | Evaluation, best: bool = False) -> None:
+        with self.house.store.writing() as db:
+            attempt = runs.attempt(db, run.id, 1)
+            progress.keep(db, attempt, records, progress.position(db, attempt), now=self.house.now())
+            for record in records:
+                if isinstance(record, Evaluation):
+                    payload = {"epoch": record.epoch, "task": record.task, "ap": record.ap, "best": best}
+                    events.record(db, "evaluation", at=self.house.now(), run_id=run.id, payload=payload)
+
+    def runner_lives(self) -> None:
+        with self.house.store.writing() as db:
+            people.beat(db, "runner", pid=1, now=self.house.now())
+
+    # The bot
+
+    @contextmanager
+    def bot(self) -> Iterator[None]:
+        """The bot in a thread of this process, connected."""
+        stop, trouble = threading.Event(), []
+
+        def be() -> None:
+            try:
+                run_bot(self.house.settings, stop=stop)
+            except BaseException as error:
+                trouble.append(error)
+                raise
+
+        thread = threading.Thread(target=be, name="bot")
+        thread.start()
+        try:
+            until(lambda: self.workspace.socket_count() > 0 or bool(trouble), what="the bot's socket")
+            assert not trouble, trouble
+            yield
+        finally:
+            stop.set()
+            thread.join(20)
+            assert not thread.is_alive()
+
+    def start_bot(self, *, crash_at: str = "") -> subprocess.Popen[bytes]:
+        """The bot in a process of its own; it dies at ``crash_at``."""
+        environment = {**os.environ, **self.environment, "SIGNALBOX_CRASH_AT": crash_at}
+        process = subprocess.Popen([sys.executable, "-c", _PROGRAM], env=environment)
+        self._bots.append(process)
+        return process
+
+    def end_bots(self) -> None:
+        for process in self._bots:
+            if process.poll() is None:
+                process.kill()
+            process.wait(10)
+
+    # What Slack shows
+
+    def posted(self, channel: str, *, thread: str | None = None) -> list[Json]:
+        """The bot's messages that everybody sees."""
+        found = self.person().thread(channel, thread) if thread else self.person().messages(channel)
+        return [message for message in found if message.get("bot_id") and not message.get("is_ephemeral")]
+
+    def everything(self, channel: str) -> list[Json]:
+        """The bot's messages in a channel and in all its threads."""
+        replies = [reply for message in self.posted(channel) if message.get("reply_count") for reply in self.posted(channel, thread=message["ts"])]
+        return self.posted(channel) + [reply for reply in replies if reply.get("thread_ts") != reply["ts"]]
+
+
+def delivery_ids(messages: list[Json]) -> list[str]:
+    """The delivery ids that messages carry."""
+    return [str(message.get("metadata", {}).get("event_payload", {}).get("id")) for message in messages]
+
+
+def until(look: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> T:
+    """Look until something true is seen."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited {timeout_s} s in vain for {what or look}"
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def slack_house(folder: Path, *, limits: Limits = QUICK, **settings: object) -> Iterator[SlackHouse]:
+    """A workspace whose app is what the manifest says, and a house that serves it."""
+    configuration = WorkspaceConfiguration(
+        app=AppConfiguration.from_manifest(MANIFEST), limits=limits,
+        people=tuple(PersonSeed(name, name.title()) for name in ("ada", "ben", "eve")),
+        channels=(ChannelSeed("training"), ChannelSeed("lab"), ChannelSeed("lounge"), ChannelSeed("far", app_is_member=False)),
+    )
+    with LocalWorkspace(folder / "slack", configuration) as workspace:
+        state = WorkspacePerson(workspace.base_url, workspace.session_token, "ada").state()
+        channels = {channel["name"]: channel["id"] for channel in state["channels"] if channel.get("name")}
+        ids = {person["name"]: person["id"] for person in state["people"]}
+        access = Access(channels=(channels["training"], channels["lab"], channels["far"]), members=(ids["ada"],), operators=(ids["ben"],))
+        values = {"state_folder": folder / "state", "access": access, **settings}
+        house = open_house(Settings.model_validate(values))
+        document = yaml.safe_dump(house.settings.model_dump(mode="json"))
+        (folder / "signalbox.yaml").write_text(document, encoding="utf-8")
+        served = SlackHouse(workspace, house, folder, channels, ids)
+        try:
+            yield served
+        finally:
+            served.end_bots()
+            house.store.close()
+
+
+def point(epoch: int, iteration: int, *, loss: float = 1.0) -> Progress:
+    return Progress(epoch=epoch, iteration=iteration, iterations=10, loss=loss, lr=0.1, eta_s=60.0)
+
+
+def evaluation(epoch: int, ap: float) -> Evaluation:
+    return Evaluation(epoch=epoch, task="bbox", ap=ap, ap50=min(1.0, ap + 0.2), ap75=ap, per_class={"fish": ap})
+
+
+INGEST = IngestSpec(archive="/inbox/fish.zip", dataset="fish", file_name="fish.zip")
