@@ -1,0 +1,85 @@
+"""The table from events to deliveries."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.notifier import deliveries_for, notify
+from runner.entities import Event, IngestSpec, Place, Run, TrainSpec
+from runner.states import Reason
+from tests.support.slack_house import DATASET, PRESET, slack_house
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+TRAIN = TrainSpec(preset=PRESET, dataset=DATASET)
+INGEST = IngestSpec(archive="/inbox/a.zip", dataset="fish", file_name="a.zip")
+
+
+def run(reason: Reason, *, spec: TrainSpec | IngestSpec = TRAIN, place: Place = Place("C1", "1.1")) -> Run:
+    return Run(
+        id="r-aaaa", nonce="n", spec=spec, state=reason.state, reason=reason, detail="", owner="U0ADA", place=place, parent_id=None,
+        host=None, attempt=1, created_at=NOON, updated_at=NOON,
+    )
+
+
+def event(kind: str, **payload: object) -> Event:
+    return Event(7, NOON, kind, "r-aaaa", None, payload)
+
+
+@pytest.mark.parametrize(
+    ("reason", "spec", "kinds"),
+    [
+        (Reason.SUBMITTED, TRAIN, ["card"]),
+        (Reason.WAITING_FOR_GPU, TRAIN, []),
+        (Reason.WORKING, TRAIN, []),
+        (Reason.UNREACHABLE, TRAIN, []),
+        (Reason.UNCLEAR, TRAIN, ["text"]),
+        (Reason.COMPLETED, TRAIN, ["result"]),
+        (Reason.COMPLETED, INGEST, ["dataset"]),
+        (Reason.BY_USER, TRAIN, []),
+        (Reason.OUT_OF_MEMORY, TRAIN, ["alert"]),
+        (Reason.DATA_ERROR, INGEST, ["alert"]),
+    ],
+)
+def test_what_a_change_of_state_calls_for(reason: Reason, spec: TrainSpec | IngestSpec, kinds: list[str]) -> None:
+    owed = deliveries_for(event("state", state=reason.state, reason=reason, detail=""), run(reason, spec=spec), home_channel=None)
+    assert [delivery.kind for delivery in owed] == kinds
+    assert {delivery.channel for delivery in owed} <= {"C1"}
+
+
+def test_only_a_best_evaluation_is_told_and_nobody_is_mentioned() -> None:
+    best = event("evaluation", epoch=3, task="bbox", ap=0.5, best=True)
+    (owed,) = deliveries_for(best, run(Reason.WORKING), home_channel=None)
+    assert owed.body == {"text": "New best: bbox mAP 0.500 at epoch 3.", "in_thread": True}
+    assert not deliveries_for(event("evaluation", epoch=3, task="bbox", ap=0.5, best=False), run(Reason.WORKING), home_channel=None)
+
+
+def test_an_unclear_run_calls_its_owner_and_nothing_in_the_detail_is_acted_on() -> None:
+    unclear = event("state", state="RUNNING", reason="UNCLEAR", detail="<!channel> vanished")
+    (owed,) = deliveries_for(unclear, run(Reason.UNCLEAR), home_channel=None)
+    assert str(owed.body["text"]).startswith("<@U0ADA> r-aaaa")
+    assert "<!channel>" not in str(owed.body["text"])
+
+
+def test_runs_without_a_channel_report_to_the_home_channel_or_nowhere() -> None:
+    submitted, homeless = event("state", state="PENDING", reason="SUBMITTED", detail=""), run(Reason.SUBMITTED, place=Place())
+    assert [owed.channel for owed in deliveries_for(submitted, homeless, home_channel="CHOME")] == ["CHOME"]
+    assert not deliveries_for(submitted, homeless, home_channel=None)
+
+
+def test_what_is_merely_history_calls_for_nothing() -> None:
+    assert not deliveries_for(event("claimed", attempt=1), run(Reason.WORKING), home_channel="CHOME")
+    assert not deliveries_for(Event(1, NOON, "audit", None, "U0", {}), None, home_channel="CHOME")
+
+
+def test_every_event_owes_once(tmp_path: Path) -> None:
+    with slack_house(tmp_path) as served:
+        served.submit()
+        assert notify(served.house, home_channel=None) == 1
+        assert notify(served.house, home_channel=None) == 0
+        with served.house.store.writing() as db:
+            db.conn.execute("DELETE FROM cursors")  # even if the cursor were lost
+        assert notify(served.house, home_channel=None) == 1
+        assert len(served.rows("SELECT id FROM deliveries")) == 1

@@ -1,0 +1,205 @@
+"""Every message in its channel once and in order, whatever Slack does; against the real Web API rules of the local workspace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.calls import Done
+from bot.delivering import render
+from bot.message import Message
+from bot.outbox import Outbox
+from bot.pacing import Holds
+from bot.pictures import Pictures
+from bot.readback import metadata
+from runner.entities import Place
+from runner.service import outbox as rows
+from runner.service.house import House
+from runner.service.outbox import Delivery, NewDelivery
+from tests.support.slack_house import QUICK, SlackHouse, delivery_ids, slack_house, until
+
+
+class Clock:
+    """Monotonic seconds that a test may move."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[SlackHouse]:
+    with slack_house(tmp_path) as house:
+        yield house
+
+
+def outbox_of(served: SlackHouse, clock: Clock | None = None) -> Outbox:
+    ticking, slack = clock or Clock(), served.slack()
+    return Outbox(served.house, slack, Pictures(slack, ticking), Holds(ticking), render=render)
+
+
+def owe(served: SlackHouse, delivery_id: str, channel: str, **body: object) -> None:
+    rows.add(served.house, NewDelivery(delivery_id, channel, "text", {"text": f"message {delivery_id}", **body}))
+
+
+def state_of(served: SlackHouse, delivery_id: str) -> str:
+    return str(served.rows("SELECT state FROM deliveries WHERE id = ?", delivery_id)[0]["state"])
+
+
+def send_all(outbox: Outbox, served: SlackHouse, clock: Clock, *, rounds: int = 40) -> None:
+    for _ in range(rounds):
+        outbox.step()
+        clock.ahead += 1.0
+        if not rows.owed(served.house):
+            return
+
+
+def test_messages_of_a_channel_keep_their_order_and_carry_their_ids(served: SlackHouse) -> None:
+    clock = Clock()
+    for number in range(4):
+        owe(served, f"d{number}", served.training)
+    send_all(outbox_of(served, clock), served, clock)
+    assert delivery_ids(served.posted(served.training)) == ["d0", "d1", "d2", "d3"]
+    assert {state_of(served, f"d{number}") for number in range(4)} == {"sent"}
+
+
+def test_a_channel_gets_at_most_one_message_a_second(served: SlackHouse) -> None:
+    clock = Clock()
+    outbox = outbox_of(served, clock)
+    owe(served, "d0", served.training)
+    owe(served, "d1", served.training)
+    assert outbox.step()
+    assert not outbox.step()
+    clock.ahead += 1.0
+    assert outbox.step()
+
+
+def test_what_a_crash_left_in_sending_is_found_in_the_channel_and_not_sent_again(served: SlackHouse) -> None:
+    owe(served, "d0", served.training)
+    rows.mark_sending(served.house, rows.owed(served.house)[0])
+    posted = served.slack().call("chat.postMessage", channel=served.training, text="message d0", metadata=dict(metadata("d0")))
+    assert isinstance(posted, Done)
+    outbox_of(served).step()
+    assert served.rows("SELECT state, ts FROM deliveries") == [{"state": "sent", "ts": posted.data["ts"]}]
+    assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_what_a_crash_left_in_sending_is_sent_when_it_is_not_in_the_channel(served: SlackHouse) -> None:
+    clock = Clock()
+    owe(served, "d0", served.training)
+    rows.mark_sending(served.house, rows.owed(served.house)[0])
+    send_all(outbox_of(served, clock), served, clock)
+    assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_a_reply_left_in_sending_is_looked_for_in_its_thread(served: SlackHouse) -> None:
+    parent = served.person().say(served.training, "a thread")
+    owe(served, "d0", served.training, thread=parent["ts"])
+    rows.mark_sending(served.house, rows.owed(served.house)[0])
+    served.slack().call("chat.postMessage", channel=served.training, text="x", thread_ts=parent["ts"], metadata=dict(metadata("d0")))
+    outbox_of(served).step()
+    assert delivery_ids(served.posted(served.training, thread=parent["ts"])) == ["d0"]
+
+
+def test_a_private_answer_left_in_sending_is_not_shown_twice(served: SlackHouse) -> None:
+    owe(served, "d0", served.training, person=served.people["ada"])
+    rows.mark_sending(served.house, rows.owed(served.house)[0])
+    outbox_of(served).step()
+    assert state_of(served, "d0") == "failed"
+    assert not served.person().ephemeral_messages(served.training)
+
+
+def test_a_channel_that_slack_slows_down_does_not_hold_up_another(tmp_path: Path) -> None:
+    with slack_house(tmp_path, limits=replace(QUICK, message_interval_s=3.0, message_burst=1)) as served:
+        clock = Clock()
+        outbox = outbox_of(served, clock)
+        owe(served, "slow0", served.training)
+        owe(served, "slow1", served.training)
+        outbox.step()
+        clock.ahead += 1.0
+        assert not outbox.step()  # 429 with Retry-After
+        owe(served, "quick0", served.lab)
+        assert outbox.step()
+        assert delivery_ids(served.posted(served.lab)) == ["quick0"]
+        waits = served.rows("SELECT state, not_before, error FROM deliveries WHERE id = 'slow1'")[0]
+        assert waits["state"] == "owed"
+        assert waits["not_before"] is not None
+        clock.ahead += 10.0
+        assert not outbox.step()  # the time Slack asked for is kept on the wall clock, across restarts
+        until(lambda: outbox_of(served).step(), timeout_s=5)
+        assert delivery_ids(served.posted(served.training)) == ["slow0", "slow1"]
+
+
+def test_blocks_that_slack_refuses_become_text(served: SlackHouse) -> None:
+    clock = Clock()
+    owe(served, "d0", served.training, blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": "x" * 4000}}])
+    send_all(outbox_of(served, clock), served, clock)
+    (message,) = served.posted(served.training)
+    assert message["text"] == "message d0"
+
+
+def test_a_channel_without_the_bot_fails_its_message_and_no_other(served: SlackHouse, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    owe(served, "d0", served.channels["far"])
+    owe(served, "d1", served.training)
+    send_all(outbox_of(served, clock), served, clock)
+    assert served.rows("SELECT state, error FROM deliveries WHERE id = 'd0'") == [{"state": "failed", "error": "not_in_channel"}]
+    assert state_of(served, "d1") == "sent"
+    assert "not_in_channel" in caplog.text
+
+
+def test_a_reply_whose_thread_was_deleted_goes_to_the_channel(served: SlackHouse) -> None:
+    clock = Clock()
+    owe(served, "d0", served.training, thread="1700000000.000100")
+    send_all(outbox_of(served, clock), served, clock)
+    assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_an_outage_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    with slack_house(tmp_path) as served:
+        clock = Clock()
+        outbox = outbox_of(served, clock)
+        owe(served, "d0", served.training)
+        served.workspace.stop()
+        assert not outbox.step()
+        assert state_of(served, "d0") == "sending"  # nobody knows
+        port = int(served.workspace.base_url.rsplit(":", 1)[1])
+        served.workspace.start(port)
+        send_all(outbox, served, clock)
+        assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_a_wrong_token_holds_messages_until_it_is_mended(served: SlackHouse) -> None:
+    clock = Clock()
+    ticking, slack = clock, served.slack()
+    slack._client.token = "xoxb-revoked"
+    outbox = Outbox(served.house, slack, Pictures(slack, ticking), Holds(ticking), render=render)
+    owe(served, "d0", served.training)
+    outbox.step()
+    assert state_of(served, "d0") == "owed"
+    slack._client.token = served.tokens.bot
+    clock.ahead += 61.0
+    send_all(outbox, served, clock)
+    assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_a_message_that_cannot_be_drawn_holds_up_nobody(served: SlackHouse) -> None:
+    clock = Clock()
+
+    def draw(house: House, delivery: Delivery) -> Message:
+        if delivery.id == "d0":
+            raise ZeroDivisionError
+        return Message("fine", place=Place(delivery.channel))
+
+    slack = served.slack()
+    outbox = Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=draw)
+    owe(served, "d0", served.training)
+    owe(served, "d1", served.training)
+    send_all(outbox, served, clock)
+    assert [state_of(served, name) for name in ("d0", "d1")] == ["failed", "sent"]
