@@ -102,8 +102,10 @@ def stage(transport: Transport, executor: Executor, work: Work, order: LaunchOrd
     return StagedOutcome(run.id, run.attempt)
 
 
-def launch(transport: Transport, executor: Executor, order: LaunchOrder, *, run: Run) -> LaunchedOutcome:
-    """Start the session."""
+def launch(transport: Transport, executor: Executor, order: LaunchOrder, *, run: Run, root: str, again: bool) -> LaunchedOutcome:
+    """Start the session; ``again`` lays the directory anew first, since nobody claimed what was laid before."""
+    if again:
+        executor.stage(transport, order, root=root)
     executor.launch(transport, order)
     crash_point("runner.after_launched")
     return LaunchedOutcome(run.id, run.attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from datetime import timedelta
 
@@ -14,6 +15,8 @@ from runner.service.house import House
 from runner.service.views import log_tail
 from runner.states import RESUMABLE_CAUSES, Reason
 from runner.store import events, progress, runs
+
+log = logging.getLogger(__name__)
 
 MOST_RETRIES = 3
 SAME_EPOCH_FAILURES = 3
@@ -36,9 +39,15 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
     """Why an attempt failed, from its exit and the end of its log."""
     tail = log_tail(house, run.id, lines=TAIL_LINES)
     if attempt.exit_code is None:
-        sentence = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: killed from outside, or the host restarted."
+        gone = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: "
+        sentence = f"{gone}killed from outside, or the host restarted."
         return Diagnosis(Reason.LOST, sentence, f"`resume {run.id}` goes on from its newest whole checkpoint.", tuple(tail[-15:]))
-    return diagnose(exit_code=attempt.exit_code, tail="\n".join(tail).encode())
+    try:
+        return diagnose(exit_code=attempt.exit_code, tail="\n".join(tail).encode())
+    except Exception:  # a defect in reading a log must not keep a run from ending
+        log.exception("The log of %s could not be judged", run.id)
+        sentence = f"It ended with exit code {attempt.exit_code}."
+        return Diagnosis(Reason.NONZERO_EXIT, sentence, f"`log {run.id}` shows what it said.", tuple(tail[-15:]))
 
 
 def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:

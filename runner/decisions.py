@@ -68,7 +68,12 @@ class Stop:
     """Fence the current attempt."""
 
 
-Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """The current attempt has ended: say what that means."""
+
+
+Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Conclude
 
 
 def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime) -> Decision:
@@ -85,6 +90,8 @@ def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting
         return Move(Reason.WAITING_FOR_ENVIRONMENT, _no_environment(needs, fitting))
     answering = [facts for facts in equipped if facts.connected]
     if not answering:
+        if any(not facts.trouble for facts in equipped):
+            return Nothing()  # still connecting
         return Move(Reason.WAITING_FOR_HOST, _silent(equipped))
     if needs.prepares and (run.prepared is None or run.prepared.get("recheck")):
         environment = environment_on(answering[0], needs)
@@ -103,6 +110,8 @@ def decide_running(
     run: Run, attempt: Attempt, *, connected: bool, trouble: str, acting: bool, launched_at: datetime | None, now: datetime
 ) -> Decision:
     """What a run with an attempt on a host does next. Silence never ends it; only evidence does."""
+    if attempt.ended_at is not None:
+        return Conclude()
     if run.reason is Reason.UNCLEAR:
         return Stop() if run.stop_requested_by and connected and not acting else Nothing()
     if not connected:
@@ -155,5 +164,5 @@ def _no_environment(needs: Needs, fitting: Sequence[HostFacts]) -> str:
 
 
 def _silent(hosts: Sequence[HostFacts]) -> str:
-    return " ".join(f"{facts.host.name} does not answer{f': {facts.trouble}' if facts.trouble else ''}." for facts in hosts)
+    return " ".join(f"{facts.host.name} does not answer: {facts.trouble}" for facts in hosts)
 

@@ -1,150 +1,140 @@
-"""Takes in what hosts say of attempts: log bytes are parsed and kept with their offset in one transaction; ends are concluded."""
+"""Takes in whatever arrives: what hosts say of themselves and of attempts, and how acts on them came out."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Mapping
 
+from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, StagedOutcome, StoppedOutcome
+from runner.attempt_intake import AttemptIntake
 from runner.conclusions import conclude
-from runner.crash_points import crash_point
-from runner.entities import Attempt, Evaluation, Record, Run
-from runner.errors import ConflictError
-from runner.evidence import ClaimSeen, DirectoryGone, ExitSeen, LogBytes, Vanished
-from runner.frameworks.base import LogParser
-from runner.kinds import all_kinds
+from runner.entities import Run, TrainSpec
+from runner.errors import BadSpecError, RequestError
+from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Resources
+from runner.links import HostLink
+from runner.preparing import as_values
 from runner.service.house import House
 from runner.states import Reason, State
-from runner.store import events, progress, runs
-from runner.store.progress import LogPosition
+from runner.store import hosts, runs
 
-OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone
-
-
-@dataclass(slots=True)
-class _Reading:
-    """How far one log was fed to its parser."""
-
-    parser: LogParser
-    generation: int
-    fed: int
+log = logging.getLogger(__name__)
 
 
 class Intake:
-    """Turns evidence of attempts into rows. Holds a parser per log being read; all else is in the database."""
+    """Turns arrivals into rows."""
 
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._readings: dict[str, _Reading] = {}
+    def __init__(self, house: House, links: Mapping[str, HostLink]) -> None:
+        self.house = house
+        self._links = links
+        self._attempts = AttemptIntake(house)
 
-    def take(self, evidence: OfAttempt) -> Run | None:
-        """Apply one piece of evidence; returns the run it belongs to, None when it is of no attempt we know."""
-        db = self._house.store.reading()
-        attempt = runs.attempt_in(db, evidence.directory)
-        if attempt is None or attempt.host != evidence.host:
-            return None
-        run = runs.get(db, attempt.run_id)
-        match evidence:
-            case ClaimSeen():
-                self._claim(run, attempt, evidence)
-            case LogBytes():
-                self._log(run, attempt, evidence)
-            case ExitSeen():
-                self._ended(run, attempt, code=evidence.code, evidence=evidence)
-            case Vanished():
-                self._ended(run, attempt, code=None, evidence=evidence)
-            case DirectoryGone():
-                self._gone(run, attempt)
-        return run
+    def take(self, arrival: Evidence | Outcome) -> None:
+        """Apply one arrival. What a host says counts only while it is the machine that it was."""
+        match arrival:
+            case Connected() | Disconnected() | Heartbeat() | Resources():
+                self._take_host(arrival)
+            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | FailedOutcome():
+                self._take_outcome(arrival)
+            case _:
+                link = self._links.get(arrival.host)
+                if link is not None and link.connected:
+                    self._attempts.take(arrival)
 
-    def _claim(self, run: Run, attempt: Attempt, evidence: ClaimSeen) -> None:
-        nonce, _, rest = evidence.text.partition(":")
-        if run.state.final or attempt.claimed_at is not None:
+    def _take_host(self, evidence: Connected | Disconnected | Heartbeat | Resources) -> None:
+        link = self._links.get(evidence.host)
+        if link is None:
             return
-        with self._house.store.writing() as db:
-            if nonce == "cancelled":
-                runs.note_fence(db, attempt)
-                return
-            fields = rest.split(":")
-            if nonce != run.nonce or len(fields) != 3 or not fields[0].isdigit():
-                self._move(run, Reason.UNCLEAR, f"{evidence.directory} on {evidence.host} has a strange claim ({evidence.text[:80]}).")
-                return
-            runs.note_claim(db, attempt, pid=int(fields[0]), process_start=fields[1], boot_id=fields[2], now=self._house.now())
-            events.record(db, "claimed", at=self._house.now(), run_id=run.id, payload={"attempt": attempt.number, "pid": int(fields[0])})
-            if run.state is State.RUNNING and run.reason in (Reason.STAGING, Reason.LAUNCHING):
-                self._move(run, Reason.WORKING)
-        crash_point("runner.after_claim_seen")
+        now = self.house.now()
+        with self.house.store.writing() as db:
+            match evidence:
+                case Connected():
+                    self._take_connected(link, evidence)
+                case Disconnected():
+                    link.note(evidence)
+                    hosts.note_trouble(db, evidence.host, evidence.why)
+                case Heartbeat() if link.connected:
+                    hosts.note_seen(db, evidence.host, now=now)
+                case Resources() if link.connected:
+                    hosts.note_resources(db, evidence)
 
-    def _log(self, run: Run, attempt: Attempt, evidence: LogBytes) -> None:
-        reading = self._reading(run, attempt, evidence)
-        skip = reading.fed - evidence.offset
-        if skip < 0 or skip >= len(evidence.data):
-            return  # a gap or a repetition: the stream starts again from what is committed
-        data = evidence.data[skip:]
-        self._mirror(attempt, reading.fed, data)
-        records = reading.parser.feed(data)
-        reading.fed += len(data)
-        reached = LogPosition(
-            offset=reading.fed - reading.parser.pending_bytes, generation=evidence.generation, inode=evidence.inode,
-            grown_at=evidence.grown_at,
-        )
-        with self._house.store.writing() as db:
-            self._record_evaluations(run, attempt, records)
-            progress.keep(db, attempt, records, reached, now=self._house.now())
-        crash_point("runner.after_log_committed")
-
-    def _reading(self, run: Run, attempt: Attempt, evidence: LogBytes) -> _Reading:
-        known = self._readings.get(evidence.directory)
-        if known is not None and known.generation == evidence.generation:
-            return known
-        kept = progress.position(self._house.store.reading(), attempt)
-        start = kept.offset if kept.generation == evidence.generation else 0
-        reading = _Reading(all_kinds()[run.kind].log_parser(self._house, run), evidence.generation, start)
-        self._readings[evidence.directory] = reading
-        return reading
-
-    def _mirror(self, attempt: Attempt, offset: int, data: bytes) -> None:
-        path = self._house.settings.logs / f"{attempt.run_id}-{attempt.number}.log"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            os.pwrite(descriptor, data, offset)
-        finally:
-            os.close(descriptor)
-
-    def _record_evaluations(self, run: Run, attempt: Attempt, records: Sequence[Record]) -> None:
-        with self._house.store.writing() as db:
-            best = max((item.ap or 0.0 for item in progress.evaluations(db, run.id)), default=None)
-            for record in records:
-                if not isinstance(record, Evaluation):
-                    continue
-                first_or_better = record.ap is not None and (best is None or record.ap > best)
-                best = max(best or 0.0, record.ap or 0.0)
-                events.record(db, "evaluation", at=self._house.now(), run_id=run.id, payload={
-                    "attempt": attempt.number, "epoch": record.epoch, "task": record.task, "ap": record.ap, "ap50": record.ap50,
-                    "best": first_or_better,
-                })
-
-    def _ended(self, run: Run, attempt: Attempt, *, code: int | None, evidence: ExitSeen | Vanished) -> None:
-        if run.state.final or run.attempt != attempt.number or run.state is not State.RUNNING:
+    def _take_connected(self, link: HostLink, evidence: Connected) -> None:
+        db = self.house.store.reading()
+        known = hosts.get(db, evidence.host)
+        seen = evidence.identity
+        if known.machine_id is not None and (known.machine_id, known.host_name) != (seen.machine_id, seen.host_name):
+            why = (
+                f"Another machine answers at {known.name} (machine-id {seen.machine_id[:8]}…, was {known.machine_id[:8]}…). "
+                f"Nothing it says counts. If that is intended, `host remove {known.name}` and add it again."
+            )
+            link.note(Disconnected(evidence.host, why, permanent=True))
+            hosts.note_trouble(db, evidence.host, why)
+            for run in runs.live(db):
+                if run.host == evidence.host and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
+                    runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
             return
-        ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
-        crash_point("runner.after_exit_seen")
-        with self._house.store.writing() as db:
-            runs.note_exit(db, attempt, code=code, ended_at=ended_at)
-            conclude(self._house, runs.get(db, run.id), replace(attempt, exit_code=code, ended_at=ended_at))
-        self._readings.pop(evidence.directory, None)
-        crash_point("runner.after_finished")
+        link.note(evidence)
+        hosts.note_identity(db, evidence.host, seen, now=self.house.now())
 
-    def _gone(self, run: Run, attempt: Attempt) -> None:
-        if run.state is State.RUNNING and run.attempt == attempt.number and run.reason is not Reason.UNCLEAR:
-            self._move(run, Reason.UNCLEAR, (
-                f"The directory {attempt.directory} on {attempt.host} has vanished while the run was live. Nothing is done until somebody "
-                f"looks: `stop {run.id}` ends it for good."
-            ))
+    def _take_outcome(self, outcome: Outcome) -> None:
+        db = self.house.store.reading()
+        run = runs.get(db, outcome.run_id)
+        for link in self._links.values():
+            link.done(run.id)
+        if run.state.final:
+            return
+        match outcome:
+            case PreparedOutcome():
+                self._keep_prepared(run, outcome)
+            case StagedOutcome():
+                with self.house.store.writing() as writing:
+                    runs.note_staged(writing, run.id, outcome.attempt)
+                    self._links[run.host or ""].staged.add(runs.attempt(writing, run.id, outcome.attempt).directory)
+                    if run.reason is Reason.STAGING:
+                        runs.transition(writing, run, Reason.LAUNCHING, now=self.house.now())
+            case LaunchedOutcome():
+                pass
+            case StoppedOutcome():
+                self._take_fence(run, outcome)
+            case FailedOutcome():
+                self._take_failure(run, outcome)
 
-    def _move(self, run: Run, reason: Reason, detail: str = "") -> None:
-        with self._house.store.writing() as db:
-            try:
-                runs.transition(db, run, reason, now=self._house.now(), detail=detail)
-            except ConflictError:
-                return
+    def _keep_prepared(self, run: Run, outcome: PreparedOutcome) -> None:
+        values = as_values(outcome.prepared)
+        if run.prepared is not None:
+            kept = {key: run.prepared[key] for key in run.prepared if key != "recheck"}
+            values = kept | {key: values[key] for key in ("checkpoint", "checkpoint_epoch", "refused")}
+        else:
+            values["environment"] = self._preparing_fingerprint(run)
+        with self.house.store.writing() as db:
+            runs.keep_prepared(db, run.id, values)
+
+    def _preparing_fingerprint(self, run: Run) -> str:
+        assert isinstance(run.spec, TrainSpec)
+        found = hosts.environments(self.house.store.reading(), framework=run.spec.preset.framework, host=run.host)
+        return found[0].fingerprint if found else ""
+
+    def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
+        fence = outcome.fence
+        if not fence.done:
+            return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
+        with self.house.store.writing() as db:
+            attempt = runs.attempt(db, run.id, outcome.attempt)
+            runs.note_fence(db, attempt)
+            link = self._links.get(run.host or "")
+            broken = link.broken.pop(run.id, None) if link else None
+            if run.stop_requested_by is not None and not fence.exited:
+                conclude(self.house, run, attempt)
+            elif broken is not None:
+                runs.transition(db, run, Reason.ENVIRONMENT_ERROR, now=self.house.now(), detail=str(broken))
+
+    def _take_failure(self, run: Run, outcome: FailedOutcome) -> None:
+        if outcome.passing:
+            log.warning("%s of %s did not come through: %s", outcome.act, run.id, outcome.error)
+            return
+        bad_spec = isinstance(outcome.error, BadSpecError | RequestError)
+        if outcome.act == "prepare":
+            reason = Reason.BAD_SPEC if bad_spec else Reason.ENVIRONMENT_ERROR
+            with self.house.store.writing() as db:
+                runs.transition(db, run, reason, now=self.house.now(), detail=str(outcome.error))
+        else:
+            self._links[run.host or ""].broken[run.id] = outcome.error

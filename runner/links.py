@@ -22,7 +22,11 @@ ACTS_AT_ONCE = 4
 
 
 class HostLink:
-    """One host as the runner holds it. Everything it learns or finishes goes to ``inbox``; nothing here waits."""
+    """One host as the runner holds it. Everything it learns or finishes goes to ``inbox``; nothing here waits.
+
+    ``acting``: what is under way, by run. ``launched``: when a directory's session was last started. ``staged``: directories
+    laid and not yet launched. ``broken``: runs whose attempt could not be started and is fenced before it fails.
+    """
 
     def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome], None]) -> None:
         self.host = host
@@ -32,6 +36,8 @@ class HostLink:
         self.executor: Executor = executors()["screen"]
         self.acting: dict[str, str] = {}
         self.launched: dict[str, datetime] = {}
+        self.staged: set[str] = set()
+        self.broken: dict[str, SignalboxError] = {}
         self._inbox = inbox
         self._watched: dict[str, WatchedAttempt] = {}
         self._threads = ThreadPoolExecutor(ACTS_AT_ONCE, thread_name_prefix=f"act-{host.name}")

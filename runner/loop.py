@@ -15,13 +15,15 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from types import FrameType
 
 from runner import acts
-from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, StagedOutcome, StoppedOutcome
+from runner.acts import Outcome
 from runner.conclusions import conclude
 from runner.crash_points import crash_point
 from runner.decisions import (
+    Conclude,
     Decision,
     Eligible,
     HostFacts,
@@ -36,15 +38,14 @@ from runner.decisions import (
     environment_on,
 )
 from runner.entities import BootstrapSpec, Host, Run, TrainSpec, TransportName
-from runner.errors import BadSpecError, ConfigurationError, ConflictError, RequestError, SignalboxError
-from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Resources, WatchedAttempt
+from runner.errors import ConfigurationError, ConflictError
+from runner.evidence import Evidence, WatchedAttempt
 from runner.frameworks import find_framework
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.kinds.train import prepare_request
 from runner.links import HostLink
 from runner.placement import Candidate, Placed, place
-from runner.preparing import as_values
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
@@ -66,8 +67,7 @@ class Runner:
         self.house = house
         self._inbox: queue.SimpleQueue[Evidence | Outcome] = queue.SimpleQueue()
         self._links: dict[str, HostLink] = {}
-        self._intake = Intake(house)
-        self._broken: dict[str, SignalboxError] = {}
+        self._intake = Intake(house, self._links)
         self._beaten: datetime | None = None
         self._stopping = threading.Event()
         self._put_local_host()
@@ -105,7 +105,7 @@ class Runner:
         """One pass: take in what arrived, then decide for every live run."""
         self._beat()
         for arrival in arrivals:
-            self._guard(lambda item=arrival: self._take(item), about=repr(arrival)[:200])  # type: ignore[misc]
+            self._guard(partial(self._intake.take, arrival), about=repr(arrival)[:200])
         self._sync_links()
         live = runs.live(self.house.store.reading())
         facts = self._facts(live)
@@ -115,10 +115,8 @@ class Runner:
             if isinstance(decision, Eligible):
                 eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run).devices))
             else:
-                self._guard(lambda item=(run, decision): self._apply(*item), about=run.id)  # type: ignore[misc]
-        self._guard(lambda: self._place(eligible), about="placement")
-
-    # What arrived
+                self._guard(partial(self._apply, run, decision), about=run.id)
+        self._guard(partial(self._place, eligible), about="placement")
 
     def _arrivals(self) -> list[Evidence | Outcome]:
         found: list[Evidence | Outcome] = []
@@ -129,116 +127,6 @@ class Runner:
         except queue.Empty:
             pass
         return found
-
-    def _take(self, arrival: Evidence | Outcome) -> None:
-        match arrival:
-            case Connected() | Disconnected() | Heartbeat() | Resources():
-                self._take_host(arrival)
-            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | FailedOutcome():
-                self._take_outcome(arrival)
-            case _:
-                link = self._links.get(arrival.host)
-                if link is not None and link.connected:
-                    self._intake.take(arrival)
-
-    def _take_host(self, evidence: Connected | Disconnected | Heartbeat | Resources) -> None:
-        link = self._links.get(evidence.host)
-        if link is None:
-            return
-        now = self.house.now()
-        with self.house.store.writing() as db:
-            match evidence:
-                case Connected():
-                    self._take_connected(link, evidence)
-                case Disconnected():
-                    link.note(evidence)
-                    hosts.note_trouble(db, evidence.host, evidence.why)
-                case Heartbeat() if link.connected:
-                    hosts.note_seen(db, evidence.host, now=now)
-                case Resources() if link.connected:
-                    hosts.note_resources(db, evidence)
-
-    def _take_connected(self, link: HostLink, evidence: Connected) -> None:
-        db = self.house.store.reading()
-        known = hosts.get(db, evidence.host)
-        seen = evidence.identity
-        if known.machine_id is not None and (known.machine_id, known.host_name) != (seen.machine_id, seen.host_name):
-            why = (
-                f"Another machine answers at {known.name} (machine-id {seen.machine_id[:8]}…, was {known.machine_id[:8]}…). "
-                f"Nothing it says counts. If that is intended, `host remove {known.name}` and add it again."
-            )
-            link.note(Disconnected(evidence.host, why, permanent=True))
-            hosts.note_trouble(db, evidence.host, why)
-            for run in runs.live(db):
-                if run.host == evidence.host and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
-                    runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
-            return
-        link.note(evidence)
-        hosts.note_identity(db, evidence.host, seen, now=self.house.now())
-
-    def _take_outcome(self, outcome: Outcome) -> None:
-        db = self.house.store.reading()
-        run = runs.get(db, outcome.run_id)
-        for link in self._links.values():
-            link.done(run.id)
-        if run.state.final:
-            return
-        match outcome:
-            case PreparedOutcome():
-                self._keep_prepared(run, outcome)
-            case StagedOutcome():
-                with self.house.store.writing() as writing:
-                    runs.note_staged(writing, run.id, outcome.attempt)
-                    if run.reason is Reason.STAGING:
-                        runs.transition(writing, run, Reason.LAUNCHING, now=self.house.now())
-            case LaunchedOutcome():
-                pass
-            case StoppedOutcome():
-                self._take_fence(run, outcome)
-            case FailedOutcome():
-                self._take_failure(run, outcome)
-
-    def _keep_prepared(self, run: Run, outcome: PreparedOutcome) -> None:
-        values = as_values(outcome.prepared)
-        if run.prepared is not None:
-            kept = {key: run.prepared[key] for key in run.prepared if key != "recheck"}
-            values = kept | {key: values[key] for key in ("checkpoint", "checkpoint_epoch", "refused")}
-        else:
-            values["environment"] = self._preparing_fingerprint(run)
-        with self.house.store.writing() as db:
-            runs.keep_prepared(db, run.id, values)
-
-    def _preparing_fingerprint(self, run: Run) -> str:
-        assert isinstance(run.spec, TrainSpec)
-        found = hosts.environments(self.house.store.reading(), framework=run.spec.preset.framework, host=run.host)
-        return found[0].fingerprint if found else ""
-
-    def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
-        fence = outcome.fence
-        if not fence.done:
-            return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
-        with self.house.store.writing() as db:
-            attempt = runs.attempt(db, run.id, outcome.attempt)
-            runs.note_fence(db, attempt)
-            broken = self._broken.pop(run.id, None)
-            if run.stop_requested_by is not None and not fence.exited:
-                conclude(self.house, run, attempt)
-            elif broken is not None:
-                runs.transition(db, run, Reason.ENVIRONMENT_ERROR, now=self.house.now(), detail=str(broken))
-
-    def _take_failure(self, run: Run, outcome: FailedOutcome) -> None:
-        if outcome.passing:
-            log.warning("%s of %s did not come through: %s", outcome.act, run.id, outcome.error)
-            return
-        bad_spec = isinstance(outcome.error, BadSpecError | RequestError)
-        if outcome.act == "prepare":
-            reason = Reason.BAD_SPEC if bad_spec else Reason.ENVIRONMENT_ERROR
-            with self.house.store.writing() as db:
-                runs.transition(db, run, reason, now=self.house.now(), detail=str(outcome.error))
-        else:
-            self._broken[run.id] = outcome.error
-
-    # What to do
 
     def _facts(self, live: list[Run]) -> dict[str, HostFacts]:
         db = self.house.store.reading()
@@ -263,7 +151,7 @@ class Runner:
         link = self._links.get(run.host or "")
         if link is None:
             return Nothing()
-        if run.id in self._broken and not acting:
+        if run.id in link.broken and not acting:
             return Stop()
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
         launched_at = link.launched.get(attempt.directory)
@@ -279,6 +167,8 @@ class Runner:
                 self._prepare(run, decision)
             case Stage() | Launch() | Stop():
                 self._act(run, decision)
+            case Conclude():
+                self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
                 self._watch(run)
             case _:
@@ -318,15 +208,23 @@ class Runner:
         if isinstance(decision, Stage):
             link.act(run.id, "stage", lambda: acts.stage(link.transport, link.executor, work, order, run=run, host=link.host))
         else:
+            again = attempt.directory not in link.staged
+            link.staged.discard(attempt.directory)
             link.launched[attempt.directory] = self.house.now()
-            link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run))
+            root = link.host.root
+            link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run, root=root, again=again))
+
+    def _conclude(self, run: Run) -> None:
+        with self.house.store.writing() as db:
+            conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+        crash_point("runner.after_finished")
 
     def _place(self, queue: list[Candidate]) -> None:
         db = self.house.store.reading()
         devices = {name: hosts.devices(db, link.host) for name, link in self._links.items()}
         for decision in place(queue, devices, hosts.leases(db)):
             if isinstance(decision, Placed):
-                self._guard(lambda item=decision: self._start(item), about=decision.run.id)  # type: ignore[misc]
+                self._guard(partial(self._start, decision), about=decision.run.id)
             elif (decision.run.reason, decision.run.detail) != (decision.reason, decision.detail):
                 with self.house.store.writing() as writing:
                     runs.transition(writing, decision.run, decision.reason, now=self.house.now(), detail=decision.detail)
@@ -351,8 +249,6 @@ class Runner:
         if attempt.directory not in link.watched:
             at = progress.position(db, attempt)
             link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode))
-
-    # Links and life signs
 
     def _sync_links(self) -> None:
         db = self.house.store.reading()

@@ -1,0 +1,147 @@
+"""Takes in what hosts say of attempts: log bytes are parsed and kept with their offset in one transaction; ends are concluded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from runner.crash_points import crash_point
+from runner.entities import Attempt, Evaluation, Record, Run
+from runner.errors import ConflictError
+from runner.evidence import ClaimSeen, DirectoryGone, ExitSeen, LogBytes, Vanished
+from runner.frameworks.base import LogParser
+from runner.kinds import all_kinds
+from runner.service.house import House
+from runner.states import Reason, State
+from runner.store import events, progress, runs
+from runner.store.progress import LogPosition
+
+OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far one log was fed to its parser."""
+
+    parser: LogParser
+    generation: int
+    fed: int
+
+
+class AttemptIntake:
+    """Turns evidence of attempts into rows. Holds a parser per log being read; all else is in the database."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._readings: dict[str, _Reading] = {}
+
+    def take(self, evidence: OfAttempt) -> Run | None:
+        """Apply one piece of evidence; returns the run it belongs to, None when it is of no attempt we know."""
+        db = self._house.store.reading()
+        attempt = runs.attempt_in(db, evidence.directory)
+        if attempt is None or attempt.host != evidence.host:
+            return None
+        run = runs.get(db, attempt.run_id)
+        match evidence:
+            case ClaimSeen():
+                self._claim(run, attempt, evidence)
+            case LogBytes():
+                self._log(run, attempt, evidence)
+            case ExitSeen():
+                self._ended(run, attempt, code=evidence.code, evidence=evidence)
+            case Vanished():
+                self._ended(run, attempt, code=None, evidence=evidence)
+            case DirectoryGone():
+                self._gone(run, attempt)
+        return run
+
+    def _claim(self, run: Run, attempt: Attempt, evidence: ClaimSeen) -> None:
+        nonce, _, rest = evidence.text.partition(":")
+        if run.state.final or attempt.claimed_at is not None:
+            return
+        with self._house.store.writing() as db:
+            if nonce == "cancelled":
+                runs.note_fence(db, attempt)
+                return
+            fields = rest.split(":")
+            if nonce != run.nonce or len(fields) != 3 or not fields[0].isdigit():
+                self._move(run, Reason.UNCLEAR, f"{evidence.directory} on {evidence.host} has a strange claim ({evidence.text[:80]}).")
+                return
+            runs.note_claim(db, attempt, pid=int(fields[0]), process_start=fields[1], boot_id=fields[2], now=self._house.now())
+            events.record(db, "claimed", at=self._house.now(), run_id=run.id, payload={"attempt": attempt.number, "pid": int(fields[0])})
+            if run.state is State.RUNNING and run.reason in (Reason.STAGING, Reason.LAUNCHING):
+                self._move(run, Reason.WORKING)
+        crash_point("runner.after_claim_seen")
+
+    def _log(self, run: Run, attempt: Attempt, evidence: LogBytes) -> None:
+        reading = self._reading(run, attempt, evidence)
+        skip = reading.fed - evidence.offset
+        if skip < 0 or skip >= len(evidence.data):
+            return  # a gap or a repetition: the stream starts again from what is committed
+        data = evidence.data[skip:]
+        self._mirror(attempt, reading.fed, data)
+        records = reading.parser.feed(data)
+        reading.fed += len(data)
+        reached = LogPosition(
+            offset=reading.fed - reading.parser.pending_bytes, generation=evidence.generation, inode=evidence.inode,
+            grown_at=evidence.grown_at,
+        )
+        with self._house.store.writing() as db:
+            self._record_evaluations(run, attempt, records)
+            progress.keep(db, attempt, records, reached, now=self._house.now())
+        crash_point("runner.after_log_committed")
+
+    def _reading(self, run: Run, attempt: Attempt, evidence: LogBytes) -> _Reading:
+        known = self._readings.get(evidence.directory)
+        if known is not None and known.generation == evidence.generation:
+            return known
+        kept = progress.position(self._house.store.reading(), attempt)
+        start = kept.offset if kept.generation == evidence.generation else 0
+        reading = _Reading(all_kinds()[run.kind].log_parser(self._house, run), evidence.generation, start)
+        self._readings[evidence.directory] = reading
+        return reading
+
+    def _mirror(self, attempt: Attempt, offset: int, data: bytes) -> None:
+        path = self._house.settings.logs / f"{attempt.run_id}-{attempt.number}.log"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(descriptor, data, offset)
+        finally:
+            os.close(descriptor)
+
+    def _record_evaluations(self, run: Run, attempt: Attempt, records: Sequence[Record]) -> None:
+        with self._house.store.writing() as db:
+            best = max((item.ap or 0.0 for item in progress.evaluations(db, run.id)), default=None)
+            for record in records:
+                if not isinstance(record, Evaluation):
+                    continue
+                first_or_better = record.ap is not None and (best is None or record.ap > best)
+                best = max(best or 0.0, record.ap or 0.0)
+                events.record(db, "evaluation", at=self._house.now(), run_id=run.id, payload={
+                    "attempt": attempt.number, "epoch": record.epoch, "task": record.task, "ap": record.ap, "ap50": record.ap50,
+                    "best": first_or_better,
+                })
+
+    def _ended(self, run: Run, attempt: Attempt, *, code: int | None, evidence: ExitSeen | Vanished) -> None:
+        if run.state.final or run.attempt != attempt.number or run.state is not State.RUNNING:
+            return
+        ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
+        with self._house.store.writing() as db:
+            runs.note_exit(db, attempt, code=code, ended_at=ended_at)
+        self._readings.pop(evidence.directory, None)
+        crash_point("runner.after_exit_seen")
+
+    def _gone(self, run: Run, attempt: Attempt) -> None:
+        if run.state is State.RUNNING and run.attempt == attempt.number and run.reason is not Reason.UNCLEAR:
+            self._move(run, Reason.UNCLEAR, (
+                f"The directory {attempt.directory} on {attempt.host} has vanished while the run was live. Nothing is done until somebody "
+                f"looks: `stop {run.id}` ends it for good."
+            ))
+
+    def _move(self, run: Run, reason: Reason, detail: str = "") -> None:
+        with self._house.store.writing() as db:
+            try:
+                runs.transition(db, run, reason, now=self._house.now(), detail=detail)
+            except ConflictError:
+                return

@@ -1,0 +1,109 @@
+"""The runner, and what it starts on a host, die at every named point: each run still happens exactly once, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runner.crash_points import LAUNCH, RUNNER, VARIABLE
+from runner.entities import Run
+from runner.service.runs import request_stop
+from runner.states import Reason
+from tests.support.scripted_house import ScriptedHouse, scripted_house
+
+PROGRAM = "import sys; from runner.loop import run_runner; from runner.settings import load_settings; run_runner(load_settings())"
+OF_SCHEDULES = "runner.after_schedule_fired"  # tests/runner/test_schedules.py dies there
+OF_STOP = "runner.after_stop_sent"
+# What launch.sh leaves behind when it dies there, and so whether its attempt goes on, is started again, or is tried anew.
+SECOND_ATTEMPT = {"launch.after_claim", "launch.after_start", "launch.before_exit"}
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Iterator[ScriptedHouse]:
+    with scripted_house(Path(tempfile.mkdtemp(prefix="house"))) as house:
+        yield house
+
+
+@contextmanager
+def runner_process(scripted: ScriptedHouse, *, crash_at: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """The runner as a process of its own, told to die at a point."""
+    settings = scripted.house.settings
+    path = settings.state / "signalbox.yaml"
+    path.write_text(
+        f"state_folder: {settings.state}\nextensions: [{settings.extensions[0]}]\n"
+        "limits: {stop_grace_s: 1, retry_delay_s: 0.1, heartbeat_timeout_s: 15}\n"
+    )
+    environment = os.environ | {"SIGNALBOX_SETTINGS": str(path)} | ({VARIABLE: crash_at} if crash_at else {})
+    with (settings.state / "runner.out").open("ab") as out:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=out, stderr=out)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.mark.parametrize("point", [name for name in RUNNER if name not in (OF_SCHEDULES, OF_STOP)])
+def test_the_runner_dies_and_the_run_happens_exactly_once(scripted: ScriptedHouse, point: str) -> None:
+    run = scripted.submit()
+    with runner_process(scripted, crash_at=point) as first:
+        assert first.wait(30) == -signal.SIGKILL, f"{point} was not reached"
+    with runner_process(scripted):
+        seen = scripted.wait(run, Reason.COMPLETED)
+    assert seen.run.attempt == 1
+    assert_trained_once(scripted, run)
+    assert [evaluation.epoch for evaluation in seen.evaluations] == [1, 2, 3]
+    assert len(seen.epoch_ends) == 3
+    assert not seen.devices
+
+
+def test_the_runner_dies_while_stopping_and_the_stop_is_finished(scripted: ScriptedHouse) -> None:
+    run = scripted.submit("step_s=0.2", epochs=50)
+    with runner_process(scripted, crash_at=OF_STOP) as first:
+        scripted.wait_until(run, lambda view: view.progress is not None)
+        request_stop(scripted.house, scripted.who(), run.id)
+        assert first.wait(30) == -signal.SIGKILL
+    with runner_process(scripted):
+        scripted.wait(run, Reason.BY_USER)
+
+
+@pytest.mark.parametrize("point", LAUNCH)
+def test_launch_dies_and_no_training_is_lost_or_doubled(scripted: ScriptedHouse, point: str) -> None:
+    run = scripted.submit()
+    with runner_process(scripted, crash_at=point):
+        if point == "launch.before_claim":
+            scripted.wait(run, Reason.LAUNCHING)
+        elif point == "launch.after_exit":
+            scripted.wait(run, Reason.COMPLETED)
+        else:
+            scripted.wait(run, Reason.RETRYING)
+    with runner_process(scripted):
+        seen = scripted.wait(run, Reason.COMPLETED, timeout_s=40)
+    assert seen.run.attempt == (2 if point in SECOND_ATTEMPT else 1)
+    for attempt in range(1, seen.run.attempt + 1):
+        pids = {line.split()[2] for line in iterations(scripted, run, attempt)}
+        assert len(pids) <= 1
+    points = [line.rsplit(" ", 1)[0] for attempt in (1, 2) for line in iterations(scripted, run, attempt)]
+    assert {f"{epoch} {iteration}" for epoch in (1, 2, 3) for iteration in range(1, 6)} == set(points)
+
+
+def assert_trained_once(scripted: ScriptedHouse, run: Run) -> None:
+    lines = iterations(scripted, run, 1)
+    assert [line.rsplit(" ", 1)[0] for line in lines] == [f"{epoch} {iteration}" for epoch in (1, 2, 3) for iteration in range(1, 6)]
+    assert len({line.split()[2] for line in lines}) == 1
+    directory = scripted.directory(run)
+    assert directory.joinpath("claim").readlink().name.startswith(f"{run.nonce}:")
+    assert [path.name for path in sorted(directory.parent.glob("[0-9]*"))] == ["1"]
+
+
+def iterations(scripted: ScriptedHouse, run: Run, attempt: int) -> list[str]:
+    path = scripted.directory(run, attempt) / "iterations.txt"
+    return path.read_text().splitlines() if path.exists() else []
