@@ -65,7 +65,7 @@ def _result(house: House, delivery: Delivery) -> Message:
 
 def _dataset(house: House, delivery: Delivery) -> Message:
     run = view(house, _run_of(delivery))
-    version = house.catalog.get(str(run.result["version"]))
+    version = house.catalog.get(str(run.result["reference"]))
     text, blocks = dataset_card(version, run=run.run)
     path = house.catalog.preview_path(version)
     picture = Picture(f"{delivery.id}-{version.reference}", f"Samples of {version.reference}", path.read_bytes) if path else None

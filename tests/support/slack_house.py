@@ -23,6 +23,7 @@ from bot.settings import SlackSettings, Tokens
 from runner.entities import DatasetRef, Evaluation, IngestSpec, Place, Preset, Progress, Run, TrainSpec
 from runner.service.house import House, open_house
 from runner.settings import Access, Settings
+from runner.settings import Limits as HouseLimits
 from runner.states import Reason
 from runner.store import events, people, progress, runs
 
@@ -173,7 +174,7 @@ def until(look: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> 
 
 
 @contextmanager
-def slack_house(folder: Path, *, limits: Limits = QUICK, **settings: object) -> Iterator[SlackHouse]:
+def slack_house(folder: Path, *, limits: Limits = QUICK, house_limits: HouseLimits = HouseLimits()) -> Iterator[SlackHouse]:
     """A workspace whose app is what the manifest says, and a house that serves it."""
     configuration = WorkspaceConfiguration(
         app=AppConfiguration.from_manifest(MANIFEST), limits=limits,
@@ -185,7 +186,7 @@ def slack_house(folder: Path, *, limits: Limits = QUICK, **settings: object) -> 
         channels = {channel["name"]: channel["id"] for channel in state["channels"] if channel.get("name")}
         ids = {person["name"]: person["id"] for person in state["people"]}
         access = Access(channels=(channels["training"], channels["lab"], channels["far"]), members=(ids["ada"],), operators=(ids["ben"],))
-        values = {"state_folder": folder / "state", "access": access, **settings}
+        values = {"state_folder": folder / "state", "access": access, "limits": house_limits}
         house = open_house(Settings.model_validate(values))
         document = yaml.safe_dump(house.settings.model_dump(mode="json"))
         (folder / "signalbox.yaml").write_text(document, encoding="utf-8")
