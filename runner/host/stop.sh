@@ -38,12 +38,19 @@ ln -s "cancelled:$nonce" claim 2>/dev/null
 claim=$(readlink claim) || exit 74
 
 started=$(date +%s)
-asked=
+asked= empty=
 while :; do
     left=$(sweep)
     held=
     case $claim in cancelled:*) ;; *) held=$(holder) ;; esac
-    if [ -z "$left$held" ]; then break; fi
+    if [ -z "$left$held" ]; then
+        # Where nobody wrote an exit, look twice: a program just forked carries its marker only once it was executed.
+        case $claim in cancelled:*) break ;; esac
+        if [ -e exit ] || [ -n "$empty" ]; then break; fi
+        empty=yes
+    else
+        empty=
+    fi
     spent=$(($(date +%s) - started))
     if [ "$spent" -ge "$limit_s" ]; then break; fi
     # shellcheck disable=SC2046,SC2086
@@ -55,10 +62,7 @@ while :; do
         for target in ${leader:-$left}; do
             case " $asked " in
             *" $target "*) ;;
-            *)
-                kill -s TERM -- "$target" 2>/dev/null
-                asked="$asked $target"
-                ;;
+            *) kill -s TERM -- "$target" 2>/dev/null && asked="$asked $target" ;;
             esac
         done
     fi

@@ -138,6 +138,7 @@ class Attempt:
         self.exit = None
         self.done = False
         self.processes = []
+        self.missing = 0
         self.log_at = 0.0
         self.check_at = 0.0
         self.pause = TICK_S
@@ -213,7 +214,9 @@ class Attempt:
             frames.send("gone", directory=self.directory)
             self.finish()
             return
-        if not self.claim or self.alive() or os.path.exists(self.path("exit")):
+        # Twice in a row: a program just forked carries its marker only once it was executed.
+        self.missing = self.missing + 1 if self.claim and not self.alive() and not os.path.exists(self.path("exit")) else 0
+        if self.missing < 2:
             return
         self.follow_log(frames, now)
         if self.log.rest() <= 0:

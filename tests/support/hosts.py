@@ -24,6 +24,9 @@ from runner.watch import HostWatch
 
 Kind = TypeVar("Kind")
 Value = TypeVar("Value")
+# Tests run side by side, and must not end each other's processes.
+NONCE = f"abc{os.getpid()}"
+MARKER = f"r-1-{NONCE}/1"
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,12 @@ def reach_locally(root: Path) -> Reached:
     return Reached(host, open_transport(host))
 
 
-def order(root: Path, *argv: str, run: str = "r-1", nonce: str = "abc", attempt: int = 1, **changes: object) -> LaunchOrder:
+def order(
+    root: Path, *argv: str, run: str = "r-1", nonce: str = NONCE, attempt: int = 1, files: dict[str, bytes] | None = None, **changes: object
+) -> LaunchOrder:
     """An attempt that runs ``argv`` (``sh -c`` of one word)."""
     words = argv if len(argv) > 1 else ("/bin/sh", "-c", *argv)
-    values = {"plan": LaunchPlan(tuple(words)), "spec_json": b"{}", **changes}
+    values = {"plan": LaunchPlan(tuple(words), files=files or {}), "spec_json": b"{}", **changes}
     directory = f"{root}/runs/{run}-{nonce}/{attempt}"
     return LaunchOrder(directory, nonce, f"sb-test-{os.getpid()}-{run}", f"{run}-{nonce}/{attempt}", **values)
 
