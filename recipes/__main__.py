@@ -41,8 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parse(given)
-    # Records hold no cycles, and collecting looks at millions of them again and again: a tenth of a conversion's time.
-    gc.disable()
     try:
         answer = COMMANDS[options.command](options, _progress(options))
     except DatasetError as error:
@@ -237,4 +235,6 @@ def _say(lines: Sequence[str], out: Any) -> None:
 
 
 if __name__ == "__main__":
+    # Records hold no cycles, and collecting looks at millions of them again and again: a tenth of a conversion's time.
+    gc.disable()
     sys.exit(main())

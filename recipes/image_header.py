@@ -55,8 +55,8 @@ def is_whole(path: Path) -> bool:
         tail = file.read()
     if head.startswith(JPEG_START) and JPEG_END in tail:
         return True
-    if head.startswith(PNG_START) and PNG_END in tail:
-        return True
+    if head.startswith(PNG_START):  # Pillow decodes a PNG without its end, other programs do not
+        return PNG_END in tail or PNG_END in path.read_bytes()
     return decodes(path)
 
 

@@ -111,10 +111,13 @@ def _cell(record: ImageRecord, colours: dict[str, str], width: int) -> Image.Ima
     size = max(1, round(record.width * scale)), max(1, round(record.height * scale))
     cell = Image.new("RGB", (width, size[1] + CAPTION), PAPER)
     left = (width - size[0]) // 2
-    with Image.open(record.path) as image:
-        image.draft("RGB", size)
-        cell.paste(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), (left, 0))
     draw = ImageDraw.Draw(cell)
+    try:
+        with Image.open(record.path) as image:
+            image.draft("RGB", size)
+            cell.paste(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), (left, 0))
+    except (OSError, SyntaxError, ValueError):
+        draw.text((left + MARGIN, MARGIN), "This image cannot be decoded.", fill=INK, font=_font(LABEL_SIZE))
     boxes = sorted(record.annotations, key=lambda box: -box.w * box.h)
     drawn = [(box, _corners(box, scale, left, size)) for box in boxes]
     for box, corners in drawn:

@@ -7,11 +7,12 @@
     write: {format: coco, …options}
 
 ``FROM:TO`` (as ``voc:coco``) is a recipe without steps. ``key=value`` overrides a parameter: ``gap=20``, or
-``split.gap=20`` where several parts of the recipe know the key.
+``split.gap=20`` where several parts of the recipe know the key (the second split is split2).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,7 @@ def _build(document: YamlDocument, text: str, overrides: tuple[str, ...]) -> Rec
     write = _Part("write", writer.write_options, _options(data.write), ("write",), set())
     used = [_transform(document, number, entry) for number, entry in enumerate(data.steps)]
     steps = [part for _, part in used]
+    _number_repeats(steps)
     _override([read, *steps, write], overrides)
     return Recipe(
         data.name,
@@ -192,6 +194,15 @@ def _transform(document: YamlDocument, number: int, entry: str | Mapping[str, di
         remedy = did_you_mean(name, transforms())
         raise RecipeError(f"There is no transform {name!r}.", where=document.where("steps", number), remedy=remedy)
     return transform, _Part(name, transform.parameters, dict(values or {}), ("steps", number, name), set())
+
+
+def _number_repeats(steps: list[_Part]) -> None:
+    """The second clip of a recipe is clip2 in overrides."""
+    seen: Counter[str] = Counter()
+    for part in steps:
+        seen[part.label] += 1
+        if seen[part.label] > 1:
+            part.label += str(seen[part.label])
 
 
 def _override(parts: list[_Part], overrides: tuple[str, ...]) -> None:

@@ -86,10 +86,7 @@ def parse_yaml(text: str, *, file: str) -> YamlDocument:
     """Load YAML text; file is the name that errors shall speak of."""
     lines: dict[tuple[Key, ...], int] = {}
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.events.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else None
-                raise DocumentError("Aliases (*name) are not allowed.", where=Where(file, line))
+        _require_plain(text, file)
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()
@@ -105,11 +102,21 @@ def parse_yaml(text: str, *, file: str) -> YamlDocument:
     return YamlDocument(data, file, lines)
 
 
+def _require_plain(text: str, file: str) -> None:
+    """Refuse aliases and deep nesting event by event, before anything is built that they could blow up."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else None
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if isinstance(event, yaml.AliasEvent):
+            raise DocumentError("Aliases (*name) are not allowed.", where=Where(file, line))
+        if depth > MAX_DEPTH:
+            raise DocumentError(f"The document is nested deeper than {MAX_DEPTH} levels.", where=Where(file, line))
+
+
 def _plain(loader: yaml.SafeLoader, node: yaml.Node, path: tuple[Key, ...], lines: dict[tuple[Key, ...], int], file: str) -> object:
     line = node.start_mark.line + 1
     lines.setdefault(path, line)
-    if len(path) > MAX_DEPTH:
-        raise DocumentError(f"The document is nested deeper than {MAX_DEPTH} levels.", where=Where(file, line))
     if isinstance(node, yaml.MappingNode):
         return _mapping(loader, node, path, lines, file)
     if isinstance(node, yaml.SequenceNode):

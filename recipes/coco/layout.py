@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from recipes.folder import Folder
 
 SNIFFED_BYTES = 65_536
-SECTION = re.compile(rb'"(images|annotations|categories)"\s*:\s*\[')
+SECTION = re.compile(rb'"(images|annotations|categories)"\s*:')
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "trainval": "trainval"}
 
 
