@@ -1,7 +1,8 @@
 """Every rule of Block Kit that this workspace knows, as tables: composition objects, elements, blocks, views.
 
 Source: Slack's reference of Block Kit (docs.slack.dev/reference/block-kit). Left out, and so refused: the blocks call,
-card, carousel, container, context_actions, file, plan, task_card, video and the elements file_input, rich_text_input,
+card, carousel, container, context_actions, file, plan, task_card, video and the elements external_select, file_input,
+rich_text_input,
 workflow_button, icon_button, feedback_buttons and url: the app has no use for them yet.
 """
 
@@ -86,7 +87,7 @@ def _select(extra: Mapping[str, Check], *, many: bool, rules: tuple[Check, ...] 
 
 
 def _selects(prefix: str, *, many: bool) -> dict[str, Shape]:
-    """The five select menus; with `many` their multi-select forms."""
+    """The four select menus; with `many` their multi-select forms."""
 
     def initial(name: str, check: Check) -> dict[str, Check]:
         return {f"initial_{name}s": array(check, longest=100)} if many else {f"initial_{name}": check}
@@ -97,9 +98,6 @@ def _selects(prefix: str, *, many: bool) -> dict[str, Shape]:
         f"{prefix}static_select": _select(
             {**fixed, **initial("option", OPTION)},
             many=many, exactly_one=("options", "option_groups"), rules=(_initial_is_an_option,),
-        ),
-        f"{prefix}external_select": _select(
-            {"min_query_length": whole_number(0, 100), **initial("option", OPTION)}, many=many
         ),
         f"{prefix}users_select": _select(initial("user", _ID), many=many),
         f"{prefix}channels_select": _select({**initial("channel", _ID), "response_url_enabled": boolean}, many=many),

@@ -19,7 +19,7 @@ _STATE_KEYS = {
     "radio_buttons": ("selected_option", "initial_option"),
     "overflow": ("selected_option", ""),
 }
-_MENU_KEYS = {"static": "option", "external": "option", "users": "user", "channels": "channel", "conversations": "conversation"}
+_MENU_KEYS = {"static": "option", "users": "user", "channels": "channel", "conversations": "conversation"}
 
 
 def _state_keys(kind: str) -> tuple[str, str] | None:

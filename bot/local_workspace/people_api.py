@@ -145,10 +145,9 @@ class PeopleApi:
         }  # fmt: skip
 
     async def _messages(self, person: Person, body: Json) -> Json:
-        messages = self._visible(person, self._workspace.store.messages(self._channel(person, body).id))
-        top_level = [m for m in messages if not m.is_reply or m.broadcast]
         limit = _number(body, "limit", 200)
-        return {"messages": [self._workspace.show_to_people(message) for message in top_level[-limit:]]}
+        newest = self._workspace.store.top_level(self._channel(person, body).id, newest=limit)
+        return {"messages": [self._workspace.show_to_people(message) for message in self._visible(person, newest)]}
 
     async def _thread(self, person: Person, body: Json) -> Json:
         channel = self._channel(person, body)

@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS files (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS homes (person TEXT PRIMARY KEY, view TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+# Keeps a row's place, by which people and channels are listed (INSERT OR REPLACE would move it to the end).
+_PUT = "INSERT INTO {} VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 
 
 class Store:
@@ -62,20 +64,20 @@ class Store:
 
     def put_person(self, person: Person) -> None:
         """Adds or replaces a person."""
-        self._connection.execute("INSERT OR REPLACE INTO people VALUES (?, ?)", (person.id, _dump(asdict(person))))
+        self._connection.execute(_PUT.format("people"), (person.id, _dump(asdict(person))))
 
     def people(self) -> list[Person]:
-        """Everybody, in the order of their ids."""
-        return [Person(**json.loads(body)) for (body,) in self._connection.execute("SELECT body FROM people ORDER BY id")]
+        """Everybody, in the order in which they came."""
+        return [Person(**json.loads(body)) for (body,) in self._connection.execute("SELECT body FROM people ORDER BY rowid")]
 
     def put_channel(self, channel: Channel) -> None:
         """Adds or replaces a channel with its members."""
         body = asdict(channel) | {"members": sorted(channel.members)}
-        self._connection.execute("INSERT OR REPLACE INTO channels VALUES (?, ?)", (channel.id, _dump(body)))
+        self._connection.execute(_PUT.format("channels"), (channel.id, _dump(body)))
 
     def channels(self) -> list[Channel]:
-        """All channels, oldest id first."""
-        rows = self._connection.execute("SELECT body FROM channels ORDER BY id")
+        """All channels, oldest first."""
+        rows = self._connection.execute("SELECT body FROM channels ORDER BY rowid")
         return [_channel(json.loads(body)) for (body,) in rows]
 
     # Messages
@@ -96,10 +98,14 @@ class Store:
         row = self._connection.execute("SELECT body FROM messages WHERE channel = ? AND ts = ?", (channel, ts)).fetchone()
         return None if row is None else _message(json.loads(row[0]))
 
-    def messages(self, channel: str) -> list[Message]:
-        """All messages of a channel, oldest first, replies and ephemeral ones included."""
-        rows = self._connection.execute("SELECT body FROM messages WHERE channel = ? ORDER BY ts", (channel,))
-        return [_message(json.loads(body)) for (body,) in rows]
+    def top_level(self, channel: str, *, newest: int = -1) -> list[Message]:
+        """Messages outside threads and replies also sent to the channel, oldest first; the `newest` ones, or all (-1)."""
+        rows = self._connection.execute(
+            "SELECT body FROM messages WHERE channel = ? AND (thread_ts IS NULL OR json_extract(body, '$.broadcast'))"
+            " ORDER BY ts DESC LIMIT ?",
+            (channel, newest),
+        )
+        return [_message(json.loads(body)) for (body,) in rows][::-1]
 
     def thread(self, channel: str, ts: str) -> list[Message]:
         """A parent and its replies, oldest first, ephemeral ones included; empty when there is no such parent."""

@@ -93,9 +93,8 @@ def _channel_with_history(call: Call) -> Channel:
 
 def _history(call: Call) -> Json:
     channel = _channel_with_history(call)
-    visible = [m for m in call.workspace.store.messages(channel.id) if m.visible_to is None]
-    top_level = [m for m in visible if not m.is_reply or m.broadcast]
-    messages, metadata = call.page(_between(call, top_level)[::-1], highest=999)
+    visible = [m for m in call.workspace.store.top_level(channel.id) if m.visible_to is None]
+    messages, metadata = call.page(_between(call, visible)[::-1], highest=999)
     has_more = bool(metadata["next_cursor"])
     with_metadata = call.flag("include_all_metadata")
     return {
