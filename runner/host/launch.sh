@@ -27,9 +27,11 @@ start_time() {
     echo "${20}"
 }
 
+# A group is a negative number: dash wants -- before it, busybox knows no --.
 forward() {
     interrupted=yes
-    if [ -n "$child" ]; then kill -s TERM -- "-$child" 2>/dev/null; fi
+    if [ -z "$child" ]; then return; fi
+    kill -s TERM -- "-$child" 2>/dev/null || kill -s TERM "-$child" 2>/dev/null
 }
 
 # A trapped signal ends wait early with 128 + its number; the program's own code comes from the next wait. That one says 127

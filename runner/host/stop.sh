@@ -2,14 +2,17 @@
 # Says three lines at the end: claim=<text>, left=<processes that remain>, exited=<yes or no>.
 
 # The attempt's processes: those that carry its marker. torchrun's ranks live in sessions of their own, so no group holds all.
-# One grep over all processes, then an exact look at the few it names (r-1/1 is part of r-1/10).
+# Environments are lists of entries that end in NUL: -z and -x make it the whole entry (r-1/1 is part of r-1/10).
 sweep() {
-    for file in $(grep -lsF "SIGNALBOX_ATTEMPT=$marker" /proc/[0-9]*/environ); do
-        if tr '\0' '\n' <"$file" 2>/dev/null | grep -qxF "SIGNALBOX_ATTEMPT=$marker"; then
-            file=${file#/proc/}
-            echo "${file%/environ}"
-        fi
+    for file in $(grep -lszxF "SIGNALBOX_ATTEMPT=$marker" /proc/[0-9]*/environ); do
+        file=${file#/proc/}
+        echo "${file%/environ}"
     done
+}
+
+# A group is a negative number: dash wants -- before it, busybox knows no --.
+send() {
+    kill -s "$1" -- "$2" 2>/dev/null || kill -s "$1" "$2" 2>/dev/null
 }
 
 # launch.sh itself, as long as it lives and has not written the exit: it may be about to start the program.
@@ -53,16 +56,15 @@ while :; do
     fi
     spent=$(($(date +%s) - started))
     if [ "$spent" -ge "$limit_s" ]; then break; fi
-    # shellcheck disable=SC2046,SC2086
     if [ "$spent" -ge "$grace_s" ]; then
-        kill -s KILL -- $(group) $left 2>/dev/null
+        for target in $(group) $left; do send KILL "$target"; done
     else
         leader=$(group)
         # The group first; once its leader is gone, whatever has outlived it. Each is asked once.
         for target in ${leader:-$left}; do
             case " $asked " in
             *" $target "*) ;;
-            *) kill -s TERM -- "$target" 2>/dev/null && asked="$asked $target" ;;
+            *) send TERM "$target" && asked="$asked $target" ;;
             esac
         done
     fi
