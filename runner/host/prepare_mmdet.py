@@ -44,13 +44,18 @@ RESERVED = {
 }
 # Dictionaries without a type, whose keys the framework does not fix.
 OPEN_DICTS = {"custom_keys", "metainfo", "data_prefix", "backend_args", "env_cfg", "mp_cfg", "dist_cfg"}
-PARAMWISE = ("norm_decay_mult", "bias_decay_mult", "bias_lr_mult", "dwconv_decay_mult", "flat_decay_mult", "bypass_duplicate", "custom_keys")
+PARAMWISE = (
+    "norm_decay_mult", "bias_decay_mult", "bias_lr_mult", "dwconv_decay_mult", "flat_decay_mult", "bypass_duplicate", "custom_keys",
+)
 # Read by tools/train.py or tools/test.py beside what Runner takes.
 EXTRA_TOP_LEVEL = ("custom_imports", "tta_model", "tta_pipeline", "compile", "find_unused_parameters", "runner_type")
 SCHEMA = {
     "": ({"spec", "dataset", "checkpoints", "folder"}, set()),
     "spec": ({"preset", "dataset"}, {"kind", "overrides", "start", "gpus", "host"}),
-    "spec.preset": ({"name", "config", "epochs", "batch", "lr"}, {"framework", "description", "environment", "eval_every", "seed", "options"}),
+    "spec.preset": (
+        {"name", "config", "epochs", "batch", "lr"},
+        {"framework", "description", "environment", "eval_every", "seed", "options"},
+    ),
     "spec.dataset": ({"name", "version"}, {"fingerprint", "format"}),
     "spec.overrides": (set(), {"epochs", "lr", "batch", "eval_every", "options"}),
     "spec.start": (set(), {"mode", "run_id", "checkpoint"}),
@@ -58,7 +63,7 @@ SCHEMA = {
 }
 
 
-class BadSpec(Exception):
+class BadSpecError(Exception):
     """The request can never work; ``sentence`` is for a person, ``where`` names a key or a file."""
 
     def __init__(self, sentence, where=""):
@@ -77,11 +82,11 @@ def check_request(request):
         for key in filter(None, path.split(".")):
             part = part.get(key, {})
         if not isinstance(part, dict):
-            raise BadSpec("The request's %s is not an object." % (path or "body"), path)
+            raise BadSpecError("The request's %s is not an object." % (path or "body"), path)
         for key in sorted(set(part) - required - optional):
-            raise BadSpec("The request holds an unknown key %r%s." % (key, did_you_mean(key, required | optional)), path)
+            raise BadSpecError("The request holds an unknown key %r%s." % (key, did_you_mean(key, required | optional)), path)
         for key in sorted(required - set(part)):
-            raise BadSpec("The request lacks the key %r." % key, path)
+            raise BadSpecError("The request lacks the key %r." % key, path)
 
 
 def did_you_mean(word, known):
@@ -113,11 +118,11 @@ def base_config(name):
     path = os.path.realpath(os.path.join(root, name))
     if not path.startswith(os.path.realpath(root) + os.sep) or not name.endswith(".py") or not os.path.isfile(path):
         known = [os.path.relpath(os.path.join(at, file), root) for at, _, files in os.walk(root) for file in files if file.endswith(".py")]
-        raise BadSpec("MMDetection's collection has no config %r%s." % (name, did_you_mean(name, known)), "preset.config")
+        raise BadSpecError("MMDetection's collection has no config %r%s." % (name, did_you_mean(name, known)), "preset.config")
     try:
         return Config.fromfile(path)
     except Exception as error:
-        raise BadSpec("The config %s cannot be read: %s" % (name, first_line(error)), "preset.config") from error
+        raise BadSpecError("The config %s cannot be read: %s" % (name, first_line(error)), "preset.config") from error
 
 
 def apply_options(cfg, options, where):
@@ -127,7 +132,7 @@ def apply_options(cfg, options, where):
     try:
         cfg.merge_from_dict(copy.deepcopy(options))
     except (KeyError, TypeError, ValueError) as error:
-        raise BadSpec("The options do not fit the config: %s" % first_line(error), where) from error
+        raise BadSpecError("The options do not fit the config: %s" % first_line(error), where) from error
 
 
 def tuples_in_pipelines(value, key=""):
@@ -151,10 +156,10 @@ def check_key(cfg, key, where):
         names, is_open = known_names(node, parts[:depth])
         if part not in names and not is_open:
             here = ".".join(parts[:depth]) or "the config"
-            raise BadSpec("There is no option %r: %s has no %r%s." % (key, here, part, did_you_mean(part, names)), where)
-        if depth == len(parts) - 1 or is_open:
+            raise BadSpecError("There is no option %r: %s has no %r%s." % (key, here, part, did_you_mean(part, names)), where)
+        if is_open or (isinstance(node, dict) and part not in node):
             return
-        node = node[int(part)] if isinstance(node, (list, tuple)) else node.get(part)
+        node = node[int(part)] if isinstance(node, (list, tuple)) else node[part]
 
 
 def known_names(node, path):
@@ -227,15 +232,15 @@ def raw_options(texts):
 
     for text in texts:
         if not OPTION.match(text):
-            raise BadSpec("The raw option %r is not of the form key=value." % text, "overrides.options")
+            raise BadSpecError("The raw option %r is not of the form key=value." % text, "overrides.options")
         key = text.split("=", 1)[0]
         if key in RESERVED:
-            raise BadSpec("The raw option %s is Signalbox's own: %s." % (key, RESERVED[key]), "overrides.options")
+            raise BadSpecError("The raw option %s is Signalbox's own: %s." % (key, RESERVED[key]), "overrides.options")
     parsed = Namespace()
     try:
         DictAction([], dest="options")(None, parsed, list(texts))
     except Exception as error:
-        raise BadSpec("The raw options cannot be read: %s" % first_line(error), "overrides.options") from error
+        raise BadSpecError("The raw options cannot be read: %s" % first_line(error), "overrides.options") from error
     return parsed.options
 
 
@@ -243,10 +248,11 @@ def set_dataset(cfg, dataset, dataset_name):
     """Classes (a tuple even for one), annotation files, image folders and evaluators."""
     for split in ("train", "val"):
         if split not in dataset["splits"]:
-            raise BadSpec("The dataset %s has no %s split; convert it with a recipe that splits." % (dataset_name, split), "dataset.splits")
+            sentence = "The dataset %s has no %s split; convert it with a recipe that splits." % (dataset_name, split)
+            raise BadSpecError(sentence, "dataset.splits")
     classes = tuple(dataset["classes"])
     if not classes:
-        raise BadSpec("The dataset %s names no classes." % dataset_name, "dataset.classes")
+        raise BadSpecError("The dataset %s names no classes." % dataset_name, "dataset.classes")
     test = "test" if "test" in dataset["splits"] else "val"
     cfg.test_dataloader = copy.deepcopy(cfg.val_dataloader)
     for loader, split in (("train_dataloader", "train"), ("val_dataloader", "val"), ("test_dataloader", test)):
@@ -299,7 +305,7 @@ def set_loading(cfg, batch, seed):
 def set_schedule(cfg, *, epochs, lr, iterations, eval_every):
     """Epochs, learning rate and all that was written for the base config's. Returns sentences for people."""
     if "max_epochs" not in cfg.train_cfg:
-        raise BadSpec("This config counts iterations instead of epochs, which Signalbox does not prepare yet.", "preset.config")
+        raise BadSpecError("This config counts iterations instead of epochs, which Signalbox does not prepare yet.", "preset.config")
     old_epochs, old_lr = cfg.train_cfg["max_epochs"], cfg.optim_wrapper["optimizer"]["lr"]
     cfg.train_cfg.update(max_epochs=epochs, val_interval=eval_every)
     cfg.train_cfg.pop("dynamic_intervals", None)
@@ -352,13 +358,13 @@ def only_what_counts(cfg):
 
 
 def prove(cfg, classes):
-    """Build everything that needs no data, run the model once, and return it. A BadSpec says what refuses."""
+    """Build everything that needs no data, run the model once, and return it. A BadSpecError says what refuses."""
     import torch
     from mmdet import registry
     from mmengine.model import revert_sync_batchnorm
     from mmengine.optim import build_optim_wrapper
 
-    model = built("the model", registry.MODELS, cfg.model)
+    model = built("model", registry.MODELS, cfg.model)
     model = revert_sync_batchnorm(model)
     check_heads(model, len(classes))
     model.eval()
@@ -367,13 +373,13 @@ def prove(cfg, classes):
             image = torch.zeros(1, 3, 128, 128)
             model(image, mode="tensor") if hasattr(model, "bbox_head") else model.extract_feat(image)
     except Exception as error:
-        raise BadSpec("The model's parts do not fit together: %s" % first_line(error), "model") from error
+        raise BadSpecError("The model's parts do not fit together: %s" % first_line(error), "model") from error
     try:
         build_optim_wrapper(model, copy.deepcopy(cfg.optim_wrapper))
     except Exception as error:
-        raise BadSpec("MMDetection refuses the optimizer: %s" % first_line(error), "optim_wrapper") from error
+        raise BadSpecError("MMDetection cannot build the config's optim_wrapper: %s" % first_line(error), "optim_wrapper") from error
     for name in ("train_dataloader", "val_dataloader"):
-        built(name, registry.DATASETS, dict(cfg[name]["dataset"], lazy_init=True))
+        built(name + ".dataset", registry.DATASETS, dict(cfg[name]["dataset"], lazy_init=True))
     for name, hook in list((cfg.get("default_hooks") or {}).items()) + [("custom_hooks", hook) for hook in cfg.get("custom_hooks") or []]:
         if isinstance(hook, dict):
             check_hook(name, hook)
@@ -384,27 +390,27 @@ def check_hook(name, hook):
     """A hook's type and arguments, without making it: some ask for a running training."""
     accepted = accepted_arguments(hook.get("type", ""))
     if accepted is None:
-        raise BadSpec("The hook %s has an unknown type %r." % (name, hook.get("type")), name)
+        raise BadSpecError("The hook %s has an unknown type %r." % (name, hook.get("type")), name)
     names, is_open = accepted
     for key in sorted(set(hook) - names - {"type", "priority"}) if not is_open else ():
-        raise BadSpec("The hook %s (%s) takes no %r%s." % (name, hook["type"], key, did_you_mean(key, names)), name)
+        raise BadSpecError("The hook %s (%s) takes no %r%s." % (name, hook["type"], key, did_you_mean(key, names)), name)
 
 
-def built(what, registry, config):
-    """The object that a registry makes of a config, or a BadSpec with the framework's own words."""
+def built(key, registry, config):
+    """The object that a registry makes of a config, or a BadSpecError with the framework's own words."""
     try:
         return registry.build(copy.deepcopy(config))
     except Exception as error:
-        raise BadSpec("MMDetection refuses %s: %s" % (what, first_line(error)), what) from error
+        raise BadSpecError("MMDetection cannot build the config's %s: %s" % (key, first_line(error)), key) from error
 
 
 def check_heads(model, count):
     """As mmdet's NumClassCheckHook does when the training already runs."""
     for name, module in model.named_modules():
-        if hasattr(module, "num_classes") and not name.endswith("rpn_head") and not name.startswith("backbone"):
-            if module.num_classes != count:
-                sentence = "%s is made for %d classes and the dataset has %d." % (name or type(module).__name__, module.num_classes, count)
-                raise BadSpec(sentence, "model.%s.num_classes" % name)
+        is_head = hasattr(module, "num_classes") and not name.endswith("rpn_head") and not name.startswith("backbone")
+        if is_head and module.num_classes != count:
+            sentence = "%s is made for %d classes and the dataset has %d." % (name or type(module).__name__, module.num_classes, count)
+            raise BadSpecError(sentence, "model.%s.num_classes" % name)
 
 
 def check_files(folder, dataset):
@@ -414,17 +420,17 @@ def check_files(folder, dataset):
     """
     if not os.path.isdir(os.path.join(folder, "data")):
         return
-    for split, (annotations, images) in sorted(dataset["splits"].items()):
-        for path in (annotations, images):
+    for split, (listing, images) in sorted(dataset["splits"].items()):
+        for path in (listing, images):
             if not os.path.exists(os.path.join(folder, path)):
-                raise BadSpec("The %s split of the dataset lacks %s." % (split, path), path)
+                raise BadSpecError("The %s split of the dataset lacks %s." % (split, path), path)
         try:
-            with open(os.path.join(folder, annotations), encoding="utf-8") as file:
+            with open(os.path.join(folder, listing), encoding="utf-8") as file:
                 names = [category["name"] for category in json.load(file)["categories"]]
         except (ValueError, KeyError, TypeError) as error:
-            raise BadSpec("%s is not a COCO annotation file: %s" % (annotations, first_line(error)), annotations) from error
+            raise BadSpecError("%s is not a COCO annotation file: %s" % (listing, first_line(error)), listing) from error
         if names != list(dataset["classes"]):
-            raise BadSpec("%s lists the categories %s, the dataset says %s." % (annotations, names, list(dataset["classes"])), annotations)
+            raise BadSpecError("%s lists the categories %s, the dataset says %s." % (listing, names, list(dataset["classes"])), listing)
 
 
 # --- checkpoints ---------------------------------------------------------------------------------------------------------
@@ -477,17 +483,21 @@ def finished_epochs(checkpoint):
 
 
 def newest_whole(paths, *, resumable):
-    """(path, checkpoint, refused): the first whole one, and those before it with the reason."""
-    refused = []
+    """(path, checkpoint, refused): the first whole one, and the broken ones before it with the reason.
+
+    mmengine's best_*.pth hold weights alone: a resume passes over them, and they are no less whole for that.
+    """
+    refused, passed = [], []
     for path in paths:
         checkpoint, why = load_whole(path)
-        if checkpoint is not None and resumable and (finished_epochs(checkpoint) is None or "optimizer" not in checkpoint):
-            checkpoint, why = None, "it holds weights only, no optimizer or epoch to resume from"
-        if checkpoint is not None:
+        if checkpoint is None:
+            refused.append((path, why))
+        elif resumable and (finished_epochs(checkpoint) is None or "optimizer" not in checkpoint):
+            passed.append((path, "it holds weights only, no optimizer to resume"))
+        else:
             return path, checkpoint, refused
-        refused.append((path, why))
-    reasons = "; ".join("%s: %s" % (os.path.basename(path), why) for path, why in refused) or "there is none"
-    raise BadSpec("No checkpoint can be used (%s)." % reasons, "checkpoints")
+    reasons = "; ".join("%s: %s" % (os.path.basename(path), why) for path, why in refused + passed) or "there is none"
+    raise BadSpecError("No checkpoint can be used (%s)." % reasons, "checkpoints")
 
 
 # --- resume --------------------------------------------------------------------------------------------------------------
@@ -501,7 +511,7 @@ def trained_with(checkpoint):
         cfg = Config.fromstring(checkpoint["meta"]["cfg"], ".py")
         return cfg, cfg.optim_wrapper["optimizer"]["lr"], cfg.train_cfg["max_epochs"]
     except Exception as error:
-        raise BadSpec("The checkpoint does not tell the config it was trained with: %s" % first_line(error), "checkpoints") from error
+        raise BadSpecError("The checkpoint does not tell the config it was trained with: %s" % first_line(error), "checkpoints") from error
 
 
 def resume(cfg, path, checkpoint, *, model, overrides, folder):
@@ -516,7 +526,8 @@ def resume(cfg, path, checkpoint, *, model, overrides, folder):
     old, old_lr, old_epochs = trained_with(checkpoint)
     epochs, lr = overrides.get("epochs") or old_epochs, overrides.get("lr")
     if done >= epochs:
-        raise BadSpec("%s already holds all %d epochs; ask for more with --epochs." % (os.path.basename(path), epochs), "overrides.epochs")
+        sentence = "%s already holds all %d epochs; ask for more with --epochs." % (os.path.basename(path), epochs)
+        raise BadSpecError(sentence, "overrides.epochs")
     same_batch = old.train_dataloader["batch_size"] == cfg.train_dataloader["batch_size"]
     cfg.train_cfg["max_epochs"] = epochs
     cfg.optim_wrapper["optimizer"]["lr"] = lr or old_lr
@@ -540,7 +551,7 @@ def check_shapes(model, checkpoint):
         if name not in held or held[name].shape != value.shape:
             shape = tuple(held[name].shape) if name in held else "nothing"
             sentence = "The checkpoint is of another model: %s is %s there and %s here; use finetune." % (name, shape, tuple(value.shape))
-            raise BadSpec(sentence, "checkpoints")
+            raise BadSpecError(sentence, "checkpoints")
 
 
 def rest_of_schedule(schedulers, done, iterations):
@@ -551,7 +562,7 @@ def rest_of_schedule(schedulers, done, iterations):
     result = []
     for scheduler in copy.deepcopy(schedulers):
         if scheduler["type"] in ("OneCycleLR", "CosineRestartLR"):
-            raise BadSpec("A %s cannot be changed in the middle; start a new run or fine-tune." % scheduler["type"], "overrides")
+            raise BadSpecError("A %s cannot be changed in the middle; start a new run or fine-tune." % scheduler["type"], "overrides")
         scale = 1 if scheduler.get("by_epoch", True) else iterations
         passed, begin, end = done * scale, scheduler.get("begin", 0), scheduler.get("end", INFINITY)
         running = begin <= passed
@@ -575,10 +586,10 @@ def set_lr(checkpoint, lr, old_lr):
     """Give every parameter group the new rate, keeping its multiple of the base rate."""
     if lr is None:
         return
-    optimizers = checkpoint["optimizer"]
-    for state in [optimizers] if "param_groups" in optimizers else [value for value in optimizers.values() if isinstance(value, dict)]:
-        for group in state["param_groups"]:
-            group["lr"] = group["initial_lr"] = lr * group.get("initial_lr", old_lr) / old_lr
+    state = checkpoint["optimizer"]
+    # mmengine keeps a dummy group whose lr it logs as base_lr.
+    for group in state["param_groups"] + [state[key] for key in ("base_param_settings",) if state.get(key)]:
+        group["lr"] = group["initial_lr"] = lr * group.get("initial_lr", old_lr) / old_lr
 
 
 def save(checkpoint, path):
@@ -611,7 +622,7 @@ def take_over(model, checkpoint):
         else:
             new.append(name)
     if not taken:
-        raise BadSpec("Nothing of the checkpoint fits this model.", "checkpoints")
+        raise BadSpecError("Nothing of the checkpoint fits this model.", "checkpoints")
     return taken, digest.hexdigest(), new
 
 
@@ -634,8 +645,7 @@ def prepare(request):
     model = prove(cfg, dataset["classes"])
     answer = {"checkpoint": path, "checkpoint_epoch": finished_epochs(checkpoint) if checkpoint else None, "refused": refused}
     if mode == "resume":
-        answer["checkpoint"], more = resume(cfg, path, checkpoint, model=model, overrides=overrides, folder=folder)
-        notes += more
+        answer["checkpoint"], notes = resume(cfg, path, checkpoint, model=model, overrides=overrides, folder=folder)
     elif mode == "finetune":
         taken, digest, new = take_over(model, checkpoint)
         answer.update(taken_parameters=len(taken), taken_sha256=digest, new_parameters=new)
@@ -776,13 +786,13 @@ def run(verb, request):
     """(exit code, answer) of a verb."""
     try:
         if not isinstance(request, dict):
-            raise BadSpec("The request is not a JSON object.", "")
+            raise BadSpecError("The request is not a JSON object.", "")
         if verb != "identify":
             from mmdet.utils import register_all_modules
 
             register_all_modules(init_default_scope=True)
         return 0, VERBS[verb](request)
-    except BadSpec as error:
+    except BadSpecError as error:
         return BAD_SPEC, {"error": {"sentence": error.sentence, "where": error.where}}
 
 

@@ -1,0 +1,93 @@
+"""The parts of preparing that need no framework: the schedule's arithmetic and the request's shape."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.host.prepare_mmdet import BadSpecError, check_request, rest_of_schedule, scaled_schedulers, set_classes, tuples_in_pipelines
+
+WARM_UP = {"type": "LinearLR", "start_factor": 1e-5, "by_epoch": False, "begin": 0, "end": 1000}
+COSINE = {"type": "CosineAnnealingLR", "begin": 150, "end": 300, "T_max": 150, "eta_min": 0.0002, "by_epoch": True}
+STEPS = {"type": "MultiStepLR", "begin": 0, "end": 12, "milestones": [8, 11], "gamma": 0.1, "by_epoch": True}
+
+
+def test_a_schedule_is_stretched_with_its_epochs_and_learning_rate() -> None:
+    (warm_up, cosine), notes = scaled_schedulers([WARM_UP, COSINE], 0.1, 2.0, epochs=30, iterations=100)
+    assert warm_up["end"] == 300
+    assert (cosine["begin"], cosine["end"], cosine["T_max"], cosine["eta_min"]) == (15, 30, 15, 0.0004)
+    assert notes == ["The warm-up takes 300 iterations instead of 1000: a tenth of this training."]
+
+
+def test_a_long_training_keeps_its_warm_up() -> None:
+    (warm_up, _), notes = scaled_schedulers([WARM_UP, COSINE], 1.0, 1.0, epochs=300, iterations=1000)
+    assert warm_up["end"] == 1000
+    assert notes == []
+
+
+def test_milestones_are_stretched_and_never_fall_on_the_start() -> None:
+    (steps,), _ = scaled_schedulers([STEPS], 0.25, 1.0, epochs=3, iterations=10)
+    assert steps["milestones"] == [2, 3]
+    (steps,), _ = scaled_schedulers([STEPS], 1 / 12, 1.0, epochs=1, iterations=10)
+    assert steps["milestones"] == [1]
+
+
+def test_a_part_that_shrinks_to_nothing_is_left_out() -> None:
+    schedulers, _ = scaled_schedulers([{**COSINE, "end": 151, "T_max": 1}], 0.01, 1.0, epochs=3, iterations=10)
+    assert schedulers == []
+
+
+def test_the_rest_of_a_schedule_waits_one_epoch_and_ends_when_it_should() -> None:
+    (cosine,) = rest_of_schedule([WARM_UP, COSINE], 200, 100)
+    assert (cosine["begin"], cosine["end"], cosine["T_max"]) == (1, 100, 99)
+
+
+def test_what_has_not_begun_begins_when_it_would_have() -> None:
+    (cosine,) = rest_of_schedule([WARM_UP, COSINE], 100, 100)
+    assert (cosine["begin"], cosine["end"], cosine["T_max"]) == (50, 200, 150)
+
+
+def test_milestones_to_come_stay_where_they_are() -> None:
+    (steps,) = rest_of_schedule([STEPS], 9, 100)
+    assert (steps["begin"], steps["end"], steps["milestones"]) == (0, 3, [2])
+
+
+def test_nothing_is_left_of_a_schedule_that_ended() -> None:
+    assert rest_of_schedule([WARM_UP, COSINE], 300, 100) == []
+
+
+def test_a_schedule_that_cannot_change_midway_says_so() -> None:
+    with pytest.raises(BadSpecError, match="OneCycleLR cannot be changed"):
+        rest_of_schedule([{"type": "OneCycleLR", "total_steps": 100}], 1, 10)
+
+
+def test_every_head_gets_the_class_count() -> None:
+    model = {
+        "backbone": {"num_classes": 1000},
+        "rpn_head": {"num_classes": 1},
+        "roi_head": {"bbox_head": [{"num_classes": 80}, {"num_classes": 80}], "mask_head": {"num_classes": 80}},
+        "bbox_head": {"num_classes": 80, "loss_cls": {"num_classes": 80}},
+    }
+    set_classes(model, 3)
+    assert model["backbone"] == {"num_classes": 1000}
+    assert model["rpn_head"] == {"num_classes": 1}
+    assert model["roi_head"] == {"bbox_head": [{"num_classes": 3}, {"num_classes": 3}], "mask_head": {"num_classes": 3}}
+    assert model["bbox_head"] == {"num_classes": 3, "loss_cls": {"num_classes": 3}}
+
+
+def test_lists_of_numbers_become_tuples_in_pipelines_only() -> None:
+    pipeline = [{"type": "Pad", "size": [160, 160], "pad_val": {"img": [1, 2, 3]}}, {"type": "Choice", "scales": [[1, 2], [3, 4]]}]
+    assert tuples_in_pipelines(pipeline, "train_dataloader.dataset.pipeline") == [
+        {"type": "Pad", "size": (160, 160), "pad_val": {"img": (1, 2, 3)}}, {"type": "Choice", "scales": [(1, 2), (3, 4)]},
+    ]
+    assert tuples_in_pipelines([32, 64], "model.neck.in_channels") == [32, 64]
+    assert tuples_in_pipelines([{"switch_pipeline": [{"size": [1, 2]}]}], "custom_hooks") == [{"switch_pipeline": [{"size": (1, 2)}]}]
+
+
+def test_a_request_with_a_missing_key_is_refused() -> None:
+    with pytest.raises(BadSpecError, match="lacks the key 'checkpoints'"):
+        check_request({"spec": {}, "dataset": {}, "folder": "/x"})
+
+
+def test_a_misspelt_key_names_the_near_one() -> None:
+    with pytest.raises(BadSpecError, match=r"unknown key 'folderr' \(did you mean 'folder'\?\)"):
+        check_request({"folderr": "/x"})
