@@ -60,8 +60,11 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
 
 
 def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings) -> App:
-    """Bolt's App with every listener. Constructing it asks Slack who we are."""
-    app = App(client=web_client(secrets, settings), name="signalbox")
+    """Bolt's App with every listener. Constructing it asks Slack who we are.
+
+    Bolt acks an event before its listener has run, unless it processes before it responds; and then a crash would lose the request.
+    """
+    app = App(client=web_client(secrets, settings), name="signalbox", process_before_response=True)
     Listeners(house, identity).register(app)
     return app
 
