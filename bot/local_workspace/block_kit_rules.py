@@ -2,8 +2,7 @@
 
 Source: Slack's reference of Block Kit (docs.slack.dev/reference/block-kit). Left out, and so refused: the blocks call,
 card, carousel, container, context_actions, file, plan, task_card, video and the elements external_select, file_input,
-rich_text_input,
-workflow_button, icon_button, feedback_buttons and url: the app has no use for them yet.
+rich_text_input, workflow_button, icon_button, feedback_buttons and url: the app has no use for them yet.
 """
 
 from __future__ import annotations

@@ -130,7 +130,6 @@ class LocalWorkspace:
             if self._hub is not None:
                 self._hub.stop()
 
-        # A loop of its own: uvicorn would else take the process's signals.
         with asyncio.Runner() as runner:
             runner.run(serve())
         store.close()

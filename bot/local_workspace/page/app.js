@@ -159,7 +159,9 @@ function showThread() {
       h("div", { class: "thread-messages" }, list), composers.thread);
   }
   const box = panel.querySelector(".thread-messages");
-  box.scrollTop = box.scrollHeight;
+  const toEnd = () => (box.scrollTop = box.scrollHeight);
+  toEnd();
+  for (const image of box.querySelectorAll("img")) image.addEventListener("load", toEnd, { once: true });
 }
 
 // Changes

@@ -6,7 +6,7 @@ import http.client
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -18,7 +18,8 @@ from bot.local_workspace import Limits, LocalWorkspace, WorkspaceConfiguration, 
 
 Json = dict[str, Any]
 
-QUICK = Limits(ack_s=0.4, event_retry_delays_s=(0.0, 0.05, 0.05), socket_closes_after_s=0.3, file_size_bytes=1_000_000)
+QUICK = Limits(event_retry_delays_s=(0.0, 0.05, 0.05), socket_closes_after_s=0.3, file_size_bytes=1_000_000)
+IMPATIENT = replace(QUICK, ack_s=0.3)
 
 
 @dataclass
@@ -128,6 +129,13 @@ def running(folder: Path, clock: Clock, configuration: WorkspaceConfiguration) -
 def slack(tmp_path: Path, clock: Clock) -> Iterator[SlackCaller]:
     """A workspace of its own for one test."""
     with running(tmp_path / "state", clock, WorkspaceConfiguration(limits=QUICK)) as caller:
+        yield caller
+
+
+@pytest.fixture
+def impatient_slack(tmp_path: Path, clock: Clock) -> Iterator[SlackCaller]:
+    """A workspace that waits 0.3 s for an ack, for tests in which none comes."""
+    with running(tmp_path / "state", clock, WorkspaceConfiguration(limits=IMPATIENT)) as caller:
         yield caller
 
 

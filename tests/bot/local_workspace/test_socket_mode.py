@@ -79,9 +79,9 @@ def test_a_malformed_answer_in_an_ack_is_a_failed_command(slack: Any, payload: A
         assert words in answer()["text"]
 
 
-def test_commands_are_not_retried(slack: Any) -> None:
-    with slack.socket() as connection:
-        answer = in_background(lambda: slack.person().slash("training", "/train"))
+def test_commands_are_not_retried(impatient_slack: Any) -> None:
+    with impatient_slack.socket() as connection:
+        answer = in_background(lambda: impatient_slack.person().slash("training", "/train"))
         read(connection)
         assert "operation_timeout" in answer()["text"]
         with pytest.raises(TimeoutError):
@@ -99,9 +99,9 @@ def test_an_unknown_command_does_not_reach_the_app(slack: Any) -> None:
             connection.recv(timeout=0.1)
 
 
-def test_an_event_nobody_acknowledged_is_retried(slack: Any) -> None:
-    with slack.socket() as connection:
-        slack.person().say("training", "hello")
+def test_an_event_nobody_acknowledged_is_retried(impatient_slack: Any) -> None:
+    with impatient_slack.socket() as connection:
+        impatient_slack.person().say("training", "hello")
         envelopes = [read(connection) for _ in range(3)]
         ack(connection, envelopes[2])
         with pytest.raises(TimeoutError):
