@@ -23,7 +23,7 @@ PNG_END = b"IEND\xaeB`\x82"
 FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
-def read_size(path: Path, *, name: str = "") -> tuple[int, int]:
+def read_size(path: Path | str, *, name: str = "") -> tuple[int, int]:
     """(width, height) in pixels as the header says; FormatError names the file (by name, where given)."""
     where = Where(name or str(path))
     try:
@@ -34,7 +34,7 @@ def read_size(path: Path, *, name: str = "") -> tuple[int, int]:
         raise FormatError("The image file is empty.", where=where)
     size = None
     if head.startswith(JPEG_START):
-        size = _jpeg_size(head) or _jpeg_size(path.read_bytes())
+        size = _jpeg_size(head) or _jpeg_size(Path(path).read_bytes())
     elif head.startswith(PNG_START) and head[12:16] == b"IHDR":
         size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
     else:
@@ -74,7 +74,7 @@ def decodes(path: Path) -> bool:
     return True
 
 
-def _head(path: Path) -> bytes:
+def _head(path: Path | str) -> bytes:
     handle = os.open(path, os.O_RDONLY)
     try:
         return os.read(handle, HEAD_BYTES)
@@ -104,7 +104,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _pillow_size(path: Path) -> tuple[int, int] | None:
+def _pillow_size(path: Path | str) -> tuple[int, int] | None:
     from PIL import Image
 
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from recipes.dataset import Dataset, ImageRecord
+from recipes.dataset import Dataset, Flag, ImageRecord
 from recipes.ledger import Ledger
 
 Observer: TypeAlias = Callable[[ImageRecord], None]
@@ -40,7 +40,7 @@ class Tally:
 
     images: Counter[str | None] = field(default_factory=Counter)
     boxes: Counter[tuple[str | None, str]] = field(default_factory=Counter)
-    flags: Counter[str] = field(default_factory=Counter)
+    flags: Counter[Flag] = field(default_factory=Counter)
     boxless: int = 0
 
     def __call__(self, record: ImageRecord) -> None:
@@ -50,7 +50,7 @@ class Tally:
         for annotation in record.annotations:
             self.boxes[record.split, annotation.label] += 1
             if annotation.flags:
-                self.flags.update(flag.value for flag in annotation.flags)
+                self.flags.update(annotation.flags)
 
     def classes(self, names: tuple[str, ...]) -> dict[str, int]:
         """Boxes of every class, those without a box included."""

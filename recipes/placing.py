@@ -12,7 +12,7 @@ from pathlib import Path
 from recipes.errors import DatasetError, Where
 
 
-def place(source: Path, target: Path) -> None:
+def place(source: Path, target: Path | str) -> None:
     """Make target the same file as source: a hard link, or a copy where links cannot reach (another disk, no right)."""
     real = os.path.realpath(source) if os.path.islink(source) else source  # noqa: PTH114 - once per image
     try:
@@ -29,7 +29,7 @@ class Folders:
     def __init__(self) -> None:
         self._made: set[str] = set()
 
-    def make_parent(self, target: Path) -> None:
+    def make_parent(self, target: Path | str) -> None:
         """Make the folder that target will lie in."""
         parent = os.path.dirname(target)  # noqa: PTH120 - called once per image
         if parent not in self._made:

@@ -91,7 +91,7 @@ def summarise(
         boxless_images=tally.boxless,
         classes=classes,
         splits=tally.splits(dataset.splits, dataset.classes),
-        flags=dict(sorted(tally.flags.items())),
+        flags={flag.value: count for flag, count in sorted(tally.flags.items())},
         left_out=ledger.left_out,
         notes=dataset.notes + ledger.notes,
         findings=findings,

@@ -7,6 +7,7 @@ The frame's number is the last number in the image's name.
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -22,9 +23,8 @@ LAST_NUMBER = re.compile(r"(\d{1,9})\D*$")
 class VideoFrames:
     """The frames of one video in order: frames[i] is the number of the frame whose image is images[i]."""
 
-    frames: tuple[int, ...]
+    frames: array[int]
     images: tuple[str, ...]
-    number_of: Mapping[int, int]
 
 
 def pair_videos(
@@ -53,8 +53,8 @@ def pair_videos(
         if early:
             notes.append(f"{name}: {early:,} images before frame 0 are left out.")
         ordered = sorted((number - start, image) for number, image in numbers.items() if number >= start)
-        frames = tuple(frame for frame, _ in ordered)
-        pairs.append(VideoFrames(frames, tuple(image for _, image in ordered), {frame: number for number, frame in enumerate(frames)}))
+        frames = array("q", (frame for frame, _ in ordered))
+        pairs.append(VideoFrames(frames, tuple(image for _, image in ordered)))
     defects.raise_if_any("The set of frames", remedy="Put the frames of NAME.txt into the folder NAME beside it, one image per frame.")
     return tuple(pairs), tuple(notes)
 

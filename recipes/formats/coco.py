@@ -179,6 +179,7 @@ def write(dataset: Dataset, destination: Path, _: NoParameters, ledger: Ledger, 
         {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(dataset.classes, start=1)
     ]
     category_ids = {name: number for number, name in enumerate(dataset.classes, start=1)}
+    images = f"{destination / IMAGES}/"
     (destination / "annotations").mkdir()
     folders = Folders()
     files: dict[str | None, _SplitFile] = {}
@@ -191,7 +192,7 @@ def write(dataset: Dataset, destination: Path, _: NoParameters, ledger: Ledger, 
             file = files[record.split]
             file.add(record, category_ids)
             if record.path is not None:
-                target = destination / IMAGES / record.name
+                target = images + record.name
                 folders.make_parent(target)
                 place(record.path, target)
             progress(done, dataset.total, "writing coco")

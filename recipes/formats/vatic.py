@@ -12,7 +12,8 @@ import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import product
+from typing import Literal, TypeAlias
 
 from recipes.dataset import NO_FLAGS, Annotation, Attributes, Dataset, Flag, Flags, ImageRecord
 from recipes.errors import Defects, FormatError, Where
@@ -26,7 +27,7 @@ from recipes.video_frames import VideoFrames, pair_videos
 
 ROW = re.compile(
     rb"(-?\d{1,9}) (-?\d{1,9}(?:\.\d{1,12})?) (-?\d{1,9}(?:\.\d{1,12})?) (-?\d{1,9}(?:\.\d{1,12})?) "
-    rb'(-?\d{1,9}(?:\.\d{1,12})?) (\d{1,8}) ([01]) ([01]) ([01]) "([^\r\n]+)"[ \t]*\r?\n?'
+    rb'(-?\d{1,9}(?:\.\d{1,12})?) (\d{1,8}) ([01] [01] [01]) "([^\r\n]+)"[ \t]*\r?\n?'
 )
 NUMBER = re.compile(rb"-?\d{1,9}(?:\.\d{1,12})?")
 COLUMNS = ("track id", "xmin", "ymin", "xmax", "ymax", "frame", "lost", "occluded", "generated")
@@ -36,10 +37,13 @@ SNIFFED_LINES = 20
 STEP = "read vatic"
 NO_IMAGE = "frame without an image"
 
-FLAGS: tuple[Flags, ...] = tuple(
-    frozenset(flag for bit, flag in enumerate((Flag.LOST, Flag.OCCLUDED, Flag.GENERATED)) if number >> bit & 1) or NO_FLAGS
-    for number in range(8)
-)
+FLAGS: dict[bytes, Flags] = {
+    b"%d %d %d" % bits: frozenset(flag for flag, bit in zip((Flag.LOST, Flag.OCCLUDED, Flag.GENERATED), bits, strict=True) if bit)
+    or NO_FLAGS
+    for bits in product((0, 1), repeat=3)
+}
+Words: TypeAlias = dict[bytes, tuple[str, Attributes | None]]
+"""Label and attributes by the text they stand in: few are different, so each is taken apart once."""
 
 
 class VaticOptions(Parameters):
@@ -142,7 +146,7 @@ def _read_rows(folder: Folder, name: str, defects: Defects) -> Rows:
                 tracks.append(int(match[1]))
                 offsets.append(offset)
                 numbers.append(number)
-                quoted.setdefault(match[10], number)
+                quoted.setdefault(match[8], number)
             offset += len(line)
     order = sorted(range(len(frames)), key=frames.__getitem__)
     _find_duplicates(name, order, frames, tracks, numbers, defects)
@@ -157,11 +161,10 @@ def _read_rows(folder: Folder, name: str, defects: Defects) -> Rows:
 
 def _problem(match: re.Match[bytes]) -> str:
     """What is wrong with a row that has the right shape; empty where nothing is."""
-    xmin, ymin, xmax, ymax = (float(match[column]) for column in range(2, 6))
-    if xmax < xmin:
-        return f"The box is inverted: xmax {xmax:g} is left of xmin {xmin:g}."
-    if ymax < ymin:
-        return f"The box is inverted: ymax {ymax:g} is above ymin {ymin:g}."
+    if float(match[4]) < float(match[2]):
+        return f"The box is inverted: xmax {match[4].decode()} is left of xmin {match[2].decode()}."
+    if float(match[5]) < float(match[3]):
+        return f"The box is inverted: ymax {match[5].decode()} is above ymin {match[3].decode()}."
     return ""
 
 
@@ -223,8 +226,9 @@ def _label(quoted: bytes, where: Where, defects: Defects) -> str:
 def _require_images(videos: Sequence[Video]) -> None:
     defects = Defects()
     for video in videos:
+        present = frozenset(video.frames.frames)
         for frame, line in zip(video.rows.frames, video.rows.lines, strict=True):
-            if frame not in video.frames.number_of:
+            if frame not in present:
                 defects.add(f"Frame {frame} has no image.", Where(video.rows.name, line))
     defects.raise_if_any("The annotation", remedy="Send the missing frames, or leave these rows out with missing_frames=drop.")
 
@@ -232,13 +236,14 @@ def _require_images(videos: Sequence[Video]) -> None:
 def _records(folder: Folder, video: Video, sizes: ImageSizes, ledger: Ledger) -> Iterator[ImageRecord]:
     """The second pass: frame by frame, each row parsed where it stands in the file."""
     rows, row = video.rows, 0
+    words: Words = {}
     with folder.path(rows.name).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         for number, (frame, name) in enumerate(zip(video.frames.frames, video.frames.images, strict=True)):
             row = _skip(rows, row, frame, ledger)
             end = row
             while end < len(rows.frames) and rows.frames[end] == frame:
                 end += 1
-            boxes = tuple(_annotation(text, rows.offsets[i], rows.lines[i]) for i in range(row, end))
+            boxes = tuple(_annotation(text, rows.offsets[i], rows.lines[i], words) for i in range(row, end))
             row = end
             width, height = sizes.of(video.first_size + number)
             yield ImageRecord(name, folder.path(name), width, height, boxes, video=video.name, frame=frame, source_file=rows.name)
@@ -253,30 +258,24 @@ def _skip(rows: Rows, row: int, frame: int | None, ledger: Ledger) -> int:
     return row
 
 
-def _annotation(text: mmap.mmap, offset: int, line: int) -> Annotation:
+def _annotation(text: mmap.mmap, offset: int, line: int, words: Words) -> Annotation:
     match = ROW.match(text, offset)
     if match is None:
         raise FormatError("The annotation file changed while it was read.", where=Where(line=line))
-    track, left, top, right, bottom, _, lost, occluded, generated, quoted = match.groups()
+    track, left, top, right, bottom, _, flags, quoted = match.groups()
+    if quoted not in words:
+        words[quoted] = _words(quoted)
+    label, attributes = words[quoted]
     x, y = float(left), float(top)
-    flags = FLAGS[(lost == b"1") | (occluded == b"1") << 1 | (generated == b"1") << 2]
-    label, *attributes = _texts(quoted)
     return Annotation(
-        label.decode(),
-        x,
-        y,
-        float(right) - x,
-        float(bottom) - y,
-        flags,
-        int(track),
-        attributes=_attributes(attributes) if attributes else None,
-        origin=line,
-    )
+        label, x, y, float(right) - x, float(bottom) - y, FLAGS[flags], int(track), None, None, attributes, line
+    )  # fmt: skip
 
 
-def _attributes(values: list[bytes]) -> Attributes:
+def _words(quoted: bytes) -> tuple[str, Attributes | None]:
     """VATIC's attributes are words that hold for the box: each becomes a true one of that name."""
-    return {value.decode(): True for value in values}
+    label, *attributes = (text.decode() for text in _texts(quoted))
+    return label, dict.fromkeys(attributes, True) if attributes else None
 
 
 FORMAT = Format("vatic", "VATIC text dump with video frames", sniff=sniff, read=read, read_options=VaticOptions)

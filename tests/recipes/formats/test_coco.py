@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,17 +19,43 @@ from recipes.running import run
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples" / "coco"
 
 
+IMAGES = [
+    {"id": 7, "width": 64, "height": 48, "file_name": "a b.jpg"},
+    {"id": 3, "width": 64, "height": 48, "file_name": "é%20.v1.PNG"},
+]
+DOG = {
+    "id": 90,
+    "image_id": 7,
+    "category_id": 18,
+    "bbox": [0.25, 1.5, 10.125, 7],
+    "area": 70.875,
+    "iscrowd": 0,
+    "difficult": 1,
+    "track_id": 4,
+}
+CROWD = {
+    "id": 12,
+    "image_id": 7,
+    "category_id": 1,
+    "bbox": [0, 0, 64, 48],
+    "iscrowd": 1,
+    "segmentation": {"size": [48, 64], "counts": [0, 3072]},
+    "area": 3072,
+}
+PERSON = {
+    "id": 13,
+    "image_id": 7,
+    "category_id": 1,
+    "bbox": [1, 1, 4, 4],
+    "segmentation": [[1, 1, 5, 1, 5, 5], [2, 2, 3, 2, 3, 3]],
+    "area": 8.5,
+    "attributes": {"colour": "red"},
+}
+CATEGORIES = [{"id": 18, "name": 'dog "x"'}, {"id": 1, "name": "人"}, {"id": 90, "name": "unused"}]
+
+
 def document(**changes: Any) -> dict[str, Any]:
-    base: dict[str, Any] = {
-        "images": [{"id": 7, "width": 64, "height": 48, "file_name": "a b.jpg"}, {"id": 3, "width": 64, "height": 48, "file_name": "é%20.v1.PNG"}],
-        "annotations": [
-            {"id": 90, "image_id": 7, "category_id": 18, "bbox": [0.25, 1.5, 10.125, 7], "area": 70.875, "iscrowd": 0, "difficult": 1, "track_id": 4},
-            {"id": 12, "image_id": 7, "category_id": 1, "bbox": [0, 0, 64, 48], "iscrowd": 1, "segmentation": {"size": [48, 64], "counts": [0, 3072]}, "area": 3072},
-            {"id": 13, "image_id": 7, "category_id": 1, "bbox": [1, 1, 4, 4], "segmentation": [[1, 1, 5, 1, 5, 5], [2, 2, 3, 2, 3, 3]], "area": 8.5,
-             "attributes": {"colour": "red"}},
-        ],
-        "categories": [{"id": 18, "name": 'dog "x"'}, {"id": 1, "name": "人"}, {"id": 90, "name": "unused"}],
-    }  # fmt: skip
+    base = {"images": IMAGES, "annotations": [DOG, CROWD, PERSON], "categories": CATEGORIES}
     return base | changes
 
 
@@ -81,7 +106,7 @@ def test_a_round_trip_keeps_every_box_to_the_bit_and_links_the_images(coco_folde
 
     assert list(map(without_origin, records(tmp_path / "two"))) == list(map(without_origin, records(source)))
     for name in ("a b.jpg", "é%20.v1.PNG"):
-        assert os.stat(source / "images" / name).st_ino == os.stat(tmp_path / "two/images" / name).st_ino
+        assert (source / "images" / name).stat().st_ino == (tmp_path / "two/images" / name).stat().st_ino
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools under NumPy 2

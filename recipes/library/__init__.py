@@ -1,0 +1,1 @@
+"""The recipes that come with Signalbox, one YAML file each."""
