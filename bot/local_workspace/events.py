@@ -1,6 +1,7 @@
 """The events an app is told: which it asked for, which it may see, and their shapes.
 
 An event goes out when the manifest subscribes to it, its scope was granted and the app is a member of the channel.
+Simplified: what people type arrives as text alone, without the rich_text blocks that Slack's own client adds.
 """
 
 from __future__ import annotations

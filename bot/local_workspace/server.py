@@ -41,7 +41,7 @@ _UPLOAD_TICKET_LIFE_S = 3600.0
 _START_S = 20.0
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: https: http:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self' ws://127.0.0.1:* ws://localhost:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -98,11 +98,15 @@ class LocalWorkspace:
     def start(self, port: int = 0) -> str:
         """Serves on 127.0.0.1:`port` (0: any free one) and returns the base URL.
 
-        Raises OSError when the port is taken, TimeoutError when the server does not come up.
+        Raises OSError when the port is taken, StateFolderInUseError when the folder is, TimeoutError when the server does not come up.
         """
-        listener = socket.create_server(("127.0.0.1", port), backlog=128)
-        self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         store = Store(self._state_folder)
+        try:
+            listener = socket.create_server(("127.0.0.1", port), backlog=128)
+        except OSError:
+            store.close()
+            raise
+        self.base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self._tokens = Tokens(
             bot=store.secret("bot_token", f"xoxb-local-{secrets.token_hex(16)}"),
             app=store.secret("app_token", f"xapp-1-A0LOCAL001-{secrets.token_hex(24)}"),

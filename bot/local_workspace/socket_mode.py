@@ -78,7 +78,7 @@ class SocketHub:
     def _take_ack(self, text: str) -> None:
         try:
             ack = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         envelope_id = ack.get("envelope_id") if isinstance(ack, dict) else None
         waiting = self._waiting.get(envelope_id) if isinstance(envelope_id, str) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -27,11 +28,24 @@ CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 _PUT = "INSERT INTO {} VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 
 
+class StateFolderInUseError(Exception):
+    """Another local workspace runs on this state folder; stop it, or choose another folder."""
+
+
 class Store:
-    """Reads and writes the state folder. Used by one thread at a time (the server's)."""
+    """Reads and writes the state folder. Used by one thread at a time (the server's), and by one process.
+
+    Raises StateFolderInUseError when another workspace has the folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = (folder / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            raise StateFolderInUseError(f"{folder}: {StateFolderInUseError.__doc__}") from error
         self.files_folder = folder / "files"
         self.files_folder.mkdir(exist_ok=True)
         self._connection = sqlite3.connect(folder / "workspace.sqlite3", check_same_thread=False, isolation_level=None)
@@ -42,6 +56,7 @@ class Store:
     def close(self) -> None:
         """Ends the use of the folder; a second call does nothing."""
         self._connection.close()
+        self._lock.close()
 
     @contextmanager
     def atomic(self) -> Iterator[None]:

@@ -120,7 +120,7 @@ async def raw_arguments(request: Request) -> Json:
 def _json_object(body: bytes) -> Json:
     try:
         document: Any = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RefusalError("invalid_json") from error
     if not isinstance(document, dict):
         raise RefusalError("json_not_object")

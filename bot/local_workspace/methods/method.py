@@ -163,7 +163,7 @@ def _json_argument(value: Any) -> Any:
         return value
     try:
         return json.loads(value) if value else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return value  # the handler refuses it with the error of its field (invalid_blocks_format, …)
 
 

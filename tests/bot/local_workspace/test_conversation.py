@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bot.local_workspace import WorkspaceConfiguration
+from bot.local_workspace import LocalWorkspace, WorkspaceConfiguration
+from bot.local_workspace.store import StateFolderInUseError
 
 DIVIDER = [{"type": "divider"}]
 METADATA = {"event_type": "delivery", "event_payload": {"id": "d-1"}}
@@ -159,3 +160,18 @@ def test_everything_said_survives_a_restart(tmp_path: Path, clock: Any, workspac
         assert slack.person().download(after[-1]["files"][0]) == b"bytes"
         assert slack.person().home() is not None
         assert float(slack.call("chat.postMessage", channel=channel, text="later")["ts"]) > float(after[-1]["ts"])
+
+
+def test_a_state_folder_has_one_workspace_at_a_time(slack: Any, tmp_path: Path) -> None:
+    second = LocalWorkspace(tmp_path / "state")
+    with pytest.raises(StateFolderInUseError, match="state"):
+        second.start()
+    slack.workspace.stop()
+    second.start()
+    port = int(second.base_url.rsplit(":", 1)[1])
+    third = LocalWorkspace(tmp_path / "other")
+    with pytest.raises(OSError, match="in use"):
+        third.start(port)
+    second.stop()
+    with LocalWorkspace(tmp_path / "other"):
+        pass

@@ -151,6 +151,7 @@ def test_a_token_may_come_as_an_argument(shared_slack: Any) -> None:
 
 BODIES = [
     ("application/json", "{", "invalid_json"),
+    ("application/json", "[" * 100_000, "invalid_json"),
     ("application/json", "[]", "json_not_object"),
     ("text/plain", "hello", "invalid_post_type"),
     ("", "hello", "missing_post_type"),
