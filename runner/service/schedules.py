@@ -12,6 +12,10 @@ from runner.settings import Role
 from runner.store import events, schedules
 from runner.store.schedules import Schedule
 
+__all__ = [
+    "Schedule", "add", "all_schedules", "next_in_words", "pause", "remove", "requester", "take_firing", "untaken_firings",
+]
+
 SCHEDULE_DOOR = "schedule"
 TERMINAL_PREFIX = "terminal:"
 MAX_COMMAND_LETTERS = 2000
