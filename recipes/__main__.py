@@ -8,13 +8,14 @@
     python -m recipes verify [NAME[@N]] --catalog DIR              read every stored content again
 
 --json prints the result (or the error) as one JSON object; --progress json writes {"done", "total", "phase"} lines to
-standard error. Exit status: 0 done, 1 refused or found unfit, 2 wrong usage.
+standard error. Exit status: 0 done, 1 refused or found unfit, 2 wrong usage, 128 + n stopped by signal n.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from typing import Any, NoReturn
 import orjson
 
 from recipes.check import errors
-from recipes.errors import DatasetError
+from recipes.errors import DatasetError, Where
 from recipes.progress import Progress, bar, json_lines, silent
 from recipes.recipe import library, load_recipe
 from recipes.running import run
@@ -44,12 +45,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = COMMANDS[options.command](options, _progress(options))
     except DatasetError as error:
-        _say([str(error)] if not options.json else [], sys.stderr)
-        if options.json:
-            _say([orjson.dumps({"error": _plain(error)}).decode()], sys.stdout)
-        return 1
+        return _refuse(error, options)
+    except OSError as error:  # a full disk, a missing right: what was begun is gone already
+        where = Where(str(error.filename or ""))
+        return _refuse(DatasetError(f"{error.strerror or error}.", where=where, remedy="Mend that and try again."), options)
     _say([orjson.dumps(answer.data).decode()] if options.json else answer.lines, sys.stdout)
     return 0 if answer.well else 1
+
+
+def _refuse(error: DatasetError, options: argparse.Namespace) -> int:
+    if options.json:
+        _say([orjson.dumps({"error": _plain(error)}).decode()], sys.stdout)
+    else:
+        _say([str(error)], sys.stderr)
+    return 1
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    """End as if by the signal, but by way of every finally, so that nothing half-made stays."""
+    raise SystemExit(128 + number)
 
 
 def _run(options: argparse.Namespace, progress: Progress) -> _Answer:
@@ -237,4 +251,6 @@ def _say(lines: Sequence[str], out: Any) -> None:
 if __name__ == "__main__":
     # Records hold no cycles, and collecting looks at millions of them again and again: a tenth of a conversion's time.
     gc.disable()
+    for stopping in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(stopping, _stop)
     sys.exit(main())

@@ -52,7 +52,7 @@ def test_a_file_without_its_end_is_not_whole_and_garbage_behind_it_does_no_harm(
     assert not is_whole(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_bytes_have_a_size_or_a_named_error(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "fuzz.jpg"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -95,6 +96,26 @@ def test_help_lists_every_command_and_recipes_are_listed_and_shown(capsys: pytes
     assert set(COMMANDS) - {"run"} <= RESERVED
     assert "vatic-to-coco: VATIC" in said(capsys, "list")[1]
     assert "2. Leave out boxes that are lost or occluded." in said(capsys, "show", "vatic-to-coco")[1]
+
+
+def test_stopping_leaves_nothing_half_made(video: Path, tmp_path: Path) -> None:
+    """TERM in the middle of writing: the status tells the signal, and neither result nor scratch folder is there."""
+    code = (
+        "import os, signal, sys, runpy, recipes.formats.coco as coco\n"
+        "coco.place = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+        f"sys.argv = ['recipes', 'vatic-to-coco', {str(video)!r}, {str(tmp_path / 'out')!r}]\n"
+        "runpy.run_module('recipes', run_name='__main__')\n"
+    )
+    stopped = subprocess.run([sys.executable, "-c", code], check=False, timeout=30)
+    assert stopped.returncode == 128 + signal.SIGTERM
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["source"]
+
+
+def test_what_the_disk_says_is_a_sentence_too(video: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    status, _, err = said(capsys, "vatic-to-coco", str(video), str(tmp_path / "file" / "out"))
+    assert status == 1
+    assert "Mend that and try again." in err
 
 
 def test_starting_a_recipe_loads_nothing_heavy() -> None:

@@ -191,7 +191,7 @@ def test_reads_real_dumps_exactly(name: str, tmp_path: Path, vatic_folder: Calla
     assert found == wanted
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     noise=st.lists(
         st.one_of(
