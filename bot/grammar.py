@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from bot.answer import Answer, Block
 from bot.commands import verbs
-from bot.loose_forms import Line, arranged
+from bot.loose_forms import Line, arranged, asks_for_help
 from bot.refusals import no_such_verb, refusal
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import Asking
@@ -18,7 +18,6 @@ from runner.settings import Role
 
 OWN_LINES = frozenset({"terminal", "button", "schedule"})
 """Doors whose lines no phone has touched."""
-_HELP = frozenset({"--help", "-h", "-?"})
 _log = logging.getLogger(__name__)
 
 
@@ -41,8 +40,7 @@ def parsed(words: Sequence[str]) -> Line:
     verb = verbs().get(name)
     if verb is None:
         raise no_such_verb(words, list(verbs()))
-    before_raw = words[1 : words.index("--")] if "--" in words else words[1:]
-    if verb.command.allow_interspersed_args and _HELP.intersection(before_raw):
+    if asks_for_help(verb, words[1:]):
         return Line(verbs()["help"], (name,))
     return arranged(verb, words[1:])
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import click
 
 from bot.verb import CommandError, Verb, nearest
 from bot.views.blocks import quoted
+
+_HELP = frozenset({"--help", "-h", "-?"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Line:
 def arranged(verb: Verb, words: Sequence[str]) -> Line:
     """The words after the verb, made strict; CommandError for a key that is no option, or for raw options where none are taken."""
     path, command, rest = _innermost(verb.command, list(words))
-    if not command.allow_interspersed_args:  # the rest is a command line of its own
+    if holds_a_line(command):
         return Line(verb, (*path, *rest))
     before, raw = _without_raw(rest)
     if raw and not verb.takes_raw:
@@ -34,6 +36,23 @@ def arranged(verb: Verb, words: Sequence[str]) -> Line:
 def option_names(command: click.Command) -> dict[str, click.Option]:
     """Every way to write an option of the command, with the option."""
     return {name: param for param in command.params if isinstance(param, click.Option) for name in param.opts}
+
+
+def nearest_option(typed: str, known: Iterable[str]) -> str:
+    """The long option that was most likely meant, with its dashes; empty where none is near."""
+    meant = nearest(typed.lstrip("-"), [name.removeprefix("--") for name in known if name.startswith("--")])
+    return f"--{meant}" if meant else ""
+
+
+def asks_for_help(verb: Verb, words: Sequence[str]) -> bool:
+    """Whether ``--help`` is among the words after the verb, and is not a raw option or part of a line inside this one."""
+    _, command, rest = _innermost(verb.command, list(words))
+    return not holds_a_line(command) and bool(_HELP.intersection(_without_raw(rest)[0]))
+
+
+def holds_a_line(command: click.Command) -> bool:
+    """Whether the arguments are a command line of their own, which is left as it was typed."""
+    return command.context_settings.get("allow_interspersed_args") is False
 
 
 def subcommand(command: click.Command, words: Sequence[str]) -> tuple[str, click.Command | None]:
@@ -100,7 +119,7 @@ def _meaning(verb: Verb, command: click.Command, words: list[str], place: int) -
 
 def _no_such_key(verb: Verb, line: list[str], word: str, options: dict[str, click.Option]) -> CommandError:
     key, _, value = word.partition("=")
-    meant = nearest(f"--{key}", options)
+    meant = nearest_option(key, options)
     known = ", ".join(f"`{name.removeprefix('--')}=`" for name in options if name.startswith("--")) or "none"
     hint = f"Did you mean `{meant.removeprefix('--')}={value}`?" if meant else f"It has: {known}."
     fixed = [f"{meant.removeprefix('--')}={value}" if each == word else each for each in line] if meant else []

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 
 import click
 
 from bot.answer import Answer
-from bot.loose_forms import article, option_names
+from bot.commands import verbs
+from bot.loose_forms import article, nearest_option, option_names, subcommand
 from bot.usage import form
 from bot.verb import CommandError, UnknownNameError, nearest
 from bot.views.blocks import Button, actions, quoted, section
 from bot.views.words import code, escaped, sentence
 from recipes.errors import DatasetError
 from runner.errors import SignalboxError
+
+_SURPLUS = re.compile(r"unexpected extra arguments? \((.*)\)")
+_OFFER = re.compile(r"first: `([^`<]+)`\.?$")
+"""How a message of the service ends that names the line to begin with."""
 
 
 def refusal(error: Exception, words: Sequence[str]) -> Answer | None:
@@ -49,16 +55,15 @@ def _in_words(error: Exception, words: list[str]) -> tuple[str, str]:
         case click.UsageError():
             return _usage(error, words)
         case SignalboxError() | DatasetError():
-            return str(error), ""
+            offered = _OFFER.search(str(error))
+            return str(error), offered[1] if offered else ""
         case sqlite3.OperationalError() if "locked" in str(error):
             return "The database was busy for five seconds; nothing was changed. Please send it again.", ""
     return "", ""
 
 
 def _usage(error: click.UsageError, words: list[str]) -> tuple[str, str]:
-    context = error.ctx
-    command = context.command if context else None
-    path = context.command_path if context else ""
+    command, path = _spoken_of(words)
     options = option_names(command) if command else {}
     match error:
         case click.exceptions.NoSuchCommand():
@@ -67,12 +72,12 @@ def _usage(error: click.UsageError, words: list[str]) -> tuple[str, str]:
             return _no_such_option(error.option_name, list(options), words, path)
         case click.BadOptionUsage():
             option = options.get(error.option_name)
-            return f"`{error.option_name}` needs a value: {expected(option)}.", quoted([*words, sample(option)])
+            return f"`{error.option_name}` needs a value: {expected(option)}.", quoted([*words, sample(option)]) if sample(option) else ""
         case click.MissingParameter() if error.param is not None:
-            return f"`{path}` needs {article(error.param)}: `{_form(context)}`.", ""
+            return f"`{path}` needs {_missing(error.param)}: `{_form(command, path)}`.", ""
         case click.BadParameter() if error.param is not None:
             return _bad_value(error, words)
-    return _too_much(error, words, context)
+    return _too_much(error, words, command, path)
 
 
 def expected(param: click.Parameter | None) -> str:
@@ -89,7 +94,7 @@ def expected(param: click.Parameter | None) -> str:
 
 
 def sample(param: click.Parameter | None) -> str:
-    """A value that a parameter would take."""
+    """A value that a parameter would take; empty for a text, which only the person knows."""
     kind = param.type if param else None
     if isinstance(kind, click.IntRange):
         return f"{max(kind.min or 0, 1):g}"
@@ -97,14 +102,14 @@ def sample(param: click.Parameter | None) -> str:
         return "0.001"
     if isinstance(kind, click.Choice):
         return str(kind.choices[0])
-    return "…"
+    return ""
 
 
 def _bad_value(error: click.BadParameter, words: list[str]) -> tuple[str, str]:
     param = error.param
-    if not isinstance(param, click.Option) or not isinstance(param.type, click.IntRange | click.FloatRange | click.Choice):
-        named = f"`{param.name}`: " if param and param.name else ""
-        return f"{named}{error.message}", ""
+    if not isinstance(param, click.Option):
+        name = param.name if param else "value"
+        return (f"`{name}` must be {expected(param)}. {error.message}" if sample(param) else f"`{name}`: {error.message}"), ""
     option = param.opts[0]
     typed = _typed_value(words, option)
     fixed = _with(words, typed, sample(param)) or _with(words, f"{option}={typed}", f"{option}={sample(param)}")
@@ -125,7 +130,7 @@ def _typed_value(words: list[str], option: str) -> str:
 
 
 def _no_such_option(typed: str, known: list[str], words: list[str], path: str) -> tuple[str, str]:
-    meant = nearest(typed, [name for name in known if name.startswith("--")])
+    meant = nearest_option(typed, known)
     if meant:
         fixed = [meant + word[len(typed) :] if word.lower() == typed or word.lower().startswith(f"{typed}=") else word for word in words]
         return f"`{path}` has no option `{typed}`. Did you mean `{meant}`?", quoted(fixed)
@@ -142,17 +147,32 @@ def _no_such_subcommand(
     return f"`{path}` cannot {error.command_name!r}. {hint}", _with(words, error.command_name, meant)
 
 
-def _too_much(error: click.UsageError, words: list[str], context: click.Context | None) -> tuple[str, str]:
-    surplus = context.args if context else []
-    if not surplus or context is None:
+def _missing(param: click.Parameter) -> str:
+    if isinstance(param, click.Option):
+        return f"`{param.opts[0]}` ({param.help})" if param.help else f"`{param.opts[0]}`"
+    return article(param)
+
+
+def _too_much(error: click.UsageError, words: list[str], command: click.Command | None, path: str) -> tuple[str, str]:
+    found = _SURPLUS.search(error.message)
+    if found is None:
         return error.format_message(), ""
-    shown = " ".join(surplus)
+    surplus = found[1].split()
     fewer = [word for word in words if word not in surplus]
-    return f"`{context.command_path}` takes no more than `{_form(context)}`; {shown!r} is too much.", quoted(fewer)
+    return f"`{path}` takes no more than `{_form(command, path)}`; {found[1]!r} is too much.", quoted(fewer)
 
 
-def _form(context: click.Context | None) -> str:
-    return form(context.command, context.command_path) if context else ""
+def _spoken_of(words: list[str]) -> tuple[click.Command | None, str]:
+    """The command that the words name, the inner one of a group where they name one, and how it is written."""
+    verb = verbs().get(words[0].lower()) if words else None
+    if verb is None:
+        return None, ""
+    name, inner = subcommand(verb.command, words[1:])
+    return (inner, f"{verb.name} {name}") if inner else (verb.command, verb.name)
+
+
+def _form(command: click.Command | None, path: str) -> str:
+    return form(command, path) if command else path
 
 
 def _with(words: list[str], typed: str, meant: str) -> str:

@@ -31,7 +31,7 @@ def options(command: click.Command) -> list[tuple[str, str]]:
 
 def _word(param: click.Parameter) -> str:
     if isinstance(param, click.Option):
-        return f"[{_written(param)}]"
+        return _written(param) if param.required else f"[{_written(param)}]"
     shown = param.metavar or f"<{(param.name or '').replace('_', ' ')}>"
     return shown if param.required else f"[{shown}]"
 

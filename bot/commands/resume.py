@@ -16,7 +16,7 @@ from runner.service import runs, views
 @click.argument("run", callback=known_run)
 @click.option("--from", "checkpoint", metavar="epoch_N", show_default="the newest whole one", help="the checkpoint to go on from")
 @learning_rate("as it was")
-@click.option("--epochs", type=click.IntRange(1, MOST_EPOCHS), metavar="N", show_default="as it was", help="epochs in all, finished ones too")
+@click.option("--epochs", type=click.IntRange(1, MOST_EPOCHS), metavar="N", show_default="as it was", help="epochs in all")
 @click.pass_obj
 def resume(asking: Asking, run: str, checkpoint: str | None, lr: float | None, epochs: int | None) -> Answer:
     queued = runs.resume(asking.house, asking.who, run, checkpoint=checkpoint, lr=lr, epochs=epochs)

@@ -54,7 +54,7 @@ def preset_page(preset: Preset) -> Message:
         f"environment {code(preset.environment)}" if preset.environment else "",
     )
     lines = "\n".join(f"• {fact}" for fact in facts if fact)
-    return _page(f"*{preset.name}*\n{prose(preset.description, 1000)}\n{lines}\n`run {preset.name} on <dataset>` trains it.")
+    return _page(f"*{preset.name}*\n{prose(preset.description, 1000)}\n{lines}\n{code(f'run {preset.name} on <dataset>')} trains it.")
 
 
 def prose_lines(text: str) -> str:

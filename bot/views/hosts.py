@@ -41,7 +41,7 @@ def host_page(view: HostView, *, now: datetime, zone: tzinfo) -> Message:
     built = view.environments
     lines += [f"• environment {code(each.name)} for {name(each.framework)}, fingerprint {each.fingerprint[:10]}" for each in built]
     if not view.environments and host.transport is not TransportName.LOCAL:
-        lines.append(f"• no training environment yet: `host bootstrap {host.name}` builds one")
+        lines.append(f"• no training environment yet: {code(f'host bootstrap {host.name}')} builds one")
     row = [] if view.environments else [Button("Build its environment", f"host bootstrap {host.name}")]
     text = "\n".join(lines)
     return text, fitting([section(text), *([actions(row)] if row else [])])

@@ -120,7 +120,7 @@ def _plausible(span: timedelta) -> bool:
 
 
 def _made(view: RunView) -> list[tuple[str, str]]:
-    made = view.result.get("version")
+    made = view.result.get("reference")
     return [("Made", code(str(made)))] if isinstance(made, str) and view.run.state is State.SUCCEEDED else []
 
 
@@ -161,8 +161,9 @@ def _seen(view: RunView, zone: tzinfo) -> str:
         return f"ended {clock(ended, zone)}" if ended else ""
     if view.last_seen is None:
         return "not seen yet"
-    moment = clock(view.last_seen, zone)
-    return f"⚠️ last seen {moment}; these numbers may be old" if view.stale else f"seen {moment}"
+    if view.stale:
+        return f"⚠️ last seen {clock(view.last_seen, zone)}; these numbers may be old"
+    return f"seen {clock(view.last_seen, zone, near=view.last_seen)}"
 
 
 def _epochs_done(at: Progress) -> float:

@@ -10,7 +10,7 @@ from bot.views.blocks import Message, fitting, section
 from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.states import explanation, headline, sign
-from bot.views.words import ap, clock, count, duration, name, person, prose, sentence
+from bot.views.words import ap, clock, code, count, duration, name, person, prose, sentence
 from runner.service.views import RunView
 from runner.states import State
 
@@ -20,7 +20,7 @@ SHOWN = 40
 def run_list(views: Sequence[RunView], *, now: datetime, zone: tzinfo) -> Message:
     """Runs in the order given, two short lines each."""
     if not views:
-        text = "There are no runs. `run <preset> on <dataset>` queues one; `help` tells the rest."
+        text = f"There are no runs. {code('run <preset> on <dataset>')} queues one; `help` tells the rest."
         return text, [section(text)]
     return _listed(f"*{count(len(views), 'run')}*", [_entry(view, now, zone) for view in views[:SHOWN]], len(views))
 

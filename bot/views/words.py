@@ -24,7 +24,7 @@ def name(text: str, limit: int = 80) -> str:
 
 def prose(text: str, limit: int = 900) -> str:
     """A sentence from the runner or from outside: code spans stay, anything else that Slack would act on does not."""
-    kept = shortened(" ".join(text.split()), limit)
+    kept = re.sub("`+", "`", shortened(" ".join(text.split()), limit))
     spans = kept.split("`")
     if len(spans) % 2 == 0:  # a backtick without its partner is a character like any other
         return name(kept, limit)
@@ -62,7 +62,7 @@ def shortened(text: str, limit: int) -> str:
 def sentence(text: str) -> str:
     """The text with a capital first letter and a full stop."""
     plain = text.strip()
-    return plain if not plain else f"{plain[0].upper()}{plain[1:]}{'' if plain[-1] in '.!?…`' else '.'}"
+    return plain if not plain else f"{plain[0].upper()}{plain[1:]}{'' if plain[-1] in '.!?…' else '.'}"
 
 
 def person(who: str) -> str:

@@ -76,6 +76,13 @@ def add(
         return hosts.get(db, name)
 
 
+def add_local(house: House, *, name: str, root: str) -> Host:
+    """Keep this machine as one more host, without ssh: for a demonstration where no sshd can be installed."""
+    with house.store.writing() as db:
+        hosts.put(db, Host(name, TransportName.LOCAL, root))
+        return hosts.get(db, name)
+
+
 def must_be_removable(house: House, who: Requester, name: str) -> Host:
     """The host, where this person may forget it now; RequestError names the runs that are still on it."""
     who.must_be(Role.ADMIN, "remove hosts")
