@@ -100,7 +100,10 @@ class ScriptTransport:
 
         def count(data: bytes) -> None:
             nonlocal size
-            size += sink.write(data)
+            size += len(data)
+            if size > limit_bytes:  # the host's own count is its word only
+                raise HostError(f"{path} on {self.host.name} did not end at the limit of {limit_bytes} bytes.")
+            sink.write(data)
 
         finished = self._run(whole(script), source=None, sink=count, deadline=Deadline.after(timeout_s))
         if finished.exit_code:

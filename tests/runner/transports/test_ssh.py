@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
@@ -172,6 +173,23 @@ def test_a_login_shell_that_lets_nothing_through_is_said(tmp_path: Path, command
             assert finished.exit_code == 1
         except UnreachableError as error:
             assert sentence in str(error)
+        reached.transport.close()
+
+
+def test_a_host_that_sends_more_than_it_said_is_cut_off(tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "head").write_text("#!/bin/sh\nexec yes\n", encoding="ascii")
+    (folder / "head").chmod(0o755)
+    (tmp_path / "file").write_bytes(b"four")
+    # An empty HOME: nobody's start files may meet this head.
+    variables = {"PATH": f"{folder}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    with LoopbackSshd(tmp_path / "sshd", variables=variables) as sshd:
+        reached = reach_over_ssh(sshd, tmp_path)
+        sink = io.BytesIO()
+        with pytest.raises(HostError, match="did not end at the limit of 1000 bytes"):
+            reached.transport.get(f"{tmp_path}/file", sink, limit_bytes=1000, timeout_s=10)
+        assert len(sink.getvalue()) <= 1000
         reached.transport.close()
 
 
