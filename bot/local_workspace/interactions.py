@@ -78,7 +78,8 @@ class Interactions:
         action = action_of(block, element, value, action_ts=self._workspace.timestamps.next())
         key = (message.channel, message.ts, person.id)
         state = self._remember(initial_state(blocks, kept=self._states.get(key)), block, element, value)
-        self._states[key] = state
+        if state:
+            self._states[key] = state
         if block["type"] == "input" and not block.get("dispatch_action"):
             return {"acknowledged": True}
         channel = self._workspace.channel(message.channel)

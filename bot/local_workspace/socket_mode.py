@@ -100,8 +100,10 @@ class SocketHub:
         acked: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[envelope["envelope_id"]] = acked
         try:
-            await socket.websocket.send_text(json.dumps(envelope))
-            return await asyncio.wait_for(acked, self._limits.ack_s)
+            # Sending counts too: a client that no longer reads would hold it up for ever.
+            async with asyncio.timeout(self._limits.ack_s):
+                await socket.websocket.send_text(json.dumps(envelope))
+                return await acked
         except (TimeoutError, WebSocketDisconnect, RuntimeError):  # RuntimeError: closed while sending
             return Silence.TIMEOUT
         finally:
@@ -137,8 +139,9 @@ class SocketHub:
     async def _drain(self, socket: _Socket, reason: str) -> None:
         notice = {"type": "disconnect", "reason": reason, "debug_info": {"host": secrets.token_hex(4)}}
         try:
-            await socket.websocket.send_text(json.dumps(notice))
-            await asyncio.wait_for(socket.closed.wait(), self._limits.socket_closes_after_s)
+            async with asyncio.timeout(self._limits.socket_closes_after_s):
+                await socket.websocket.send_text(json.dumps(notice))
+                await socket.closed.wait()
         except TimeoutError:
             await self._close(socket)
         except (WebSocketDisconnect, RuntimeError):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -82,7 +83,7 @@ class Page:
 
     def click(self, words: str) -> None:
         """Presses the visible button with these words."""
-        found = f"[...document.querySelectorAll('button')].find(b => b.innerText.trim() === {json.dumps(words)})"
+        found = f"[...document.querySelectorAll('button')].find(b => b.textContent.trim() === {json.dumps(words)})"
         self.wait(found)
         self.evaluate(f"{found}.click()")
 
@@ -194,6 +195,35 @@ def test_a_command_a_confirmed_click_and_a_modal(slack: Any, page: Page) -> None
     assert [h.get("command") or h["type"] for h in heard] == ["/train", "block_actions", "block_actions", "view_submission"]
     assert heard[1]["actions"][0]["action_id"] == "stop"
     assert heard[3]["view"]["state"]["values"]["b"]["a"]["value"] == "12"
+
+
+def test_a_picture_is_shared_and_shown(slack: Any, page: Page, tmp_path: Path) -> None:
+    path = tmp_path / "plot 1.png"
+    Image.new("RGB", (40, 30), "teal").save(path)
+    root = page.command("DOM.getDocument")["root"]["nodeId"]
+    picker = page.command("DOM.querySelector", nodeId=root, selector="#composer input[type=file]")["nodeId"]
+    page.command("DOM.setFileInputFiles", nodeId=picker, files=[str(path)])
+    page.wait("document.querySelector('.chip')?.innerText.includes('plot 1.png')")
+    page.evaluate("document.querySelector('.composer textarea').focus()")
+    page.type("the curve")
+    page.press_enter()
+    page.wait("document.querySelector('img.preview')?.naturalWidth === 40")
+    message = slack.person().messages("training")[-1]
+    assert (message["text"], slack.person().download(message["files"][0])) == ("the curve", path.read_bytes())
+
+
+def test_the_home_tab_and_the_other_people(slack: Any, page: Page) -> None:
+    view = {"type": "home", "blocks": [{"type": "header", "text": {"type": "plain_text", "text": "Your runs"}}]}
+    page.click("⌂Signalbox Home")
+    page.wait("document.querySelector('#messages').innerText.includes('has not put anything here yet')")
+    slack.call("views.publish", user_id=slack.person_id("ada"), view=view)
+    page.wait("document.querySelector('.home .heading')?.innerText === 'Your runs'")
+    slack.call("chat.postEphemeral", channel=slack.channel("training"), user=slack.person_id("ben"), text="for Ben")
+    page.evaluate("document.querySelector('.who select').value = 'ben'")
+    page.evaluate("document.querySelector('.who select').dispatchEvent(new Event('change'))")
+    page.wait("document.querySelector('#messages').innerText.includes('has not put anything here yet')")
+    page.click("#training")
+    page.wait("document.querySelector('.ephemeral .text')?.innerText === 'for Ben'")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
