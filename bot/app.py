@@ -64,6 +64,8 @@ def build_app(house: House, identity: Identity, secrets: Tokens, settings: Slack
 
     Bolt acks an event before its listener has run, unless it processes before it responds; and then a crash would lose the request.
     """
+    # Bolt reads SLACK_BOT_TOKEN by itself and then warns that the client was given as well.
+    logging.getLogger("slack_bolt.App").addFilter(lambda record: "`token` will be unused" not in str(record.msg))
     app = App(client=web_client(secrets, settings), name="signalbox", process_before_response=True)
     Listeners(house, identity).register(app)
     return app

@@ -15,7 +15,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.settings import SlackSettings, Tokens
 
-_JSON_METHODS = frozenset({"chat.postMessage", "chat.update", "chat.postEphemeral", "views.open", "views.publish"})
+_JSON_METHODS = frozenset({"chat.postMessage", "chat.update", "chat.postEphemeral"})
 _PASSING_ERRORS = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org"})
 _RETRY_AFTER_S = 30.0
 _NETWORK_ERRORS = (OSError, http.client.HTTPException, SlackClientError, ValueError)

@@ -20,7 +20,7 @@ from bot.calls import Slack, web_client
 from bot.local_workspace import AppConfiguration, Limits, LocalWorkspace, WorkspaceConfiguration, WorkspacePerson
 from bot.local_workspace.configuration import ChannelSeed, PersonSeed
 from bot.settings import SlackSettings, Tokens
-from runner.entities import DatasetRef, Evaluation, IngestSpec, Place, Preset, Progress, Run, TrainSpec
+from runner.entities import DatasetRef, Evaluation, Place, Preset, Progress, Run, TrainSpec
 from runner.service.house import House, open_house
 from runner.settings import Access, Settings
 from runner.settings import Limits as HouseLimits
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 MANIFEST = Path(__file__).parents[2] / "deploy" / "slack-manifest.yaml"
 QUICK = Limits(event_retry_delays_s=(0.0, 0.2, 0.2), file_processing_s=0.1, message_interval_s=0.0)
-_PROGRAM = "import logging; logging.basicConfig(); from bot.app import run_bot; from runner.settings import load_settings; run_bot(load_settings())"
+_PROGRAM = "from bot.app import run_bot; from runner.settings import load_settings; run_bot(load_settings())"
 PRESET = Preset(name="quick", framework="scripted", config="quick.py", description="for tests", epochs=5, batch=2, lr=0.1)
 DATASET = DatasetRef(name="fish", version=1, fingerprint="f" * 64, format="coco")
 
@@ -155,8 +155,8 @@ class SlackHouse:
 
     def everything(self, channel: str) -> list[Json]:
         """The bot's messages in a channel and in all its threads."""
-        replies = [reply for message in self.posted(channel) if message.get("reply_count") for reply in self.posted(channel, thread=message["ts"])]
-        return self.posted(channel) + [reply for reply in replies if reply.get("thread_ts") != reply["ts"]]
+        top = self.posted(channel)
+        return top + [reply for message in top if message.get("reply_count") for reply in self.posted(channel, thread=message["ts"])[1:]]
 
 
 def delivery_ids(messages: list[Json]) -> list[str]:
@@ -205,5 +205,3 @@ def point(epoch: int, iteration: int, *, loss: float = 1.0) -> Progress:
 def evaluation(epoch: int, ap: float) -> Evaluation:
     return Evaluation(epoch=epoch, task="bbox", ap=ap, ap50=min(1.0, ap + 0.2), ap75=ap, per_class={"fish": ap})
 
-
-INGEST = IngestSpec(archive="/inbox/fish.zip", dataset="fish", file_name="fish.zip")
