@@ -49,18 +49,24 @@ class Profile(_Strict):
     variables: dict[str, str] = Field(default_factory=dict)
     steps: tuple[Step, ...] = Field(min_length=1)
 
+    def pins(self) -> dict[str, str]:
+        """The distributions that some step pins with ``==``, and their versions."""
+        wanted = [each for step in self.steps for each in (*filter(None, [step.compile]), *step.install)]
+        return {name: version for name, separator, version in (each.partition("==") for each in wanted) if separator}
+
     def pinned(self, distribution: str) -> str:
         """``<distribution>-<version>``. Raises ValueError when no step pins it."""
-        for step in self.steps:
-            for requirement in (*filter(None, [step.compile]), *step.install):
-                name, separator, version = requirement.partition("==")
-                if separator and name == distribution:
-                    return f"{name}-{version}"
-        raise ValueError(f"no step pins {distribution} with ==")
+        version = self.pins().get(distribution)
+        if version is None:
+            raise ValueError(f"no step pins {distribution} with ==")
+        return f"{distribution}-{version}"
 
 
 class Ready(_Strict):
-    """The content of READY and of a bootstrap's summary: what was built, for one machine."""
+    """The content of READY and of a bootstrap's summary: what was built, for one machine.
+
+    ``versions`` are those of the distributions that the profile pins; the fingerprint covers all that were installed.
+    """
 
     profile: str
     framework: str
@@ -105,7 +111,7 @@ def requirements(name: str, *, folder: Path = PROFILES) -> dict[str, object]:
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     wheels_for = profile.pinned(profile.compiled_for) if profile.compiled_for else "any"
     key = "_".join(profile.pinned(each) for each in profile.names)
-    return {**content, "name": name, "key": key, "hash": digest[:8], "wheels_for": wheels_for}
+    return {**content, "name": name, "key": key, "hash": digest[:8], "wheels_for": wheels_for, "pinned": sorted(profile.pins())}
 
 
 def launch_plan(frozen: Mapping[str, object]) -> LaunchPlan:

@@ -241,7 +241,8 @@ def _smoke(build: Build) -> None:
     prepare = Path(__file__).parent / f"prepare_{build.profile['framework']}.py"
     if prepare.exists():
         argv = [build.python, str(prepare), "smoke"]
-        variables = dict(build.profile["variables"])
+        # One thread: on busy cores more of them are many times slower.
+        variables = {"OMP_NUM_THREADS": "1", **build.profile["variables"]}
         build.commands.run(argv, phase="try the environment", deadline_s=_SMOKE_S, variables=variables, text="{}")
 
 
@@ -261,7 +262,7 @@ def _publish(build: Build) -> dict[str, Any]:
         "python": build.python,
         "python_version": facts["python"],
         "code": os.path.join(facts["packages"], code) if code else "",
-        "versions": facts["versions"],
+        "versions": {name: facts["versions"].get(name, "?") for name in build.profile["pinned"]},
         "variables": build.profile["variables"],
         "fingerprint": hashlib.sha256(described.encode()).hexdigest()[:16],
     }

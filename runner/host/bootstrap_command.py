@@ -14,7 +14,7 @@ from pathlib import Path
 from bootstrap_host import BuildError
 
 _NINJA = re.compile(r"^\s*\[(\d+)/(\d+)\]\s")
-_PIP = re.compile(r"^\s*(?:Collecting|Processing|Using cached|Downloading|Building wheel for)\s+(\S+)")
+_PIP = re.compile(r"^\s*Collecting\s")
 _TAIL_LINES = 25
 
 
