@@ -226,22 +226,27 @@ def arguments_of(target):
 
 def raw_options(texts):
     """``key=value`` texts as MMDetection's own --cfg-options reads them."""
+    check_raw_options(texts)
     from argparse import Namespace
 
     from mmengine.config import DictAction
 
-    for text in texts:
-        if not OPTION.match(text):
-            raise BadSpecError("The raw option %r is not of the form key=value." % text, "overrides.options")
-        key = text.split("=", 1)[0]
-        if key in RESERVED:
-            raise BadSpecError("The raw option %s is Signalbox's own: %s." % (key, RESERVED[key]), "overrides.options")
     parsed = Namespace()
     try:
         DictAction([], dest="options")(None, parsed, list(texts))
     except Exception as error:
         raise BadSpecError("The raw options cannot be read: %s" % first_line(error), "overrides.options") from error
     return parsed.options
+
+
+def check_raw_options(texts):
+    """Refuse what is no option, and what Signalbox sets itself."""
+    for text in texts:
+        if not OPTION.match(text):
+            raise BadSpecError("The raw option %r is not of the form key=value." % text, "overrides.options")
+        key = text.split("=", 1)[0]
+        if key in RESERVED:
+            raise BadSpecError("The raw option %s is Signalbox's own: %s." % (key, RESERVED[key]), "overrides.options")
 
 
 def set_dataset(cfg, dataset, dataset_name):
@@ -657,7 +662,10 @@ def prepare(request):
 
 def resolved(preset, overrides, spec, dataset):
     """(config, notes): base config, then the preset's options, then what the run sets, then raw options."""
+    from mmdet.utils import register_all_modules
+
     cfg = base_config(preset["config"])
+    register_all_modules(init_default_scope=True)
     options = {key: tuples_in_pipelines(value, key) for key, value in (preset.get("options") or {}).items()}
     apply_options(cfg, options, "preset.options")
     set_dataset(cfg, dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]))
@@ -787,10 +795,6 @@ def run(verb, request):
     try:
         if not isinstance(request, dict):
             raise BadSpecError("The request is not a JSON object.", "")
-        if verb != "identify":
-            from mmdet.utils import register_all_modules
-
-            register_all_modules(init_default_scope=True)
         return 0, VERBS[verb](request)
     except BadSpecError as error:
         return BAD_SPEC, {"error": {"sentence": error.sentence, "where": error.where}}

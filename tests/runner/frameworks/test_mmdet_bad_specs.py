@@ -24,9 +24,6 @@ OPTIONS = [
     ("model.bbox_head.feat_chanels=8", r"model\.bbox_head has no 'feat_chanels' \(did you mean 'feat_channels'\?\)"),
     ("default_hooks.logger.intervall=5", r"default_hooks\.logger has no 'intervall' \(did you mean 'interval'\?\)"),
     ("train_dataloader.dataset.pipeline.99.x=1", r"train_dataloader\.dataset\.pipeline has no '99'"),
-    ("train_cfg.max_epochs=5", "use --epochs"),
-    ("nonsense", "not of the form key=value"),
-    ("--resume=x", "not of the form key=value"),
     ("model.bbox_head.num_classes=7", "bbox_head is made for 7 classes and the dataset has 2"),
     ("model.backbone.type=NoNet", r"cannot build the config's model: .*NoNet is not in the mmdet::model registry"),
     ("model.neck.out_channels=24", "The model's parts do not fit together"),
@@ -73,18 +70,15 @@ def test_categories_in_another_order_than_the_classes(tmp_path: Path, training_e
         training.prepare(training.spec())
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [(b"", "truncated"), (b"PK\x03\x04" + b"\0" * 2000, "truncated"), (b"nonsense" * 300, "cannot be loaded"), (None, "no such file")],
-)
-def test_a_file_that_is_no_whole_checkpoint(training: Training, tmp_path: Path, content: bytes | None, why: str) -> None:
-    path = tmp_path / "epoch_1.pth"
-    if content is not None:
-        path.write_bytes(content)
-    answer = json.loads(ask(training.environment.python, "verify", json.dumps({"paths": [str(path)]}).encode()).stdout)
-    (found,) = answer["checkpoints"]
-    assert not found["whole"]
-    assert why in found["why"]
+def test_files_that_are_no_whole_checkpoints_and_why(training: Training, tmp_path: Path) -> None:
+    contents = {"empty": b"", "cut": b"PK\x03\x04" + b"\0" * 2000, "text": b"nonsense" * 300}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    paths = [str(tmp_path / name) for name in (*contents, "missing")]
+    answer = json.loads(ask(training.environment.python, "verify", json.dumps({"paths": paths}).encode()).stdout)
+    assert [found["whole"] for found in answer["checkpoints"]] == [False] * 4
+    whys = ["truncated", "truncated", "cannot be loaded", "no such file"]
+    assert all(why in found["why"] for why, found in zip(whys, answer["checkpoints"], strict=True))
 
 
 def test_unknown_keys_of_a_request_are_refused(training: Training) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from runner.host.prepare_mmdet import BadSpecError, check_request, rest_of_schedule, scaled_schedulers, set_classes, tuples_in_pipelines
+from runner.host.prepare_mmdet import (
+    BadSpecError,
+    check_raw_options,
+    check_request,
+    rest_of_schedule,
+    scaled_schedulers,
+    set_classes,
+    tuples_in_pipelines,
+)
 
 WARM_UP = {"type": "LinearLR", "start_factor": 1e-5, "by_epoch": False, "begin": 0, "end": 1000}
 COSINE = {"type": "CosineAnnealingLR", "begin": 150, "end": 300, "T_max": 150, "eta_min": 0.0002, "by_epoch": True}
@@ -91,3 +99,14 @@ def test_a_request_with_a_missing_key_is_refused() -> None:
 def test_a_misspelt_key_names_the_near_one() -> None:
     with pytest.raises(BadSpecError, match=r"unknown key 'folderr' \(did you mean 'folder'\?\)"):
         check_request({"folderr": "/x"})
+
+
+@pytest.mark.parametrize("text", ["nonsense", "--resume=x", "=1", "a b=1", "", "a-b=1"])
+def test_a_raw_option_is_a_dotted_key_and_a_value(text: str) -> None:
+    with pytest.raises(BadSpecError, match="not of the form key=value"):
+        check_raw_options([text])
+
+
+def test_a_raw_option_that_signalbox_sets_names_what_to_use() -> None:
+    with pytest.raises(BadSpecError, match=r"train_cfg\.max_epochs is Signalbox's own: use --epochs"):
+        check_raw_options(["model.x=1", "train_cfg.max_epochs=5"])
