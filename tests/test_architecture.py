@@ -107,11 +107,3 @@ def test_every_module_says_what_it_is_for() -> None:
     silent = [name for name, tree in _modules().items() if tree.body and not ast.get_docstring(tree)]
 
     assert silent == []
-
-
-def test_test_modules_have_names_of_their_own() -> None:
-    stems: dict[str, list[str]] = {}
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        stems.setdefault(path.stem, []).append(str(path.relative_to(ROOT)))
-
-    assert {stem: paths for stem, paths in stems.items() if len(paths) > 1} == {}
