@@ -12,6 +12,8 @@ from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
 from runner.states import Reason, State
 
+_NAMED_PARAMETERS = 6
+
 
 def notify(house: House, *, home_channel: str | None) -> int:
     """Owe what the events not yet looked at call for; returns how many events that were."""
@@ -68,6 +70,22 @@ def _refused_checkpoint(event: Event, run: Run, channel: str) -> Sequence[NewDel
     return (_reply(event, run, channel, escaped(f"Left out {name}: {why}. The one before it is used.")),)
 
 
+def _attempt_failed(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    if run.state is State.FAILED:  # its alert tells more
+        return ()
+    cause = Reason(str(event.payload["reason"])).in_words
+    return (_reply(event, run, channel, f"Attempt {event.payload['attempt']} ended: {cause}. It is tried again by itself."),)
+
+
+def _starts_from(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    new, epoch = event.payload.get("new_parameters"), event.payload.get("epoch")
+    named = [str(parameter) for parameter in new] if isinstance(new, list) else []
+    begun = f"Starts from {event.payload.get('checkpoint')}" + (f" of epoch {epoch}" if epoch is not None else "")
+    more = f", {', '.join(named[:_NAMED_PARAMETERS])}{' …' if len(named) > _NAMED_PARAMETERS else ''}" if named else ""
+    counts = f": {event.payload.get('taken_parameters')} tensors taken, {len(named)} new{more}" if named else ""
+    return (_reply(event, run, channel, escaped(f"{begun}{counts}.")),)
+
+
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
     return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
 
@@ -81,4 +99,6 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "state": _state,
     "evaluation": _evaluation,
     "refused_checkpoint": _refused_checkpoint,
+    "attempt_failed": _attempt_failed,
+    "starts_from": _starts_from,
 }

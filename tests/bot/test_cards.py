@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from bot.outbox import Outbox
 from bot.pacing import EditBudget, Holds
 from bot.pictures import Pictures
 from bot.rendering import render, render_part
+from recipes.ingest import ingest
+from runner.entities import IngestSpec, Place
 from runner.states import Reason
+from runner.store import runs
+from tests.support.scripted_house import write_coco
 from tests.support.slack_house import SlackHouse, delivery_ids, evaluation, point, slack_house
 
 
@@ -174,6 +179,23 @@ def test_the_thread_gets_epochs_curve_best_and_result(served: SlackHouse, teller
     assert len(shows_curve) == 2  # the plot, edited in place, and the result
     table = next(m for m in thread if m["metadata"]["event_payload"]["id"] == f"epochs:{run.id}")
     assert "0.600" in table["text"]
+
+
+def test_a_new_dataset_version_is_shown_with_its_picture(served: SlackHouse, teller: Teller, tmp_path: Path) -> None:
+    version = ingest(served.house.catalog, write_coco(tmp_path / "coco"), name="fish", created_at=datetime.now(UTC))
+    spec = IngestSpec(archive="/inbox/fish.zip", dataset="fish", file_name="fish.zip")
+    with served.house.store.writing() as db:
+        run = runs.submit(db, spec, owner=served.people["ada"], place=Place(served.training), now=served.house.now())
+        run = runs.transition(db, run, Reason.LAUNCHING, now=served.house.now())
+        runs.keep_result(db, run.id, {"reference": version.reference})
+        runs.transition(db, run, Reason.COMPLETED, now=served.house.now())
+    for _ in range(10):
+        teller.tell(1.0)
+        time.sleep(0.02)
+    _, shown = served.posted(served.training)
+    assert version.reference in shown["text"]
+    (picture,) = [block for block in shown["blocks"] if block["type"] == "image"]
+    assert picture["alt_text"] == "Samples of fish@1"
 
 
 def test_a_failure_is_a_new_message_that_mentions_the_owner_once(served: SlackHouse, teller: Teller) -> None:

@@ -56,6 +56,29 @@ def test_only_a_best_evaluation_is_told_and_nobody_is_mentioned() -> None:
     assert not deliveries_for(event("evaluation", epoch=3, task="bbox", ap=0.5, best=False), run(Reason.WORKING), home_channel=None)
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload", "text"),
+    [
+        ("refused_checkpoint", {"checkpoint": "epoch_3.pth", "why": "it ends in the middle"},
+         "Left out epoch_3.pth: it ends in the middle. The one before it is used."),
+        ("attempt_failed", {"attempt": 1, "reason": "LOST", "epoch": 2, "exit_code": None},
+         "Attempt 1 ended: lost. It is tried again by itself."),
+        ("starts_from", {"checkpoint": "epoch_2.pth", "epoch": 2, "taken_parameters": 9, "new_parameters": []},
+         "Starts from epoch_2.pth of epoch 2."),
+        ("starts_from", {"checkpoint": "epoch_2.pth", "epoch": None, "taken_parameters": 9, "new_parameters": ["head.weight"]},
+         "Starts from epoch_2.pth: 9 tensors taken, 1 new, head.weight."),
+    ],
+)
+def test_what_else_is_told_in_the_thread(kind: str, payload: dict[str, object], text: str) -> None:
+    (owed,) = deliveries_for(event(kind, **payload), run(Reason.WORKING), home_channel=None)
+    assert owed.body == {"text": text, "in_thread": True}
+
+
+def test_the_last_failed_attempt_is_left_to_the_alert() -> None:
+    failed = event("attempt_failed", attempt=4, reason="LOST", epoch=2, exit_code=None)
+    assert not deliveries_for(failed, run(Reason.LOST), home_channel=None)
+
+
 def test_an_unclear_run_calls_its_owner_and_nothing_in_the_detail_is_acted_on() -> None:
     unclear = event("state", state="RUNNING", reason="UNCLEAR", detail="<!channel> vanished")
     (owed,) = deliveries_for(unclear, run(Reason.UNCLEAR), home_channel=None)
