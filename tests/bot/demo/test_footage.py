@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -89,3 +92,14 @@ def test_the_summary_counts_the_rows(tmp_path: Path) -> None:
     summary = write_footage(tmp_path, frames=60)
     rows = rows_of(tmp_path)
     assert (summary.rows, summary.lost, summary.occluded) == (len(rows), sum(row[6] for row in rows), sum(row[7] for row in rows))
+
+
+def test_the_demos_recipe_finds_both_classes_in_both_splits(tmp_path: Path) -> None:
+    write_footage(tmp_path / "fish.zip")
+    command = [sys.executable, "-m", "recipes", "vatic-to-coco", tmp_path / "fish.zip", tmp_path / "coco", "--json"]
+    summary = json.loads(subprocess.run(command, check=True, capture_output=True, timeout=60).stdout)
+    reasons = {item["reason"] for item in summary["left_out"] if item["count"]}
+    assert {"lost", "occluded"} <= reasons
+    for split, least in (("train", 180), ("val", 30)):
+        assert summary["splits"][split]["images"] >= least
+        assert all(count > 20 for count in summary["splits"][split]["classes"].values())
