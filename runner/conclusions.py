@@ -8,7 +8,6 @@ from datetime import timedelta
 
 from sqlite_utils import Database
 
-from runner.diagnosis import diagnose
 from runner.entities import Attempt, Diagnosis, Run
 from runner.kinds import all_kinds
 from runner.service.house import House
@@ -43,7 +42,7 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
         sentence = f"{gone}killed from outside, or the host restarted."
         return Diagnosis(Reason.LOST, sentence, f"`resume {run.id}` goes on from its newest whole checkpoint.", tuple(tail[-15:]))
     try:
-        return diagnose(exit_code=attempt.exit_code, tail="\n".join(tail).encode())
+        return all_kinds()[run.kind].cause(attempt.exit_code, "\n".join(tail).encode())
     except Exception:  # a defect in reading a log must not keep a run from ending
         log.exception("The log of %s could not be judged", run.id)
         sentence = f"It ended with exit code {attempt.exit_code}."

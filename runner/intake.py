@@ -15,7 +15,7 @@ from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
 from runner.states import Reason, State
-from runner.store import hosts, runs
+from runner.store import events, hosts, runs
 
 log = logging.getLogger(__name__)
 
@@ -105,8 +105,17 @@ class Intake:
             values = kept | {key: values[key] for key in ("checkpoint", "checkpoint_epoch", "refused")}
         else:
             values["environment"] = self._preparing_fingerprint(run)
+        prepared, now = outcome.prepared, self.house.now()
         with self.house.store.writing() as db:
             runs.keep_prepared(db, run.id, values)
+            for path, why in prepared.refused:
+                payload = {"checkpoint": path.rsplit("/", 1)[-1], "why": why}
+                events.record(db, "refused_checkpoint", at=now, run_id=run.id, payload=payload)
+            if prepared.checkpoint is not None:
+                events.record(db, "starts_from", at=now, run_id=run.id, payload={
+                    "checkpoint": prepared.checkpoint.rsplit("/", 1)[-1], "epoch": prepared.checkpoint_epoch,
+                    "taken_parameters": prepared.taken_parameters, "new_parameters": list(prepared.new_parameters),
+                })
 
     def _preparing_fingerprint(self, run: Run) -> str:
         assert isinstance(run.spec, TrainSpec)

@@ -248,7 +248,7 @@ class Runner:
         attempt = runs.attempt(db, run.id, run.attempt)
         if attempt.directory not in link.watched:
             at = progress.position(db, attempt)
-            link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode))
+            link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, attempt.claimed_at is not None))
 
     def _sync_links(self) -> None:
         db = self.house.store.reading()

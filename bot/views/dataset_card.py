@@ -9,7 +9,7 @@ from bot.views.blocks import Button, Message, actions, context, fitting, quoted,
 from bot.views.words import code, count, name, person, prose, shortened, size
 from recipes.observing import SplitCount
 from recipes.versions import DatasetVersion
-from runner.entities import Run
+from runner.entities import IngestSpec, Run
 
 SHOWN_CLASSES = 20
 SHOWN_NOTES = 6
@@ -24,7 +24,7 @@ def dataset_card(version: DatasetVersion, *, run: Run | None) -> Message:
     amount = f"{', '.join(holds)} ({name(version.format)})"
     bare = f"\n{count(counts.boxless_images, 'image')} without a box" if counts.boxless_images else ""
     head = f"{top}\n{amount}{bare}"
-    parts = [part for part in (_classes(counts.classes), _splits(counts.splits), _left_out(version), _findings(version)) if part]
+    parts = [part for part in (_classes(counts.classes), _splits(counts.splits), _flags(counts.flags), _left_out(version), _findings(version)) if part]
     small = _small_print(version, run)
     blocks: list[Block] = [section(head), *(section(part) for part in parts), context(small)]
     row = _buttons(version)
@@ -50,6 +50,11 @@ def _splits(splits: Mapping[str, SplitCount]) -> str:
         return ""
     parts = (f"{name(label)} {count(part.images, 'image')} ({count(part.boxes, 'box', 'boxes')})" for label, part in splits.items())
     return "*Splits*\n" + " · ".join(parts)
+
+
+def _flags(flags: Mapping[str, int]) -> str:
+    marked = [f"{name(flag)} {number:,}" for flag, number in flags.items() if number]
+    return f"*Boxes marked*\n{' · '.join(marked)}" if marked else ""
 
 
 def _left_out(version: DatasetVersion) -> str:
@@ -78,7 +83,8 @@ def _cases(cases: tuple[str, ...]) -> str:
 
 def _small_print(version: DatasetVersion, run: Run | None) -> str:
     lineage = version.lineage
-    source = f"made from {code(lineage.source)} by {code(lineage.recipe)}" if lineage.recipe else f"from {name(lineage.source)}"
+    sent = run.spec.file_name if run is not None and isinstance(run.spec, IngestSpec) else lineage.source
+    source = f"made from {code(lineage.source)} by {code(lineage.recipe)}" if lineage.recipe else f"from {name(sent)}"
     who = f" for {person(lineage.created_by)}" if lineage.created_by and run is None else ""
     by = f" · `{run.id}`" if run else ""
     return f"{source}{who} · {count(len(version.files), 'file')}, {size(version.size_bytes)} · fingerprint {version.fingerprint[:10]}{by}"

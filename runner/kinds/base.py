@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Environment, Host, Kind, Run
+from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run
 from runner.frameworks.base import LaunchPlan, LogParser
 from runner.service.house import House
 
@@ -52,3 +52,5 @@ class KindOfWork(Protocol):
     def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
         """Keep what a successful attempt made, in the caller's transaction; returns it in words."""
         ...
+
+    def cause(self, exit_code: int, tail: bytes) -> Diagnosis: ...

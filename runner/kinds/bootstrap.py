@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, BootstrapSpec, Environment, Host, Kind, Run
+from runner.diagnosis import diagnose
+from runner.entities import Attempt, BootstrapSpec, Diagnosis, Environment, Host, Kind, Run
 from runner.environments import Ready, launch_plan
 from runner.frameworks.base import LogParser
 from runner.kinds.base import Needs, Work
@@ -37,6 +38,10 @@ class Bootstrap:
         ready = Ready.model_validate(runs.result(db, run.id))
         hosts.put_environment(db, ready.environment(attempt.host))
         return f"{ready.profile} on {attempt.host}: {', '.join(f'{name} {version}' for name, version in ready.versions.items())}"
+
+    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+        """What its last lines say."""
+        return diagnose(exit_code=exit_code, tail=tail)
 
 
 kind = Bootstrap()

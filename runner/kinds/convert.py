@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, ConvertSpec, Environment, Host, Kind, Run
+from runner import recipes_program
+from runner.entities import Attempt, ConvertSpec, Diagnosis, Environment, Host, Kind, Run
 from runner.frameworks.base import LogParser
 from runner.kinds.base import Needs, Work
-from runner.kinds.ingest import recipes_plan
 from runner.service.house import House
-from runner.store import runs
 from runner.work_log import WorkStepParser
 
 
@@ -27,7 +26,7 @@ class Convert:
         spec = run.spec
         assert isinstance(spec, ConvertSpec)
         parameters = [f"{key}={value}" for key, value in spec.parameters.items()]
-        return Work(recipes_plan(house, run, "convert", str(spec.source), spec.recipe, *parameters, "--name", spec.dataset))
+        return Work(recipes_program.plan(house, run, "convert", str(spec.source), spec.recipe, *parameters, "--name", spec.dataset))
 
     def log_parser(self, house: House, run: Run) -> LogParser:
         """Progress as JSON lines."""
@@ -35,7 +34,11 @@ class Convert:
 
     def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
         """The version it made."""
-        return str(runs.result(db, run.id).get("version", ""))
+        return recipes_program.keep_version(db, run)
+
+    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+        """What the program refused, with file and line."""
+        return recipes_program.cause(exit_code, tail)
 
 
 kind = Convert()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Environment, Host, IngestSpec, Kind, Run
-from runner.frameworks.base import LaunchPlan, LogParser
+from runner import recipes_program
+from runner.entities import Attempt, Diagnosis, Environment, Host, IngestSpec, Kind, Run
+from runner.frameworks.base import LogParser
 from runner.kinds.base import Needs, Work
 from runner.service.house import House
-from runner.store import runs
 from runner.work_log import WorkStepParser
 
 
@@ -27,7 +25,7 @@ class Ingest:
         """The recipes' own program, which tells its progress as JSON lines."""
         spec = run.spec
         assert isinstance(spec, IngestSpec)
-        return Work(recipes_plan(house, run, "ingest", spec.archive, "--name", spec.dataset))
+        return Work(recipes_program.plan(house, run, "ingest", spec.archive, "--name", spec.dataset))
 
     def log_parser(self, house: House, run: Run) -> LogParser:
         """Progress as JSON lines."""
@@ -35,13 +33,11 @@ class Ingest:
 
     def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
         """The version it made."""
-        return str(runs.result(db, run.id).get("version", ""))
+        return recipes_program.keep_version(db, run)
 
-
-def recipes_plan(house: House, run: Run, *arguments: str) -> LaunchPlan:
-    """``python -m recipes <arguments>`` against this installation's catalog."""
-    program = (sys.executable, "-m", "recipes", *arguments, "--catalog", str(house.settings.catalog))
-    return LaunchPlan(argv=(*program, "--by", run.owner, "--run", run.id, "--progress", "json", "--json"))
+    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+        """What the program refused, with file and line."""
+        return recipes_program.cause(exit_code, tail)
 
 
 kind = Ingest()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from recipes.versions import DatasetVersion
-from runner.entities import Attempt, Environment, Host, Kind, Run, Start, StartMode, TrainSpec
+from runner.diagnosis import diagnose
+from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run, Start, StartMode, TrainSpec
 from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.frameworks.base import DatasetOnHost, Framework, LogParser, PrepareRequest
@@ -48,6 +49,10 @@ class Train:
         known = [item for item in progress.evaluations(db, run.id) if item.ap is not None]
         best = max(known, key=lambda item: item.ap or 0.0, default=None)
         return "" if best is None else f"best mAP {best.ap:.3f} at epoch {best.epoch}"
+
+    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+        """What its last lines say."""
+        return diagnose(exit_code=exit_code, tail=tail)
 
 
 def prepare_request(house: House, run: Run, *, folder: str) -> PrepareRequest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from runner.entities import Run
@@ -44,7 +45,7 @@ def refuse_upload(house: House, upload: Upload, *, error: str, notice: NewDelive
         add(house, notice)
 
 
-def beat(house: House, process: str) -> None:
-    """Note that this process lives."""
+def beat(house: House, process: str, *, at: datetime | None = None) -> None:
+    """Note that this process, or something it holds (the socket), lives, or lived at a moment."""
     with house.store.writing() as db:
-        people.beat(db, process, pid=os.getpid(), now=house.now())
+        people.beat(db, process, pid=os.getpid(), now=at or house.now())

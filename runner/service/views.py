@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Run, TrainSpec, WorkStep
+from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Remedy, Run, TrainSpec, WorkStep
 from runner.service.house import House
 from runner.states import Reason, State
 from runner.store import events, hosts, people, progress, runs
@@ -128,4 +128,5 @@ def diagnosis_from(value: Mapping[str, object]) -> Diagnosis:
     return Diagnosis(
         reason=Reason(str(value["reason"])), sentence=str(value["sentence"]), remedy=str(value["remedy"]),
         tail=tuple(str(line) for line in tail) if isinstance(tail, list) else (),
+        action=Remedy(str(value["action"])) if value.get("action") else None,
     )
