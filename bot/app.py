@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from threading import Event, Thread, current_thread, main_thread
 
 from slack_bolt import App
@@ -47,11 +48,11 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
         if identity is None:
             return
         clear_partial(settings.inbox)
-        threads = _started(house, slack, chosen, secrets, ended)
         handler = SocketModeHandler(
             build_app(house, identity, secrets, chosen), secrets.app,
             web_client=web_client(secrets, chosen, token=secrets.app), ping_interval=_PING_S,
         )
+        threads = _started(house, slack, handler, chosen, secrets, ended)
         _connect(handler, ended)
         ended.wait()
         handler.close()  # type: ignore[no-untyped-call]
@@ -86,13 +87,15 @@ def identify(slack: Slack, stop: Event) -> Identity | None:
     return None
 
 
-def _started(house: House, slack: Slack, settings: SlackSettings, secrets: Tokens, stop: Event) -> list[Thread]:
+def _started(
+    house: House, slack: Slack, handler: SocketModeHandler, settings: SlackSettings, secrets: Tokens, stop: Event
+) -> list[Thread]:
     uploads = Uploads(house, Downloader(secrets, settings.call_timeout_s))
     works: dict[str, Callable[[], None]] = {
         "deliveries": lambda: deliver(house, slack, settings, stop),
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
         "firings": lambda: _every(FIRINGS_WAKE_S, stop, lambda: carry_out_due(house, settings)),
-        "heartbeat": lambda: _every(BEAT_S, stop, lambda: people.beat(house, "bot")),
+        "heartbeat": lambda: _every(BEAT_S, stop, lambda: _beat(house, handler)),
     }
     threads = [Thread(target=work, name=name, daemon=True) for name, work in works.items()]
     for thread in threads:
@@ -108,6 +111,15 @@ def _every(seconds: float, stop: Event, work: Callable[[], object]) -> None:
         except Exception:  # noqa: BLE001 - logged; the bot must outlive a fault in one round
             _log.exception("The thread %s met a fault and goes on.", current_thread().name)
         stop.wait(seconds)
+
+
+def _beat(house: House, handler: SocketModeHandler) -> None:
+    """Note that the bot lives, and when Slack last answered a ping on its socket."""
+    people.beat(house, "bot")
+    session = handler.client.current_session
+    pinged = session.last_ping_pong_time if session is not None else None
+    if pinged is not None:
+        people.beat(house, "socket", at=datetime.fromtimestamp(pinged, tz=UTC))
 
 
 def _connect(handler: SocketModeHandler, stop: Event) -> None:

@@ -117,6 +117,18 @@ def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
         assert "its own workspace only" in _slash(app, served, "9.9").body
 
 
+def test_the_bot_and_its_socket_say_that_they_live(served: SlackHouse) -> None:
+    until(lambda: len(served.rows("SELECT 1 FROM heartbeats WHERE process IN ('bot', 'socket')")) == 2, timeout_s=20)
+
+
+def test_a_socket_that_slack_cuts_is_opened_again(served: SlackHouse) -> None:
+    served.workspace.request_disconnect()
+    until(lambda: served.workspace.socket_count() > 0, timeout_s=15)
+    answer = served.person("ada").slash(served.training, "/train", "ps")
+    assert answer is not None
+    assert "failed with the error" not in answer["text"]
+
+
 def test_one_bot_per_database(served: SlackHouse) -> None:
     with pytest.raises(ConfigurationError, match=r"Another bot \(pid \d+\) is at work"):
         run_bot(served.house.settings)
