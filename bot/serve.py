@@ -29,6 +29,7 @@ class _Part:
     """One of the two processes, and when to start it again."""
 
     name: str
+    program: Sequence[str]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     due_at: float = 0.0
@@ -38,7 +39,7 @@ class _Part:
         """Start the process where it is due; note its end and when to start it again."""
         if self.process is None and now >= self.due_at:
             environment = {**os.environ, PARENT: str(os.getpid())}
-            self.process = subprocess.Popen([sys.executable, "-m", "bot", self.name], env=environment, start_new_session=True)
+            self.process = subprocess.Popen([*self.program, self.name], env=environment, start_new_session=True)
             self.started_at = now
         elif self.process is not None and self.process.poll() is not None:
             self._ended(self.process.returncode, now)
@@ -57,9 +58,9 @@ class _Ended(BaseException):
     """SIGTERM or SIGINT came."""
 
 
-def serve(names: Sequence[str] = PARTS) -> int:
-    """Keep the processes alive until SIGTERM or SIGINT, which is passed on to them; 0 when all ended."""
-    parts = [_Part(name) for name in names]
+def serve(names: Sequence[str] = PARTS, *, program: Sequence[str] = (sys.executable, "-m", "bot")) -> int:
+    """Keep ``program <name>`` alive for every name until SIGTERM or SIGINT, which is passed on to them; 0 when all ended."""
+    parts = [_Part(name, program) for name in names]
     try:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end)

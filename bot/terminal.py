@@ -13,7 +13,7 @@ Piece = tuple[str, str]
 
 COMMAND = "cyan"
 _STYLED = re.compile(
-    rf"(?<![{BREAK}\w])\*(?P<bold>[^*\n]+)\*(?![{BREAK}\w])|(?<!{BREAK})`(?P<code>[^`\n]+)`|<@(?P<person>[A-Z0-9]+)>"
+    rf"(?<![{BREAK}\w])\*(?=\S)(?P<bold>[^*\n]+)(?<=\S)\*(?![{BREAK}\w])|(?<!{BREAK})`(?P<code>[^`\n]+)`|<@(?P<person>[A-Z0-9]+)>"
 )
 
 

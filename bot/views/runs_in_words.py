@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import isfinite
+
 from bot.views.blocks import Button, quoted
 from bot.views.words import name
-from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Run, StartMode, TrainSpec
+from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Remedy, Run, StartMode, TrainSpec
 from runner.service.views import RunView
 from runner.states import Reason, State
-
-_CHECKPOINT_HELPS = frozenset(Reason) - {Reason.BAD_SPEC, Reason.ENVIRONMENT_ERROR}
 
 
 def title(run: Run) -> str:
@@ -62,29 +63,42 @@ def buttons(view: RunView) -> list[Button]:
 
 
 def remedies(view: RunView) -> list[Button]:
-    """What mends a failure, the best first: going on from a checkpoint, or the same again with what caused it changed."""
-    run = view.run
-    found: list[Button] = []
-    if isinstance(run.spec, TrainSpec) and view.checkpoints and run.reason in _CHECKPOINT_HELPS:
-        line, label = f"resume {run.id}", "Resume"
-        lr = view.progress.lr if view.progress else None
-        if run.reason is Reason.DIVERGED and lr:
-            line, label = f"{line} --lr {lr / 10:.3g}", f"Resume with lr {lr / 10:.3g}"
-        if run.reason is not Reason.OUT_OF_MEMORY:
-            found.append(Button(label, line, "primary"))
-    found += _half_batch(run)
-    if again(run) and not found:
-        found.append(Button("Run again", again(run), "primary"))
-    elif again(run):
-        found.append(Button("Start over", again(run)))
-    return [*found, *([Button("Log", f"log {run.id}")] if run.attempt else [])]
+    """What mends a failure: the remedy of its diagnosis first, painted green; then whatever else can be done."""
+    action = view.diagnosis.action if view.diagnosis else None
+    first = action or _USUAL_REMEDY.get(view.run.reason, Remedy.RESUME)
+    offered = [_REMEDIES[remedy](view) for remedy in dict.fromkeys((first, Remedy.RESUME, Remedy.RETRY))]
+    found = [button for button in offered if button is not None]
+    log = [Button("Log", f"log {view.run.id}")] if view.run.attempt else []
+    return [*(replace(button, style="primary") for button in found[:1]), *found[1:], *log]
 
 
-def _half_batch(run: Run) -> list[Button]:
-    if not isinstance(run.spec, TrainSpec) or run.reason is not Reason.OUT_OF_MEMORY:
-        return []
-    batch = run.spec.overrides.batch or run.spec.preset.batch
-    return [Button(f"Run with batch {batch // 2}", again(run, batch=str(batch // 2)), "primary")] if batch > 1 else []
+def _resume(view: RunView) -> Button | None:
+    """Go on from the newest checkpoint; where the loss ran away, with a tenth of the learning rate."""
+    run, lr = view.run, view.progress.lr if view.progress else None
+    if not isinstance(run.spec, TrainSpec) or not view.checkpoints:
+        return None
+    if run.reason is Reason.DIVERGED and lr is not None and isfinite(lr) and lr > 0:
+        return Button(f"Resume with lr {lr / 10:.3g}", f"resume {run.id} --lr {lr / 10:.3g}")
+    return Button("Resume", f"resume {run.id}")
+
+
+def _retry(view: RunView) -> Button | None:
+    line = again(view.run)
+    return Button("Start over" if view.checkpoints else "Run again", line) if line else None
+
+
+def _retry_smaller_batch(view: RunView) -> Button | None:
+    spec = view.run.spec
+    if not isinstance(spec, TrainSpec):
+        return None
+    batch = spec.overrides.batch or spec.preset.batch
+    return Button(f"Run with batch {batch // 2}", again(view.run, batch=str(batch // 2))) if batch > 1 else None
+
+
+_REMEDIES = {Remedy.RESUME: _resume, Remedy.RETRY: _retry, Remedy.RETRY_SMALLER_BATCH: _retry_smaller_batch}
+_USUAL_REMEDY = {
+    Reason.OUT_OF_MEMORY: Remedy.RETRY_SMALLER_BATCH, Reason.BAD_SPEC: Remedy.RETRY, Reason.ENVIRONMENT_ERROR: Remedy.RETRY,
+}
 
 
 def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:

@@ -32,7 +32,20 @@ from recipes.ledger import LeftOut
 from recipes.recipe import library, load_recipe
 from recipes.summary import Summary
 from recipes.versions import Lineage
-from runner.entities import Checkpoint, Diagnosis, Evaluation, IngestSpec, Lease, Overrides, Place, Preset, Progress, TrainSpec, WorkStep
+from runner.entities import (
+    Checkpoint,
+    Diagnosis,
+    Evaluation,
+    IngestSpec,
+    Lease,
+    Overrides,
+    Place,
+    Preset,
+    Progress,
+    Remedy,
+    TrainSpec,
+    WorkStep,
+)
 from runner.service import hosts
 from runner.service.house import House
 from runner.service.views import RunView, history, view
@@ -102,7 +115,7 @@ def extremes(house: House) -> dict[str, RunView]:
         ),
         "convert": view(house, converting(house).id),
         "upload": replace(empty, run=replace(empty.run, spec=IngestSpec(archive="/x", dataset="fish", file_name=HOSTILE * 5))),
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize("message", PER_RUN)
@@ -194,6 +207,18 @@ def test_an_alert_says_cause_log_and_remedy_and_mentions_the_owner_once(house: H
 def test_the_first_button_of_an_alert_is_the_remedy(house: House, reason: Reason, first: str) -> None:
     shown = failed(house, reason)
     assert remedies(shown)[0].line == first.format(id=shown.run.id)
+
+
+def test_the_remedy_of_the_diagnosis_comes_first(house: House) -> None:
+    shown = failed(house, Reason.CODE_ERROR)
+    assert shown.diagnosis is not None
+    for action, line in ((Remedy.RETRY, "run rtmdet-nano on fish@2"), (Remedy.RETRY_SMALLER_BATCH, "run rtmdet-nano on fish@2 --batch 4")):
+        buttons = remedies(replace(shown, diagnosis=replace(shown.diagnosis, action=action)))
+        assert (buttons[0].line, buttons[0].style) == (line, "primary")
+        assert [button.style for button in buttons[1:]] == [None] * len(buttons[1:])
+        assert f"resume {shown.run.id}" in [button.line for button in buttons[1:]]
+    without = replace(shown, checkpoints=[])
+    assert remedies(without)[0].label == "Run again"
 
 
 def test_asking_for_the_same_again_keeps_everything_that_was_asked(house: House) -> None:
@@ -288,7 +313,7 @@ def test_schedules_and_history_can_be_sent(house: House) -> None:
     [
         (None, "–"), (nan, "NaN"), (inf, "∞"), (0.0, "0"), (0.004, "0.004"), (0.0004, "4e-4"), (1.23456, "1.2346"), (1e6, "1e6"),
         (-2.5, "-2.5"),
-    ],  # fmt: skip
+    ],
 )
 def test_numbers_are_short(value: float | None, words: str) -> None:
     assert number(value) == words
