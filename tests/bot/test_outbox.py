@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.calls import Done
+from bot.calls import Done, Slack, web_client
 from bot.delivering import render
-from bot.message import Message
+from bot.message import Message, Picture
 from bot.outbox import Outbox
 from bot.pacing import Holds
 from bot.pictures import Pictures
 from bot.readback import metadata
+from bot.settings import SlackSettings
 from runner.entities import Place
 from runner.service import outbox as rows
 from runner.service.house import House
 from runner.service.outbox import Delivery, NewDelivery
+from tests.support.bad_line import bad_line
 from tests.support.slack_house import QUICK, SlackHouse, delivery_ids, slack_house, until
 
 
@@ -52,9 +54,10 @@ def state_of(served: SlackHouse, delivery_id: str) -> str:
     return str(served.rows("SELECT state FROM deliveries WHERE id = ?", delivery_id)[0]["state"])
 
 
-def send_all(outbox: Outbox, served: SlackHouse, clock: Clock, *, rounds: int = 40) -> None:
+def send_all(outbox: Outbox, served: SlackHouse, clock: Clock, *, rounds: int = 40, pause_s: float = 0.0) -> None:
     for _ in range(rounds):
         outbox.step()
+        time.sleep(pause_s)  # the workspace processes files on real time
         clock.ahead += 1.0
         if not rows.owed(served.house):
             return
@@ -173,6 +176,47 @@ def test_an_outage_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
         served.workspace.start(port)
         send_all(outbox, served, clock)
         assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_a_bad_line_loses_nothing_and_doubles_nothing(served: SlackHouse) -> None:
+    clock, faults = Clock(), ("answer lost", "request lost", "500 after", "500 before", "answer lost")
+    with bad_line(served.workspace.api_url, "chat.postMessage", *faults) as line:
+        slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
+        outbox = Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=render)
+        for number in range(6):
+            owe(served, f"d{number}", served.training)
+        send_all(outbox, served, clock, rounds=200)
+        assert not line.faults
+    assert delivery_ids(served.posted(served.training)) == [f"d{number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("method", ["files.getUploadURLExternal", "files.completeUploadExternal", "files.info"])
+def test_a_bad_line_costs_no_picture(served: SlackHouse, method: str) -> None:
+    clock = Clock()
+
+    def draw(house: House, delivery: Delivery) -> Message:
+        return Message("look", place=Place(delivery.channel), picture=Picture("p", "A picture", lambda: b"\x89PNG\r\n\x1a\n"))
+
+    with bad_line(served.workspace.api_url, method, "answer lost") as line:
+        slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
+        owe(served, "d0", served.training)
+        send_all(Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=draw), served, clock, pause_s=0.03)
+    (message,) = served.posted(served.training)
+    assert [block["type"] for block in message["blocks"]] == ["section", "image"]
+
+
+def test_a_picture_that_slack_never_takes_is_left_out(served: SlackHouse) -> None:
+    clock = Clock()
+
+    def draw(house: House, delivery: Delivery) -> Message:
+        return Message("look", place=Place(delivery.channel), picture=Picture("p", "A picture", lambda: b"png"))
+
+    with bad_line(served.workspace.api_url, "files.getUploadURLExternal", *["500 before"] * 50) as line:
+        slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
+        owe(served, "d0", served.training)
+        send_all(Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=draw), served, clock)
+    (message,) = served.posted(served.training)
+    assert message["text"] == "look"
 
 
 def test_a_wrong_token_holds_messages_until_it_is_mended(served: SlackHouse) -> None:
