@@ -366,6 +366,7 @@ def prove(cfg, classes):
     """Build everything that needs no data, run the model once, and return it. A BadSpecError says what refuses."""
     import torch
     from mmdet import registry
+    from mmdet.models.detectors import SingleStageDetector
     from mmengine.model import revert_sync_batchnorm
     from mmengine.optim import build_optim_wrapper
 
@@ -376,7 +377,8 @@ def prove(cfg, classes):
     try:
         with torch.no_grad():
             image = torch.zeros(1, 3, 128, 128)
-            model(image, mode="tensor") if hasattr(model, "bbox_head") else model.extract_feat(image)
+            # Heads of other families ask for proposals or for sizes of real images.
+            model(image, mode="tensor") if isinstance(model, SingleStageDetector) else model.extract_feat(image)
     except Exception as error:
         raise BadSpecError("The model's parts do not fit together: %s" % first_line(error), "model") from error
     try:
