@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event, Thread, current_thread, main_thread
+from typing import Any
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk.socket_mode.client import BaseSocketModeClient
 
 from bot.calls import Done, Refused, Slack, web_client
 from bot.commands import verbs
@@ -34,6 +36,7 @@ FIRINGS_WAKE_S = 1.0
 _LONGEST_WAIT_S = 30.0
 _END_S = 12.0
 _PING_S = 5.0
+_READ_S = 1.0
 
 
 def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
@@ -48,10 +51,7 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
         if identity is None:
             return
         clear_partial(settings.inbox)
-        handler = SocketModeHandler(
-            build_app(house, identity, secrets, chosen), secrets.app,
-            web_client=web_client(secrets, chosen, token=secrets.app), ping_interval=_PING_S,
-        )
+        handler = build_socket(build_app(house, identity, secrets, chosen), secrets, chosen)
         threads = _started(house, slack, handler, chosen, secrets, ended)
         _connect(handler, ended)
         ended.wait()
@@ -70,6 +70,24 @@ def build_app(house: House, identity: Identity, secrets: Tokens, settings: Slack
     app = App(client=web_client(secrets, settings), name="signalbox", process_before_response=True)
     Listeners(house, identity).register(app)
     return app
+
+
+def build_socket(app: App, secrets: Tokens, settings: SlackSettings) -> SocketModeHandler:
+    """The socket to Slack, with a client of its own, not yet connected.
+
+    When Slack asks to reconnect, slack_sdk reads the new socket only once a read of the old one has timed out, after 3 s: too late
+    for the ack of a command that came in between. So each socket gets a shorter time-out with its hello.
+    """
+    client = web_client(secrets, settings, token=secrets.app)
+    handler = SocketModeHandler(app, secrets.app, web_client=client, ping_interval=_PING_S)
+
+    def hurry(_client: BaseSocketModeClient, message: dict[str, Any], _raw: str | None) -> None:
+        session = handler.client.current_session
+        if message.get("type") == "hello" and session is not None and session.sock is not None:
+            session.sock.settimeout(_READ_S)
+
+    handler.client.message_listeners.append(hurry)
+    return handler
 
 
 def identify(slack: Slack, stop: Event) -> Identity | None:

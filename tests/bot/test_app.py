@@ -121,7 +121,7 @@ def test_the_bot_and_its_socket_say_that_they_live(served: SlackHouse) -> None:
     until(lambda: len(served.rows("SELECT 1 FROM heartbeats WHERE process IN ('bot', 'socket')")) == 2, timeout_s=20)
 
 
-def test_a_socket_that_slack_cuts_is_opened_again(served: SlackHouse) -> None:
+def test_a_command_right_after_slack_asked_to_reconnect_is_acknowledged_in_time(served: SlackHouse) -> None:
     served.workspace.request_disconnect()
     until(lambda: served.workspace.socket_count() > 0, timeout_s=15)
     answer = served.person("ada").slash(served.training, "/train", "ps")
