@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 
 import click
@@ -34,8 +33,9 @@ def refused(message: str, line: str = "") -> Answer:
     text = escaped(sentence(message))
     if not line:
         return Answer(text, ok=False)
-    shown = f"{text}\nTry: {code(line)}"
-    return Answer(shown, (section(shown), actions([Button("Run that", line)])), ok=False)
+    shown = text if code(line) in text else f"{text}\nTry: {code(line)}"
+    label = "Convert" if line.startswith("convert ") and shown is text else "Run that"
+    return Answer(shown, (section(shown), actions([Button(label, line)])), ok=False)
 
 
 def no_such_verb(words: Sequence[str], known: Sequence[str]) -> CommandError:
@@ -57,8 +57,6 @@ def _in_words(error: Exception, words: list[str]) -> tuple[str, str]:
         case SignalboxError() | DatasetError():
             offered = _OFFER.search(str(error))
             return str(error), offered[1] if offered else ""
-        case sqlite3.OperationalError() if "locked" in str(error):
-            return "The database was busy for five seconds; nothing was changed. Please send it again.", ""
     return "", ""
 
 

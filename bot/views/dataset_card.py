@@ -24,7 +24,8 @@ def dataset_card(version: DatasetVersion, *, run: Run | None) -> Message:
     amount = f"{', '.join(holds)} ({name(version.format)})"
     bare = f"\n{count(counts.boxless_images, 'image')} without a box" if counts.boxless_images else ""
     head = f"{top}\n{amount}{bare}"
-    parts = [part for part in (_classes(counts.classes), _splits(counts.splits), _flags(counts.flags), _left_out(version), _findings(version)) if part]
+    said = (_classes(counts.classes), _splits(counts.splits), _flags(counts.flags), _left_out(version), _findings(version))
+    parts = [part for part in said if part]
     small = _small_print(version, run)
     blocks: list[Block] = [section(head), *(section(part) for part in parts), context(small)]
     row = _buttons(version)

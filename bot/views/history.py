@@ -30,7 +30,7 @@ def why_page(view: RunView, events: Sequence[Event], *, zone: tzinfo, runner_sil
     earlier = f"… {len(events) - SHOWN} earlier\n" if len(events) > SHOWN else ""
     told = "\n".join(line for line in happened if line)
     head = "\n".join(lines)
-    row = buttons(view)
+    row = [button for button in buttons(view) if not button.line.startswith("why ")]
     blocks = [section(head), *([context(earlier + told)] if told else []), *([actions(row)] if row else [])]
     return f"{head}\n{earlier}{told}".rstrip(), fitting(blocks)
 

@@ -81,7 +81,7 @@ def _use(run_id: str, live: Mapping[str, RunView]) -> str:
     if view is None:
         return f"`{run_id}`"
     share = share_done(view)
-    done = f"  `{bar(share, 8)}` {share:.0%}" if share is not None else ""
+    done = f"  {bar(share, 8)} {share:.0%}" if share is not None else ""
     return f"`{run_id}` {title(view.run)}, {person(view.run.owner)}{done}"
 
 

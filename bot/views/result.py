@@ -31,7 +31,7 @@ def final_result(view: RunView, *, parent: RunView | None = None) -> Message:
 
 def _table(best: Evaluation, before: Evaluation | None) -> list[str]:
     rows = [(label, getattr(best, key), getattr(before, key) if before else None) for label, key in _SIZES]
-    classes = sorted(best.per_class.items(), key=lambda item: -1.0 if item[1] is None else -item[1])
+    classes = sorted(best.per_class.items(), key=lambda item: (item[1] is None, -(item[1] or 0.0)))
     earlier: Mapping[str, float | None] = before.per_class if before else {}
     shown = classes if len(classes) <= SHOWN_CLASSES else [*classes[: SHOWN_CLASSES - 10], *classes[-10:]]
     rows += [(shortened(" ".join(label.split()), 18), value, earlier.get(label)) for label, value in shown]

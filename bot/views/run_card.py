@@ -10,7 +10,7 @@ from bot.answer import Block
 from bot.views.blocks import Message, actions, context, fitting, section
 from bot.views.runs_in_words import buttons, origin, title
 from bot.views.states import explanation, headline, sign
-from bot.views.words import ap, bar, clock, code, count, duration, name, number, person, prose, sentence
+from bot.views.words import ap, bar, clock, code, count, duration, fixed, name, number, person, prose, sentence
 from runner.entities import Evaluation, Progress, TrainSpec
 from runner.service.views import RunView
 from runner.states import Reason, State
@@ -63,7 +63,7 @@ def epoch_table(view: RunView, *, zone: tzinfo) -> Message:
     if not rows:
         text = f"{code(view.run.id)} has no epochs yet."
         return text, [section(text)]
-    heading = f"{'epoch':>5}  {'loss':>8}  {'lr':>8}  {'mAP':>5}  {'AP50':>5}"
+    heading = f"{'epoch':>5} {'loss':>7} {'lr':>7} {'mAP':>6} {'AP50':>6}"
     shown, left_out = _thinned(rows, view.best)
     body = "\n".join([heading, *shown])
     best = view.best
@@ -88,7 +88,7 @@ def _progress_line(view: RunView) -> str:
     share = share_done(view)
     if share is None or view.run.state is State.PENDING or view.run.state is State.SUCCEEDED:
         return ""
-    return f"`{bar(share)}` {math.floor(share * 100)} %"
+    return f"{bar(share)} {math.floor(share * 100)} %"
 
 
 def _why_line(view: RunView) -> str:
@@ -179,10 +179,10 @@ def _epoch_rows(view: RunView) -> list[tuple[int, str]]:
 
 
 def _epoch_row(epoch: int, end: Progress | None, measured: Evaluation | None, best: Evaluation | None) -> str:
-    loss, lr = (number(end.loss), number(end.lr)) if end else ("–", "–")
-    values = f"{ap(measured.ap):>5}  {ap(measured.ap50):>5}" if measured else ""
-    star = " ★" if best and measured and measured.epoch == best.epoch else ""
-    return f"{epoch:>5}  {loss:>8}  {lr:>8}  {values}{star}".rstrip()
+    loss, lr = (fixed(end.loss), number(end.lr)) if end else ("–", "–")
+    values = f"{ap(measured.ap):>6} {ap(measured.ap50):>6}" if measured else ""
+    star = "★" if best and measured and measured.epoch == best.epoch else " "
+    return f"{star}{epoch:>4} {loss:>7} {lr:>7} {values}".rstrip()
 
 
 def _thinned(rows: Sequence[tuple[int, str]], best: Evaluation | None) -> tuple[list[str], int]:

@@ -60,9 +60,12 @@ def shortened(text: str, limit: int) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital first letter and a full stop."""
+    """The text with a full stop, and a capital first letter unless it begins with a name such as ``gpu1`` or ``fish@2``."""
     plain = text.strip()
-    return plain if not plain else f"{plain[0].upper()}{plain[1:]}{'' if plain[-1] in '.!?…' else '.'}"
+    if not plain:
+        return ""
+    begun = plain[0].upper() + plain[1:] if plain.split()[0].isalpha() else plain
+    return begun if begun[-1] in ".!?…" else f"{begun}."
 
 
 def person(who: str) -> str:
@@ -91,6 +94,11 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     text = f"{value:.{digits}f}".rstrip("0").rstrip(".")
     return text or "0"
+
+
+def fixed(value: float | None) -> str:
+    """A loss for a column: three decimals where that says enough, else as :func:`number`."""
+    return f"{value:.3f}" if value is not None and 0.01 <= abs(value) < 1000 else number(value)
 
 
 def ap(value: float | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -177,14 +177,6 @@ def test_a_command_that_answers_nothing_is_our_fault(house: House, monkeypatch: 
     assert "our side" in answer(house, somebody(), "ps").text
 
 
-def test_a_busy_database_asks_for_patience(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def act(_: Asking) -> Answer:
-        raise sqlite3.OperationalError("database is locked")
-
-    with_verb(monkeypatch, act)
-    assert "was busy for five seconds; nothing was changed" in answer(house, somebody(), "ps").text
-
-
 @pytest.mark.parametrize(
     ("files", "said"),
     [
@@ -205,6 +197,4 @@ def test_a_broken_command_stops_the_start(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.undo()
         verbs.cache_clear()
         for name in files:
-            import sys
-
             sys.modules.pop(f"bot.commands.{Path(name).stem}", None)

@@ -103,7 +103,9 @@ def test_raw_options_need_an_operator_and_travel_as_they_are(house: House) -> No
 def test_a_raw_dataset_is_refused_with_a_convert_button(house: House) -> None:
     given = ask(house, "run rtmdet-nano on fish@1")
     assert not given.ok
-    assert given.blocks[-1]["elements"][0]["value"] == "convert fish vatic-to-coco"  # type: ignore[index]
+    button = given.blocks[-1]["elements"][0]  # type: ignore[index]
+    assert (button["text"]["text"], button["value"]) == ("Convert", "convert fish vatic-to-coco")
+    assert given.text.count("convert fish vatic-to-coco") == 1
 
 
 def test_conversion_keeps_its_parameters(house: House) -> None:
