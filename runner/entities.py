@@ -323,7 +323,10 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Why a run failed, for people: one sentence, the last log lines and what to do. ``action`` is the remedy that a button can carry out."""
+    """Why a run failed, for people: one sentence, the last log lines and what to do.
+
+    ``action`` is the remedy that a button can carry out.
+    """
 
     reason: Reason
     sentence: str

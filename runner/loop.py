@@ -247,8 +247,8 @@ class Runner:
         db = self.house.store.reading()
         attempt = runs.attempt(db, run.id, run.attempt)
         if attempt.directory not in link.watched:
-            at = progress.position(db, attempt)
-            link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, attempt.claimed_at is not None))
+            at, claimed = progress.position(db, attempt), attempt.claimed_at is not None
+            link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, claimed))
 
     def _sync_links(self) -> None:
         db = self.house.store.reading()

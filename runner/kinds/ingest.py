@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlite_utils import Database
 
 from runner import recipes_program
@@ -33,6 +35,8 @@ class Ingest:
 
     def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
         """The version it made."""
+        assert isinstance(run.spec, IngestSpec)
+        Path(run.spec.archive).unlink(missing_ok=True)  # its content is in the catalog now
         return recipes_program.keep_version(db, run)
 
     def cause(self, exit_code: int, tail: bytes) -> Diagnosis:

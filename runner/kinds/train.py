@@ -36,7 +36,7 @@ class Train:
         prepared = prepared_from(run.prepared or {})
         plan = _framework(house, run).train(starting_spec(house, run), prepared, environment)
         version = dataset_of(house, run)
-        files = {f"{DATA}/{path}": entry.digest for path, entry in version.files.items()}
+        files = {path: entry.digest for path, entry in version.files.items()}
         objects = {entry.digest: house.catalog.objects.path(entry.digest) for entry in version.files.values()}
         return Work(plan, files, objects)
 
@@ -67,7 +67,7 @@ def starting_spec(house: House, run: Run) -> TrainSpec:
     earlier = progress.checkpoints(house.store.reading(), run.id)
     if not earlier:
         return spec
-    overrides = spec.overrides.model_copy(update={"lr": None})
+    overrides = spec.overrides.model_copy(update={"lr": None, "epochs": None})
     return spec.model_copy(update={"start": Start(mode=StartMode.RESUME, run_id=run.id), "overrides": overrides})
 
 

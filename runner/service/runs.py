@@ -43,7 +43,8 @@ def resume(
     """
     parent, spec = _finished_training(house, run_id, "resume")
     who.must_own(parent, "resume")
-    overrides = spec.overrides.model_copy(update={"lr": lr or None, "epochs": epochs or spec.overrides.epochs})
+    # Unless asked for now, both come from the checkpoint's own config.
+    overrides = spec.overrides.model_copy(update={"lr": lr, "epochs": epochs})
     start = Start(mode=StartMode.RESUME, run_id=parent.id, checkpoint=checkpoint)
     again = spec.model_copy(update={"overrides": overrides, "start": start, "host": parent.host})
     return _submit(house, who, again, parent_id=parent.id)

@@ -26,7 +26,8 @@ def main() -> int:
         except (OSError, ValueError) as error:
             refused.append((path, str(error)))
     print(json.dumps({
-        "config": json.dumps(scenario), "epochs": scenario["epochs"], "batch": preset["batch"], "lr": scenario["lr"], "revision": "scripted-1",
+        "config": json.dumps(scenario), "epochs": scenario["epochs"], "batch": preset["batch"], "lr": scenario["lr"],
+        "revision": "scripted-1",
         "checkpoint": chosen and chosen[0], "checkpoint_epoch": chosen and chosen[1], "refused": refused,
     }))
     return 0
