@@ -34,7 +34,7 @@ def show(asking: Asking, dataset: str) -> Answer:
 
 def _listed(asking: Asking) -> Answer:
     catalog = asking.house.catalog
-    text, blocks = dataset_list([catalog.versions(name) for name in catalog.names()])
+    text, blocks = dataset_list([(catalog.get(name), len(catalog.numbers(name))) for name in catalog.names()])
     return Answer(text, tuple(blocks))
 
 

@@ -14,12 +14,12 @@ from runner.entities import Preset
 SHOWN = 40
 
 
-def dataset_list(datasets: Sequence[Sequence[DatasetVersion]]) -> Message:
-    """Every dataset with its newest version; each item holds the versions of one, oldest first."""
+def dataset_list(datasets: Sequence[tuple[DatasetVersion, int]]) -> Message:
+    """Every dataset: its newest version, and how many versions it has."""
     if not datasets:
         text = "There is no dataset yet. Upload a zip of images and annotations to the channel to add the first."
         return text, [section(text)]
-    lines = [_dataset_line(versions) for versions in datasets[:SHOWN]]
+    lines = [_dataset_line(newest, versions) for newest, versions in datasets[:SHOWN]]
     lines += [f"… and {len(datasets) - SHOWN} more"] if len(datasets) > SHOWN else []
     return _listed(f"*{count(len(datasets), 'dataset')}*", lines)
 
@@ -62,10 +62,9 @@ def prose_lines(text: str) -> str:
     return "\n".join(prose(line, 600) for line in text.splitlines())
 
 
-def _dataset_line(versions: Sequence[DatasetVersion]) -> str:
-    newest = versions[-1]
+def _dataset_line(newest: DatasetVersion, versions: int) -> str:
     amount = f"{count(newest.summary.images, 'image')}, {count(newest.summary.boxes, 'box', 'boxes')}"
-    older = f"; {count(len(versions) - 1, 'older version')}" if len(versions) > 1 else ""
+    older = f"; {count(versions - 1, 'older version')}" if versions > 1 else ""
     return f"`{newest.reference}`  {amount} ({name(newest.format)}){older}"
 
 

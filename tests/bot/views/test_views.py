@@ -275,7 +275,7 @@ def test_a_hostile_dataset_is_shown_not_acted_on(house: House) -> None:
     summary = Summary(HOSTILE, 10**9, 10**9, 1, classes, dict(version.summary.splits), {}, left_out, (HOSTILE * 9,) * 40, findings)
     evil = replace(version, summary=summary, lineage=Lineage(HOSTILE * 4, "x", "y", "terminal:" + HOSTILE, recipe=HOSTILE))
     assert_sendable(*dataset_card(evil, run=None), mentions=0)
-    assert_sendable(*dataset_list([[evil, evil]] * 60), mentions=0)
+    assert_sendable(*dataset_list([(evil, 2)] * 60), mentions=0)
 
 
 def test_lists_of_the_catalog_can_be_sent() -> None:
