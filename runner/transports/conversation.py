@@ -13,6 +13,7 @@ from runner.transports.scripts import MARK
 
 KEPT_BYTES = 8 * 1024 * 1024
 NOISE_BYTES = 1024 * 1024
+FEEDER_GRACE_S = 2.0
 
 
 class Kept:
@@ -89,7 +90,11 @@ def converse(pipe: Pipe, script: bytes, *, source: Iterable[bytes] | None, sink:
     feeder = _Feeder(pipe, source)
     feeder.start()
     try:
-        return _drain(pipe, sink, stderr, deadline)
+        finished = _drain(pipe, sink, stderr, deadline)
+        # Of a command that ended, the feeder ends as well; on a busy machine it only has not had its turn yet. To abandon the
+        # pipe then would tear down the connection under everybody else's commands.
+        feeder.join(FEEDER_GRACE_S)
+        return finished
     finally:
         if feeder.is_alive():
             pipe.abandon()
