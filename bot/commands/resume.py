@@ -9,6 +9,7 @@ from bot.names import known_run
 from bot.training_options import MOST_EPOCHS, learning_rate
 from bot.verb import Asking, Topic, Verb
 from bot.views.submitted import submitted
+from runner.entities import Overrides
 from runner.service import runs, views
 
 
@@ -19,11 +20,12 @@ from runner.service import runs, views
 @click.option("--epochs", type=click.IntRange(1, MOST_EPOCHS), metavar="N", show_default="as it was", help="epochs in all")
 @click.pass_obj
 def resume(asking: Asking, run: str, checkpoint: str | None, lr: float | None, epochs: int | None) -> Answer:
-    queued = runs.resume(asking.house, asking.who, run, checkpoint=checkpoint, lr=lr, epochs=epochs)
+    changed = Overrides(lr=lr, epochs=epochs, options=asking.raw)
+    queued = runs.resume(asking.house, asking.who, run, checkpoint=checkpoint, overrides=changed)
     return submitted(views.view(asking.house, queued.id))
 
 
 verb = Verb(
-    resume, Topic.TRAIN, words={"from": "--from", "at": "--from"},
+    resume, Topic.TRAIN, words={"from": "--from", "at": "--from"}, takes_raw=True,
     examples=("resume r-7f3k", "resume r-7f3k from epoch_12", "resume r-7f3k --lr 0.001 --epochs 40"),
 )

@@ -182,7 +182,8 @@ def every_delivery_came_once(play: Play) -> None:
     for name in ("first", "second", "resumed"):
         view = play.view(name)
         assert view.attempt is not None
-        claims = list(Path(view.attempt.directory).parent.glob("*/claim"))
+        attempts = Path(view.attempt.directory).parent.iterdir()
+        claims = [attempt for attempt in attempts if (attempt / "claim").is_symlink()]  # it points nowhere
         expect(len(claims) == 1, f"{view.run.id} was claimed {len(claims)} times.")
 
 

@@ -35,16 +35,18 @@ def submit_training(
 
 
 def resume(
-    house: House, who: Requester, run_id: str, *, checkpoint: str | None = None, lr: float | None = None, epochs: int | None = None
+    house: House, who: Requester, run_id: str, *, checkpoint: str | None = None, overrides: Overrides = Overrides()
 ) -> Run:
     """Queue a run that goes on where another ended: weights, optimizer and epoch of its newest whole checkpoint (or the one named).
 
-    What the parent froze is kept; only what is given here changes.
+    What the parent froze is kept; only the learning rate, epochs and raw options given here change.
     """
     parent, spec = _finished_training(house, run_id, "resume")
     who.must_own(parent, "resume")
-    # Unless asked for now, both come from the checkpoint's own config.
-    overrides = spec.overrides.model_copy(update={"lr": lr, "epochs": epochs})
+    _may_pass_options(who, overrides)
+    # Unless asked for now, learning rate and epochs come from the checkpoint's own config.
+    changed = {"lr": overrides.lr, "epochs": overrides.epochs, "options": (*spec.overrides.options, *overrides.options)}
+    overrides = spec.overrides.model_copy(update=changed)
     start = Start(mode=StartMode.RESUME, run_id=parent.id, checkpoint=checkpoint)
     again = spec.model_copy(update={"overrides": overrides, "start": start, "host": parent.host})
     return _submit(house, who, again, parent_id=parent.id)
@@ -117,13 +119,17 @@ def _finished_training(house: House, run_id: str, what: str) -> tuple[Run, Train
 def _submit_training(
     house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, gpus: int, host: str | None, start: Start
 ) -> Run:
-    if overrides.options:
-        who.must_be(Role.OPERATOR, "pass raw framework options (after --)")
+    _may_pass_options(who, overrides)
     if host is not None:
         hosts.get(house.store.reading(), host)
     reference = newest_readable(house, dataset, find_framework(preset.framework, house.settings.extensions).formats)
     spec = TrainSpec(preset=preset, dataset=reference, overrides=overrides, gpus=gpus, host=host, start=start)
     return _submit(house, who, spec, parent_id=start.run_id)
+
+
+def _may_pass_options(who: Requester, overrides: Overrides) -> None:
+    if overrides.options:
+        who.must_be(Role.OPERATOR, "pass raw framework options (after --)")
 
 
 def _submit(

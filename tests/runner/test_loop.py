@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runner.entities import Overrides
 from runner.service.runs import finetune, request_stop, resume
 from runner.service.views import history, log_tail
 from runner.states import Reason, State
@@ -46,7 +47,7 @@ def test_a_failure_carries_its_cause_and_resume_goes_on_from_the_last_whole_chec
         assert failed.diagnosis is not None
         assert "the scenario says so" in failed.diagnosis.sentence
         (scripted.directory(run) / "work_dir" / "epoch_2.pth").write_text('{"epo')
-        again = resume(scripted.house, scripted.who("again"), run.id, lr=0.5)
+        again = resume(scripted.house, scripted.who("again"), run.id, overrides=Overrides(lr=0.5))
         seen = scripted.wait(again, Reason.COMPLETED)
     assert seen.run.parent_id == run.id
     assert seen.run.prepared is not None
