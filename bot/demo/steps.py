@@ -41,6 +41,8 @@ def a_gpu_server_is_added(play: Play) -> None:
     """This machine becomes the GPU server gpu-1: a real sshd on loopback, its key pinned, and real screen."""
     play.transcript.note(f"in a terminal: signalbox host add {HOST} …")
     play.transcript.note(play.scene.add_host())
+    if play.scene.without_sshd:
+        play.scene.ada.say(play.scene.channel, f"{play.scene.without_sshd}; so {HOST} is this machine without ssh.")
     play.wait(lambda: hosts.host_view(play.scene.house, HOST).host.seen_at, timeout_s=60, what=f"an answer of {HOST}")
     expect(re.search(rf"{HOST}\W+answers", play.command("host list")), f"{HOST} does not answer in `host list`.")
 
@@ -152,7 +154,7 @@ def weights_are_taken_over(play: Play) -> None:
     expect(not prepared.get("new_parameters"), f"New weights although the classes are the same: {prepared.get('new_parameters')}")
     measured = play.wait(lambda: play.view("tuned").evaluations, timeout_s=120, what="its first evaluation")[0].ap or 0.0
     scratch = play.view("first").evaluations[0].ap or 0.0
-    expect(measured > scratch + 0.2, f"After one epoch its mAP is {measured}, the parent's was {scratch}: its weights are not the parent's.")
+    expect(measured > scratch + 0.2, f"After one epoch its mAP is {measured}, the parent's was {scratch}: the weights differ.")
 
 
 def a_run_is_stopped(play: Play) -> None:
