@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from recipes.yaml_lines import read_yaml
@@ -19,13 +20,20 @@ def load_presets(extensions: Iterable[Path] = ()) -> dict[str, Preset]:
     presets: dict[str, Preset] = {}
     for folder in (Path(__file__).parent, *(extension / "presets" for extension in extensions)):
         for path in sorted(folder.glob("*.yaml")):
-            preset = read_yaml(path).parse(Preset)
+            written = path.stat()
+            preset = _preset(path, written.st_mtime_ns, written.st_size)
             if preset.name != path.stem:
                 raise ConfigurationError(f"{path}: the preset is called {preset.name!r}; its file must be {preset.name}.yaml.")
             if preset.name in presets:
                 raise ConfigurationError(f"{path}: there is already a preset called {preset.name!r}.")
             presets[preset.name] = preset
     return presets
+
+
+@lru_cache(maxsize=256)
+def _preset(path: Path, _mtime_ns: int, _size: int) -> Preset:
+    """Read once as long as nobody changes the file: every ``run`` looks for its preset while it holds the database's write lock."""
+    return read_yaml(path).parse(Preset)
 
 
 def find_preset(name: str, extensions: Iterable[Path] = ()) -> Preset:

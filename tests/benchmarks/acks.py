@@ -63,7 +63,7 @@ def _all_asked(house: WholeHouse, run_id: str, waiting: deque[str]) -> list[Aske
 
 def _ask(house: WholeHouse, line: str, due: float, waiting: deque[str]) -> Asked:
     answer = house.person.slash(house.channel, "/train", line)
-    asked = Asked(line.split()[0], time.monotonic() - due, str((answer or {}).get("text")))
+    asked = Asked(line.split(maxsplit=1)[0], time.monotonic() - due, str((answer or {}).get("text")))
     if asked.verb == "run" and (found := _RUN_ID.search(asked.said)):
         waiting.append(found[0])
     return asked

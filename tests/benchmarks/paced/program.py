@@ -16,7 +16,7 @@ def main() -> None:
     with Path("moments").open("a", buffering=1) as moments:
         moments.write(f"start {time.time():.6f}\n")
         scenario = json.loads(Path(sys.argv[1]).read_text())
-        paces = random.Random(1)  # noqa: S311 - jitter keeps lines from falling into step with whatever polls them
+        paces = random.Random(1)
         for iteration in range(1, scenario["iterations"] + 1):
             time.sleep(scenario["step_s"] * (1 + scenario["jitter"] * paces.uniform(-1, 1)))
             line = (
