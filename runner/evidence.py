@@ -105,10 +105,10 @@ class DeviceUse:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Devices, disk and load of a host, every 15 s. No devices: the host offers CPU slots."""
+    """Devices, disk and load of a host, every 15 s. No devices: the host offers CPU slots; None: its GPUs do not answer."""
 
     host: str
-    devices: tuple[DeviceUse, ...] = ()
+    devices: tuple[DeviceUse, ...] | None = ()
     disk_free_bytes: int = 0
     disk_total_bytes: int = 0
     load: float = 0.0

@@ -93,7 +93,7 @@ class _Device(BaseModel):
 
 class _Resources(_Frame):
     frame: Literal["resources"]
-    devices: Annotated[list[_Device], Field(max_length=256)]
+    devices: Annotated[list[_Device], Field(max_length=256)] | None
     disk_free_bytes: Count
     disk_total_bytes: Count
     load: float
@@ -180,7 +180,7 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
 
 
 def _resources(host: str, frame: _Resources) -> Resources:
-    devices = tuple(DeviceUse(**device.model_dump()) for device in frame.devices)
+    devices = None if frame.devices is None else tuple(DeviceUse(**device.model_dump()) for device in frame.devices)
     return Resources(host, devices, frame.disk_free_bytes, frame.disk_total_bytes, frame.load, frame.cpus, tuple(frame.notes))
 
 

@@ -39,40 +39,51 @@ class Waiting:
 def place(
     queue: Sequence[Candidate], devices: Mapping[str, Sequence[Gpu]], leases: Sequence[Lease]
 ) -> list[Placed | Waiting]:
-    """Decide for every candidate, first come first served; a run that fits on none of its hosts delays no other host.
+    """Decide for every candidate, first come first served on every host; a run that a host could never hold delays nobody there.
 
     ``devices`` maps a host to what it has. A run that needs no device is placed at once.
     """
     held = {(lease.host, lease.device): lease.run_id for lease in leases}
     decisions: list[Placed | Waiting] = []
-    reserved: set[str] = set()
+    reserved: dict[str, str] = {}
     for candidate in queue:
         decision = _place_one(candidate, devices, held, reserved)
         if isinstance(decision, Placed):
             held.update({(decision.host, device): candidate.run.id for device in decision.devices})
         else:
-            reserved.update(candidate.hosts)
+            for host in candidate.hosts:
+                if len(devices.get(host, ())) >= candidate.devices:
+                    reserved.setdefault(host, candidate.run.id)
         decisions.append(decision)
     return decisions
 
 
 def _place_one(
-    candidate: Candidate, devices: Mapping[str, Sequence[Gpu]], held: Mapping[tuple[str, str], str], reserved: set[str]
+    candidate: Candidate, devices: Mapping[str, Sequence[Gpu]], held: Mapping[tuple[str, str], str], reserved: Mapping[str, str]
 ) -> Placed | Waiting:
     run = candidate.run
     if candidate.devices == 0:
         return Placed(run, candidate.hosts[0], ())
+    first: list[str] = []
     for host in candidate.hosts:
         free = [gpu.uuid for gpu in devices.get(host, ()) if (host, gpu.uuid) not in held]
-        if len(free) >= candidate.devices and host not in reserved:
-            return Placed(run, host, tuple(free[: candidate.devices]))
-    return Waiting(run, Reason.WAITING_FOR_GPU, _why(candidate, devices, held))
+        if len(free) >= candidate.devices:
+            if host not in reserved:
+                return Placed(run, host, tuple(free[: candidate.devices]))
+            first.append(reserved[host])
+    return Waiting(run, Reason.WAITING_FOR_GPU, _why(candidate, devices, held, first))
 
 
-def _why(candidate: Candidate, devices: Mapping[str, Sequence[Gpu]], held: Mapping[tuple[str, str], str]) -> str:
+def _why(
+    candidate: Candidate, devices: Mapping[str, Sequence[Gpu]], held: Mapping[tuple[str, str], str], first: Sequence[str]
+) -> str:
+    if first:
+        return f"Its turn comes after {' and '.join(dict.fromkeys(first))}, which waits for more devices there."
     most = max((len(devices.get(host, ())) for host in candidate.hosts), default=0)
+    if not most:
+        return f"{' and '.join(candidate.hosts)} has not said which devices it has, or its nvidia-smi does not answer."
     if most < candidate.devices:
         return f"Needs {candidate.devices} devices on one host; the largest of {', '.join(candidate.hosts)} has {most}."
     holders = sorted({holder for (host, _), holder in held.items() if host in candidate.hosts})
     where = candidate.hosts[0] if len(candidate.hosts) == 1 else "every host that fits"
-    return f"{where} is taken by {', '.join(holders)}." if holders else f"Another run waits for {where} before it."
+    return f"{where} is taken by {', '.join(holders)}."

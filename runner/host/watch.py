@@ -237,7 +237,7 @@ class Attempt:
 
 
 def devices(notes):
-    """The GPUs as nvidia-smi shows them; a field it does not know ([N/A]) becomes null."""
+    """The GPUs as nvidia-smi shows them, None where it fails; a field it does not know ([N/A]) becomes null."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
@@ -253,11 +253,11 @@ def devices(notes):
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         notes.append("nvidia-smi gives no answer: %s" % error)
-        return []
+        return None
     lines = answer.stdout.decode("utf-8", "replace").splitlines()
     if answer.returncode != 0:
         notes.append("nvidia-smi failed with code %d: %s" % (answer.returncode, " ".join(lines)[:200]))
-        return []
+        return None
     return [device for device in map(parse_device, lines) if device]
 
 

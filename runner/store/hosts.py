@@ -79,12 +79,11 @@ def resources(db: Database, name: str) -> dict[str, object]:
 
 
 def devices(db: Database, host: Host) -> list[Gpu]:
-    """A host's GPUs; where it has none, its CPU slots as devices ``cpu:0``…"""
+    """A host's GPUs; where it has none, its CPU slots as devices ``cpu:0``…; nothing before it said which, or while they do not answer."""
     said = resources(db, host.name).get("devices")
-    found = [
-        Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"])
-        for item in (said if isinstance(said, list) else [])
-    ]
+    if not isinstance(said, list):
+        return []
+    found = [Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"]) for item in said]
     return found or [Gpu(host.name, f"cpu:{slot}", slot, "CPU slot", 0) for slot in range(host.slots)]
 
 
