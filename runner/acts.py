@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner.crash_points import crash_point
 from runner.entities import Attempt, Environment, Host, Run
-from runner.errors import HostError, SignalboxError, UnreachableError
+from runner.errors import HostError, UnreachableError
 from runner.executors.base import Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
@@ -22,10 +22,11 @@ LAUNCH_TIMEOUT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class PreparedOutcome:
-    """A spec was resolved."""
+    """A spec was resolved, in the environment of that fingerprint."""
 
     run_id: str
     prepared: Prepared
+    environment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class FailedOutcome:
 
     run_id: str
     act: str
-    error: SignalboxError
+    error: Exception
 
     @property
     def passing(self) -> bool:
@@ -81,7 +82,7 @@ def prepare(
         environment.python, program, arguments=("prepare",), timeout_s=PREPARE_TIMEOUT_S, stdin=as_bytes(request)
     )
     crash_point("runner.after_prepared")
-    return PreparedOutcome(run_id, read_answer(finished))
+    return PreparedOutcome(run_id, read_answer(finished), environment.fingerprint)
 
 
 def order_for(work: Work, *, run: Run, attempt: Attempt, devices: tuple[str, ...]) -> LaunchOrder:

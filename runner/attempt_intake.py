@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from runner.service.house import House
 from runner.states import Reason, State
 from runner.store import events, progress, runs
 from runner.store.progress import LogPosition
+
+log = logging.getLogger(__name__)
 
 OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone
 
@@ -36,12 +39,16 @@ class AttemptIntake:
         self._house = house
         self._readings: dict[str, _Reading] = {}
 
-    def take(self, evidence: OfAttempt) -> Run | None:
-        """Apply one piece of evidence; returns the run it belongs to, None when it is of no attempt we know."""
+    def forget(self, directory: str) -> None:
+        """Let go of the parser of a log: whoever reads it next goes on from what is committed."""
+        self._readings.pop(directory, None)
+
+    def take(self, evidence: OfAttempt) -> None:
+        """Apply one piece of evidence, or raise: then nothing of it is kept, and it has to be told again."""
         db = self._house.store.reading()
         attempt = runs.attempt_in(db, evidence.directory)
         if attempt is None or attempt.host != evidence.host:
-            return None
+            return
         run = runs.get(db, attempt.run_id)
         match evidence:
             case ClaimSeen():
@@ -54,17 +61,20 @@ class AttemptIntake:
                 self._ended(run, attempt, code=None, evidence=evidence)
             case DirectoryGone():
                 self._gone(run, attempt)
-        return run
 
     def _claim(self, run: Run, attempt: Attempt, evidence: ClaimSeen) -> None:
         nonce, _, rest = evidence.text.partition(":")
-        if run.state.final or attempt.claimed_at is not None:
+        fields = rest.split(":")
+        if run.state.final:
+            return
+        if attempt.claimed_at is not None:
+            if run.reason is Reason.UNCLEAR and (nonce, fields) == (run.nonce, [str(attempt.pid), attempt.process_start, attempt.boot_id]):
+                self._move(run, Reason.WORKING)  # what was unclear is answered: the claim is where and what it was
             return
         with self._house.store.writing() as db:
             if nonce == "cancelled":
                 runs.note_fence(db, attempt)
                 return
-            fields = rest.split(":")
             if nonce != run.nonce or len(fields) != 3 or not fields[0].isdigit():
                 self._move(run, Reason.UNCLEAR, f"{evidence.directory} on {evidence.host} has a strange claim ({evidence.text[:80]}).")
                 return
@@ -77,11 +87,13 @@ class AttemptIntake:
     def _log(self, run: Run, attempt: Attempt, evidence: LogBytes) -> None:
         reading = self._reading(run, attempt, evidence)
         skip = reading.fed - evidence.offset
-        if skip < 0 or skip >= len(evidence.data):
-            return  # a gap or a repetition: the stream starts again from what is committed
+        if skip < 0:
+            raise ConflictError(f"{evidence.host} sent the log of {run.id} from byte {evidence.offset}; {reading.fed} was next.")
         data = evidence.data[skip:]
+        if not data:
+            return  # told before
         self._mirror(attempt, reading.fed, data)
-        records = reading.parser.feed(data)
+        records = self._parsed(run, reading, data)
         reading.fed += len(data)
         reached = LogPosition(
             offset=reading.fed - reading.parser.pending_bytes, generation=evidence.generation, inode=evidence.inode,
@@ -102,9 +114,18 @@ class AttemptIntake:
         self._readings[evidence.directory] = reading
         return reading
 
+    def _parsed(self, run: Run, reading: _Reading, data: bytes) -> Sequence[Record]:
+        try:
+            return reading.parser.feed(data)
+        except Exception:  # a defect in reading a log costs numbers, and neither the run nor the log
+            log.exception("The log of %s could not be read; it goes on behind what broke the parser", run.id)
+            reading.parser = all_kinds()[run.kind].log_parser(self._house, run)
+            return ()
+
     def _mirror(self, attempt: Attempt, offset: int, data: bytes) -> None:
         path = self._house.settings.logs / f"{attempt.run_id}-{attempt.number}.log"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        anew = os.O_TRUNC if offset == 0 else 0  # a new generation is a new log
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | anew, 0o600)
         try:
             os.pwrite(descriptor, data, offset)
         finally:
@@ -124,12 +145,12 @@ class AttemptIntake:
                 })
 
     def _ended(self, run: Run, attempt: Attempt, *, code: int | None, evidence: ExitSeen | Vanished) -> None:
-        if run.state.final or run.attempt != attempt.number or run.state is not State.RUNNING:
-            return
+        if run.state is not State.RUNNING or run.attempt != attempt.number or attempt.claimed_at is None:
+            return  # an end counts only for who was seen to claim
         ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
         with self._house.store.writing() as db:
             runs.note_exit(db, attempt, code=code, ended_at=ended_at)
-        self._readings.pop(evidence.directory, None)
+        self.forget(evidence.directory)
         crash_point("runner.after_exit_seen")
 
     def _gone(self, run: Run, attempt: Attempt) -> None:

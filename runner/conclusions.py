@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from dataclasses import asdict
 from datetime import timedelta
 
 from sqlite_utils import Database
 
+from recipes.errors import DatasetError
 from runner.entities import Attempt, Diagnosis, Run
+from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
 from runner.kinds import all_kinds
 from runner.service.house import House
 from runner.service.views import log_tail
@@ -28,10 +31,17 @@ def conclude(house: House, run: Run, attempt: Attempt) -> Run:
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-        if attempt.exit_code == 0:
-            made = all_kinds()[run.kind].completed(house, db, run, attempt)
-            return runs.transition(db, run, Reason.COMPLETED, now=house.now(), detail=made)
-        return _failed(house, db, run, attempt)
+        return _completed(house, run, attempt) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
+
+
+def refusal(error: Exception) -> tuple[Reason, str]:
+    """The reason and the sentence of a run that something kept from starting."""
+    match error:
+        case BadSpecError() | RequestError() | DatasetError():
+            return Reason.BAD_SPEC, str(error)
+        case SignalboxError():
+            return Reason.ENVIRONMENT_ERROR, str(error)
+    return Reason.INTERNAL_ERROR, f"Signalbox itself failed ({type(error).__name__}: {error}); the runner's log says where."
 
 
 def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
@@ -47,6 +57,20 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
         log.exception("The log of %s could not be judged", run.id)
         sentence = f"It ended with exit code {attempt.exit_code}."
         return Diagnosis(Reason.NONZERO_EXIT, sentence, f"`log {run.id}` shows what it said.", tuple(tail[-15:]))
+
+
+def _completed(house: House, run: Run, attempt: Attempt) -> Run:
+    try:
+        with house.store.writing() as db:
+            made = all_kinds()[run.kind].completed(house, db, run, attempt)
+            return runs.transition(db, run, Reason.COMPLETED, now=house.now(), detail=made)
+    except (ConflictError, sqlite3.Error):
+        raise
+    except Exception as error:  # or the run would never end
+        log.exception("What %s made could not be kept", run.id)
+        sentence = f"It ended well, but what it made could not be kept: {type(error).__name__}: {error}."
+        with house.store.writing() as db:
+            return runs.transition(db, run, Reason.INTERNAL_ERROR, now=house.now(), detail=sentence)
 
 
 def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:

@@ -79,7 +79,8 @@ Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Conclud
 def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime) -> Decision:
     """What a waiting run does next. ``acting``: something remote is under way for it."""
     if run.stop_requested_by is not None:
-        return Move(Reason.BY_USER, f"Cancelled by {run.stop_requested_by} before it started.")
+        again = "the next attempt" if run.attempt else "it"
+        return Move(Reason.BY_USER, f"Cancelled by {run.stop_requested_by} before {again} started.")
     if acting or run.reason is Reason.HELD or (run.retry_at is not None and now < run.retry_at):
         return Nothing()
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
@@ -97,7 +98,7 @@ def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting
         environment = environment_on(answering[0], needs)
         assert environment is not None
         return Prepare(answering[0].host.name, environment)
-    unchanged = [facts for facts in answering if not needs.prepares or _same_code(run, environment_on(facts, needs))]
+    unchanged = [facts for facts in answering if not needs.prepares or environment_on(facts, needs, _prepared_with(run)) is not None]
     if not unchanged:
         return Move(Reason.BAD_SPEC, (
             f"The {needs.framework} environment on {answering[0].host.name} is not the one this run was prepared with; "
@@ -110,8 +111,8 @@ def decide_running(
     run: Run, attempt: Attempt, *, connected: bool, trouble: str, acting: bool, launched_at: datetime | None, now: datetime
 ) -> Decision:
     """What a run with an attempt on a host does next. Silence never ends it; only evidence does."""
-    if attempt.ended_at is not None:
-        return Conclude()
+    if attempt.ended_at is not None or (attempt.fenced and attempt.claimed_at is None and run.stop_requested_by is None):
+        return Conclude()  # fenced, and whoever fenced it died before saying why
     if run.reason is Reason.UNCLEAR:
         return Stop() if run.stop_requested_by and connected and not acting else Nothing()
     if not connected:
@@ -131,10 +132,11 @@ def decide_running(
     return Launch() if launched_at is None or now - launched_at > CLAIM_PATIENCE else Nothing()
 
 
-def environment_on(facts: HostFacts, needs: Needs) -> Environment | None:
-    """The environment on a host that serves these needs."""
+def environment_on(facts: HostFacts, needs: Needs, fingerprint: str | None = None) -> Environment | None:
+    """The environment on a host that serves these needs; the one of that fingerprint where given."""
     for environment in facts.environments:
-        if needs.framework == environment.framework and needs.environment in (None, environment.name):
+        serves = needs.framework == environment.framework and needs.environment in (None, environment.name)
+        if serves and fingerprint in (None, environment.fingerprint):
             return environment
     return None
 
@@ -145,8 +147,8 @@ def _fits(host: Host, needs: Needs) -> bool:
     return not host.drained and host.name != "local"
 
 
-def _same_code(run: Run, environment: Environment | None) -> bool:
-    return environment is not None and (run.prepared or {}).get("environment") == environment.fingerprint
+def _prepared_with(run: Run) -> str:
+    return str((run.prepared or {}).get("environment", ""))
 
 
 def _no_host(needs: Needs) -> str:

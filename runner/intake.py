@@ -6,11 +6,10 @@ import logging
 from collections.abc import Mapping
 
 from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, StagedOutcome, StoppedOutcome
-from runner.attempt_intake import AttemptIntake
-from runner.conclusions import conclude
-from runner.entities import Run, TrainSpec
-from runner.errors import BadSpecError, RequestError
-from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Resources
+from runner.attempt_intake import AttemptIntake, OfAttempt
+from runner.conclusions import conclude, refusal
+from runner.entities import Host, Run
+from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Identity, Resources
 from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
@@ -37,66 +36,97 @@ class Intake:
                 self._take_outcome(arrival)
             case _:
                 link = self._links.get(arrival.host)
-                if link is not None and link.connected:
-                    self._attempts.take(arrival)
+                if link is not None and link.connected and link.watches(arrival.directory):
+                    self._take_of_attempt(link, arrival)
+
+    def forget(self, directory: str) -> None:
+        """An attempt has ended: nothing more is read of it."""
+        self._attempts.forget(directory)
+
+    def _take_of_attempt(self, link: HostLink, evidence: OfAttempt) -> None:
+        """What could not be kept has to be told again, from what is committed: a host says everything only once."""
+        try:
+            self._attempts.take(evidence)
+        except BaseException:
+            self._attempts.forget(evidence.directory)
+            link.reread(evidence.directory)
+            raise
 
     def _take_host(self, evidence: Connected | Disconnected | Heartbeat | Resources) -> None:
         link = self._links.get(evidence.host)
         if link is None:
             return
-        now = self.house.now()
-        with self.house.store.writing() as db:
-            match evidence:
-                case Connected():
-                    self._take_connected(link, evidence)
-                case Disconnected():
-                    link.note(evidence)
-                    hosts.note_trouble(db, evidence.host, evidence.why)
-                case Heartbeat() if link.connected:
-                    hosts.note_seen(db, evidence.host, now=now)
-                case Resources() if link.connected:
-                    hosts.note_resources(db, evidence)
+        if isinstance(evidence, Disconnected):
+            link.note(evidence)
+        try:
+            with self.house.store.writing() as db:
+                match evidence:
+                    case Connected():
+                        self._take_connected(link, evidence)
+                    case Disconnected():
+                        hosts.note_trouble(db, evidence.host, evidence.why)
+                    case Heartbeat() if link.connected:
+                        hosts.note_seen(db, evidence.host, now=self.house.now())
+                    case Resources() if link.connected:
+                        hosts.note_resources(db, evidence)
+        except BaseException:
+            if isinstance(evidence, Connected):
+                link.reconnect()  # said once a connection, and nothing else counts before it
+            raise
 
     def _take_connected(self, link: HostLink, evidence: Connected) -> None:
         db = self.house.store.reading()
-        known = hosts.get(db, evidence.host)
-        seen = evidence.identity
+        known, seen = hosts.get(db, evidence.host), evidence.identity
         if known.machine_id is not None and (known.machine_id, known.host_name) != (seen.machine_id, seen.host_name):
-            why = (
-                f"Another machine answers at {known.name} (machine-id {seen.machine_id[:8]}…, was {known.machine_id[:8]}…). "
-                f"Nothing it says counts. If that is intended, `host remove {known.name}` and add it again."
-            )
-            link.note(Disconnected(evidence.host, why, permanent=True))
-            hosts.note_trouble(db, evidence.host, why)
-            for run in runs.live(db):
-                if run.host == evidence.host and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
-                    runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
+            self._refuse_machine(link, known, seen)
             return
-        link.note(evidence)
         hosts.note_identity(db, evidence.host, seen, now=self.house.now())
+        link.note(evidence)
+
+    def _refuse_machine(self, link: HostLink, known: Host, seen: Identity) -> None:
+        was, now = f"{known.host_name}, machine-id {known.machine_id}", f"{seen.host_name}, machine-id {seen.machine_id}"
+        why = (
+            f"Another machine answers at {known.name} ({now}; it was {was}). Nothing it says counts. If that is intended, "
+            f"stop what runs there, `host remove {known.name}` and add it again."
+        )
+        link.note(Disconnected(known.name, why, permanent=True))
+        for directory in link.watched:
+            self._attempts.forget(directory)
+            link.reread(directory)
+        with self.house.store.writing() as db:
+            hosts.note_trouble(db, known.name, why)
+            for run in runs.live(db):
+                if run.host == known.name and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
+                    runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
 
     def _take_outcome(self, outcome: Outcome) -> None:
         db = self.house.store.reading()
         run = runs.get(db, outcome.run_id)
+        failed = isinstance(outcome, FailedOutcome) and outcome.passing
         for link in self._links.values():
-            link.done(run.id)
+            link.done(run.id, rest=failed)
         if run.state.final:
             return
         match outcome:
-            case PreparedOutcome():
+            case PreparedOutcome() if run.state is State.PENDING:
                 self._keep_prepared(run, outcome)
-            case StagedOutcome():
-                with self.house.store.writing() as writing:
-                    runs.note_staged(writing, run.id, outcome.attempt)
-                    self._links[run.host or ""].staged.add(runs.attempt(writing, run.id, outcome.attempt).directory)
-                    if run.reason is Reason.STAGING:
-                        runs.transition(writing, run, Reason.LAUNCHING, now=self.house.now())
-            case LaunchedOutcome():
+            case StagedOutcome() if run.attempt == outcome.attempt:
+                self._take_staged(run, outcome)
+            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome():
                 pass
             case StoppedOutcome():
                 self._take_fence(run, outcome)
             case FailedOutcome():
                 self._take_failure(run, outcome)
+
+    def _take_staged(self, run: Run, outcome: StagedOutcome) -> None:
+        link = self._links.get(run.host or "")
+        with self.house.store.writing() as db:
+            runs.note_staged(db, run.id, outcome.attempt)
+            if run.reason is Reason.STAGING:
+                runs.transition(db, run, Reason.LAUNCHING, now=self.house.now())
+        if link is not None:
+            link.staged.add(runs.attempt(self.house.store.reading(), run.id, outcome.attempt).directory)
 
     def _keep_prepared(self, run: Run, outcome: PreparedOutcome) -> None:
         values = as_values(outcome.prepared)
@@ -104,7 +134,7 @@ class Intake:
             kept = {key: run.prepared[key] for key in run.prepared if key != "recheck"}
             values = kept | {key: values[key] for key in ("checkpoint", "checkpoint_epoch", "refused")}
         else:
-            values["environment"] = self._preparing_fingerprint(run)
+            values["environment"] = outcome.environment
         prepared, now = outcome.prepared, self.house.now()
         with self.house.store.writing() as db:
             runs.keep_prepared(db, run.id, values)
@@ -116,11 +146,6 @@ class Intake:
                     "checkpoint": prepared.checkpoint.rsplit("/", 1)[-1], "epoch": prepared.checkpoint_epoch,
                     "taken_parameters": prepared.taken_parameters, "new_parameters": list(prepared.new_parameters),
                 })
-
-    def _preparing_fingerprint(self, run: Run) -> str:
-        assert isinstance(run.spec, TrainSpec)
-        found = hosts.environments(self.house.store.reading(), framework=run.spec.preset.framework, host=run.host)
-        return found[0].fingerprint if found else ""
 
     def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
         fence = outcome.fence
@@ -134,16 +159,18 @@ class Intake:
             if run.stop_requested_by is not None and not fence.exited:
                 conclude(self.house, run, attempt)
             elif broken is not None:
-                runs.transition(db, run, Reason.ENVIRONMENT_ERROR, now=self.house.now(), detail=str(broken))
+                reason, sentence = refusal(broken)
+                runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
 
     def _take_failure(self, run: Run, outcome: FailedOutcome) -> None:
         if outcome.passing:
             log.warning("%s of %s did not come through: %s", outcome.act, run.id, outcome.error)
             return
-        bad_spec = isinstance(outcome.error, BadSpecError | RequestError)
+        log.warning("%s of %s failed", outcome.act, run.id, exc_info=outcome.error)
         if outcome.act == "prepare":
-            reason = Reason.BAD_SPEC if bad_spec else Reason.ENVIRONMENT_ERROR
-            with self.house.store.writing() as db:
-                runs.transition(db, run, reason, now=self.house.now(), detail=str(outcome.error))
-        else:
-            self._links[run.host or ""].broken[run.id] = outcome.error
+            if run.state is State.PENDING:
+                reason, sentence = refusal(outcome.error)
+                with self.house.store.writing() as db:
+                    runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
+        elif outcome.act != "stop" and (link := self._links.get(run.host or "")):
+            link.broken[run.id] = outcome.error

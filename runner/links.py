@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from runner.acts import FailedOutcome, Outcome
 from runner.entities import Host
-from runner.errors import SignalboxError
 from runner.evidence import Connected, Disconnected, Evidence, WatchedAttempt
 from runner.executors import executors
 from runner.executors.base import Executor
@@ -19,16 +19,19 @@ from runner.watch import HostWatch
 log = logging.getLogger(__name__)
 
 ACTS_AT_ONCE = 4
+REST_S = 1.0
+"""How long what did not come through is left alone, so that a host in trouble is not asked without pause."""
 
 
 class HostLink:
     """One host as the runner holds it. Everything it learns or finishes goes to ``inbox``; nothing here waits.
 
     ``acting``: what is under way, by run. ``launched``: when a directory's session was last started. ``staged``: directories
-    laid and not yet launched. ``broken``: runs whose attempt could not be started and is fenced before it fails.
+    laid and not yet launched. ``broken``: runs whose attempt could not be started and is fenced before it fails. ``silence_s``:
+    how long the host may say nothing before it counts as unreachable.
     """
 
-    def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome], None]) -> None:
+    def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome], None], *, silence_s: float) -> None:
         self.host = host
         self.connected = False
         self.trouble = ""
@@ -37,39 +40,62 @@ class HostLink:
         self.acting: dict[str, str] = {}
         self.launched: dict[str, datetime] = {}
         self.staged: set[str] = set()
-        self.broken: dict[str, SignalboxError] = {}
+        self.broken: dict[str, Exception] = {}
+        self._closed = False
+        self._resting: dict[str, float] = {}
         self._inbox = inbox
         self._watched: dict[str, WatchedAttempt] = {}
         self._threads = ThreadPoolExecutor(ACTS_AT_ONCE, thread_name_prefix=f"act-{host.name}")
-        self._watch = HostWatch(host, self.transport, inbox)
+        self._watch = HostWatch(host, self.transport, inbox, silence_s=silence_s)
         self._watch.start()
 
     def act(self, run_id: str, name: str, what: Callable[[], Outcome]) -> None:
-        """Do something on the host for a run, unless something is under way for it; its outcome arrives in the inbox."""
-        if run_id in self.acting:
+        """Do something on the host for a run, unless it is busy; its outcome arrives in the inbox."""
+        if self.busy(run_id):
             return
         self.acting[run_id] = name
         self._threads.submit(self._perform, run_id, name, what)
 
-    def done(self, run_id: str) -> None:
-        """Note that the outcome of a run's act was taken in."""
-        self.acting.pop(run_id, None)
+    def busy(self, run_id: str) -> bool:
+        """Whether something is under way for a run, or failed just now and is left alone for a moment."""
+        return run_id in self.acting or self._rests(run_id)
+
+    def done(self, run_id: str, *, rest: bool = False) -> None:
+        """Note that the outcome of a run's act was taken in; ``rest``: nothing more is done for it for a moment."""
+        if self.acting.pop(run_id, None) is not None and rest:
+            self._resting[run_id] = time.monotonic() + REST_S
 
     def watch(self, attempt: WatchedAttempt) -> None:
         """Watch an attempt; harmless when it is watched already."""
-        if attempt.directory not in self._watched:
+        if attempt.directory not in self._watched and not self._rests(attempt.directory):
             self._watched[attempt.directory] = attempt
             self._watch.watch(attempt)
 
     def unwatch(self, directory: str) -> None:
-        """Stop watching an attempt."""
+        """Stop watching an attempt that has ended, and forget what is known of it."""
+        self.launched.pop(directory, None)
+        self.staged.discard(directory)
         if self._watched.pop(directory, None) is not None:
             self._watch.unwatch(directory)
+
+    def reread(self, directory: str) -> None:
+        """Let go of an attempt whose evidence could not be kept: whoever watches it next is told everything again."""
+        if self._watched.pop(directory, None) is not None:
+            self._watch.unwatch(directory)
+        self._resting[directory] = time.monotonic() + REST_S
+
+    def reconnect(self) -> None:
+        """Begin the stream anew."""
+        self._watch.reconnect()
 
     @property
     def watched(self) -> Sequence[str]:
         """The directories watched."""
         return tuple(self._watched)
+
+    def watches(self, directory: str) -> bool:
+        """Whether an attempt is watched: only what is said of such a one counts."""
+        return directory in self._watched
 
     def note(self, evidence: Connected | Disconnected) -> None:
         """Keep whether the host answers."""
@@ -77,16 +103,23 @@ class HostLink:
         self.trouble = evidence.why if isinstance(evidence, Disconnected) else ""
 
     def close(self) -> None:
-        """Let go of the host; what runs there goes on."""
-        self._watch.stop()
+        """Let go of the host, without waiting for it; what runs there goes on, and what was under way is decided anew."""
+        self._closed = True
+        self._watch.stop(timeout_s=0)
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.transport.close()
 
+    def _rests(self, key: str) -> bool:
+        until = self._resting.get(key)
+        if until is not None and time.monotonic() >= until:
+            del self._resting[key]
+            return False
+        return until is not None
+
     def _perform(self, run_id: str, name: str, what: Callable[[], Outcome]) -> None:
         try:
-            self._inbox(what())
-        except SignalboxError as error:
-            self._inbox(FailedOutcome(run_id, name, error))
-        except Exception as error:
-            log.exception("%s of %s on %s broke", name, run_id, self.host.name)
-            self._inbox(FailedOutcome(run_id, name, SignalboxError(f"{name} broke on our side: {error!r}")))
+            outcome = what()
+        except Exception as error:  # noqa: BLE001 - whoever takes the outcome in says what it means, and logs it
+            outcome = FailedOutcome(run_id, name, error)
+        if not self._closed:
+            self._inbox(outcome)

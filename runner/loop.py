@@ -11,6 +11,7 @@ import logging
 import os
 import queue
 import signal
+import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from types import FrameType
 
 from runner import acts
 from runner.acts import Outcome
-from runner.conclusions import conclude
+from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
 from runner.decisions import (
     Conclude,
@@ -37,15 +38,15 @@ from runner.decisions import (
     decide_running,
     environment_on,
 )
-from runner.entities import BootstrapSpec, Host, Run, TrainSpec, TransportName
-from runner.errors import ConfigurationError, ConflictError
+from runner.entities import BootstrapSpec, Environment, Host, Run, TrainSpec, TransportName
+from runner.errors import BadSpecError, ConfigurationError, ConflictError
 from runner.evidence import Evidence, WatchedAttempt
 from runner.frameworks import find_framework
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.kinds.train import prepare_request
 from runner.links import HostLink
-from runner.placement import Candidate, Placed, place
+from runner.placement import Candidate, Placed, Waiting, place
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
@@ -103,20 +104,44 @@ class Runner:
 
     def tick(self, arrivals: list[Evidence | Outcome]) -> None:
         """One pass: take in what arrived, then decide for every live run."""
-        self._beat()
         for arrival in arrivals:
             self._guard(partial(self._intake.take, arrival), about=repr(arrival)[:200])
-        self._sync_links()
+        self._guard(self._beat, about="the runner's sign of life")
+        self._guard(self._sync_links, about="the hosts")
+        self._guard(self._decide_all, about="the runs")
+
+    def _decide_all(self) -> None:
         live = runs.live(self.house.store.reading())
         facts = self._facts(live)
-        eligible = []
+        eligible: list[Candidate] = []
         for run in live:
+            self._guard(partial(self._further, run, facts, eligible), about=run.id)
+        self._place(eligible)
+
+    def _further(self, run: Run, facts: dict[str, HostFacts], eligible: list[Candidate]) -> None:
+        """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
+        try:
             decision = self._decide(run, facts)
             if isinstance(decision, Eligible):
                 eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run).devices))
             else:
-                self._guard(partial(self._apply, run, decision), about=run.id)
-        self._guard(partial(self._place, eligible), about="placement")
+                self._apply(run, decision)
+        except (ConflictError, sqlite3.Error, OSError):
+            raise
+        except Exception as error:
+            log.exception("%s cannot go on", run.id)
+            self._refuse(run, error)
+
+    def _refuse(self, run: Run, error: Exception) -> None:
+        """Before an attempt the run ends here; an attempt that nobody claimed is fenced first; one that works is let be."""
+        run = runs.get(self.house.store.reading(), run.id)
+        link = self._links.get(run.host or "")
+        if run.state is State.PENDING:
+            reason, sentence = refusal(error)
+            with self.house.store.writing() as db:
+                runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
+        elif link is not None and run.reason in (Reason.STAGING, Reason.LAUNCHING):
+            link.broken[run.id] = error
 
     def _arrivals(self) -> list[Evidence | Outcome]:
         found: list[Evidence | Outcome] = []
@@ -143,7 +168,7 @@ class Runner:
         }
 
     def _decide(self, run: Run, facts: dict[str, HostFacts]) -> Decision:
-        acting = any(run.id in link.acting for link in self._links.values())
+        acting = any(link.busy(run.id) for link in self._links.values())
         now = self.house.now()
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
@@ -151,9 +176,9 @@ class Runner:
         link = self._links.get(run.host or "")
         if link is None:
             return Nothing()
-        if run.id in link.broken and not acting:
-            return Stop()
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        if run.id in link.broken and attempt.claimed_at is None and link.connected:
+            return Nothing() if acting else Stop()
         launched_at = link.launched.get(attempt.directory)
         return decide_running(
             run, attempt, connected=link.connected, trouble=link.trouble, acting=acting, launched_at=launched_at, now=now
@@ -184,7 +209,7 @@ class Runner:
     def _prepare(self, run: Run, decision: Prepare) -> None:
         link, spec = self._links[decision.host], run.spec
         assert isinstance(spec, TrainSpec)
-        if run.reason is not Reason.PREPARING:
+        if (run.reason, run.host) != (Reason.PREPARING, decision.host):
             with self.house.store.writing() as db:
                 run = runs.transition(db, run, Reason.PREPARING, now=self.house.now(), host=decision.host)
         program = find_framework(spec.preset.framework, self.house.settings.extensions).prepare_program
@@ -199,10 +224,7 @@ class Runner:
             grace_s = self.house.settings.limits.stop_grace_s
             link.act(run.id, "stop", lambda: acts.stop(link.transport, link.executor, run=run, attempt=attempt, grace_s=grace_s))
             return
-        facts = HostFacts(link.host, connected=True, environments=hosts.environments(self.house.store.reading(), host=link.host.name))
-        kind = all_kinds()[run.kind]
-        needs = kind.needs(run)
-        work = kind.work(self.house, run, host=link.host, environment=environment_on(facts, needs) if needs.framework else None)
+        work = all_kinds()[run.kind].work(self.house, run, host=link.host, environment=self._environment(run, link.host))
         devices = tuple(lease.device for lease in hosts.leases(self.house.store.reading(), run.id))
         order = acts.order_for(work, run=run, attempt=attempt, devices=devices)
         if isinstance(decision, Stage):
@@ -214,6 +236,19 @@ class Runner:
             root = link.host.root
             link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run, root=root, again=again))
 
+    def _environment(self, run: Run, host: Host) -> Environment | None:
+        """The very environment that the run was prepared with; BadSpecError when it is there no more."""
+        needs = all_kinds()[run.kind].needs(run)
+        if needs.framework is None:
+            return None
+        facts = HostFacts(host, connected=True, environments=hosts.environments(self.house.store.reading(), host=host.name))
+        environment = environment_on(facts, needs, str((run.prepared or {}).get("environment", "")))
+        if environment is None:
+            raise BadSpecError(
+                f"The {needs.framework} environment that {run.id} was prepared with is no longer on {host.name}; submit it again."
+            )
+        return environment
+
     def _conclude(self, run: Run) -> None:
         with self.house.store.writing() as db:
             conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
@@ -223,11 +258,14 @@ class Runner:
         db = self.house.store.reading()
         devices = {name: hosts.devices(db, link.host) for name, link in self._links.items()}
         for decision in place(queue, devices, hosts.leases(db)):
-            if isinstance(decision, Placed):
-                self._guard(partial(self._start, decision), about=decision.run.id)
-            elif (decision.run.reason, decision.run.detail) != (decision.reason, decision.detail):
-                with self.house.store.writing() as writing:
-                    runs.transition(writing, decision.run, decision.reason, now=self.house.now(), detail=decision.detail)
+            step = partial(self._start, decision) if isinstance(decision, Placed) else partial(self._wait, decision)
+            self._guard(step, about=decision.run.id)
+
+    def _wait(self, decision: Waiting) -> None:
+        run = decision.run
+        if (run.reason, run.detail) != (decision.reason, decision.detail):
+            with self.house.store.writing() as db:
+                runs.transition(db, run, decision.reason, now=self.house.now(), detail=decision.detail)
 
     def _start(self, decision: Placed) -> None:
         run, number, now = decision.run, decision.run.attempt + 1, self.house.now()
@@ -242,11 +280,11 @@ class Runner:
 
     def _watch(self, run: Run) -> None:
         link = self._links.get(run.host or "")
-        if link is None or not run.attempt:
+        if link is None or not link.connected or not run.attempt:
             return
         db = self.house.store.reading()
         attempt = runs.attempt(db, run.id, run.attempt)
-        if attempt.directory not in link.watched:
+        if not link.watches(attempt.directory):
             at, claimed = progress.position(db, attempt), attempt.claimed_at is not None
             link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, claimed))
 
@@ -262,7 +300,7 @@ class Runner:
                 self._unwatch_ended(link)
         for name, host in wanted.items():
             if name not in self._links:
-                self._links[name] = HostLink(host, self._inbox.put)
+                self._links[name] = HostLink(host, self._inbox.put, silence_s=self.house.settings.limits.heartbeat_timeout_s)
 
     def _unwatch_ended(self, link: HostLink) -> None:
         db = self.house.store.reading()
@@ -270,6 +308,7 @@ class Runner:
             attempt = runs.attempt_in(db, directory)
             if attempt is None or attempt.ended_at is not None or runs.get(db, attempt.run_id).state.final:
                 link.unwatch(directory)
+                self._intake.forget(directory)
 
     def _put_local_host(self) -> None:
         settings = self.house.settings

@@ -32,16 +32,19 @@ _log = logging.getLogger(__name__)
 class HostWatch:
     """The watch of one host: a thread that reads, and while connected one that writes, so that neither waits for the other.
 
-    ``emit`` is called from the reading thread, in the order of the stream. ``jitter`` gives a factor for every pause between
-    attempts to reconnect, so that many watches do not return at once.
+    ``emit`` is called from the reading thread, in the order of the stream. A host from which nothing, not even a heartbeat, came
+    for ``silence_s`` is unreachable. ``jitter`` gives a factor for every pause between attempts to reconnect, so that many
+    watches do not return at once.
     """
 
     def __init__(
-        self, host: Host, transport: Transport, emit: Callable[[Evidence], None], *, jitter: Callable[[], float] = lambda: 1.0
+        self, host: Host, transport: Transport, emit: Callable[[Evidence], None], *,
+        silence_s: float = SILENCE_S, jitter: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._host = host
         self._transport = transport
         self._emit = emit
+        self._silence_s = silence_s
         self._jitter = jitter
         self._lock = threading.Lock()
         self._watched: dict[str, WatchedAttempt] = {}
@@ -55,13 +58,17 @@ class HostWatch:
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """End the stream and the thread; nothing is emitted afterwards."""
+        """End the stream, and wait for the thread; nothing is emitted afterwards."""
         self._stopping.set()
+        self.reconnect()
+        self._thread.join(timeout_s)
+
+    def reconnect(self) -> None:
+        """Break the stream; a new one begins, unless it was stopped."""
         with self._lock:
             channel = self._channel
         if channel is not None:
             channel.close()
-        self._thread.join(timeout_s)
 
     def watch(self, attempt: WatchedAttempt) -> None:
         """Follow an attempt from here on, now and after every break; what is followed already goes on from where it is."""
@@ -128,10 +135,12 @@ class HostWatch:
     def _read(self, channel: Channel) -> None:
         reader = FrameReader(self._host.name)
         while not self._stopping.is_set():
-            data = channel.read(SILENCE_S)
+            data = channel.read(self._silence_s)
             if not data and not self._stopping.is_set():
-                raise UnreachableError(f"{self._host.name} has said nothing for {SILENCE_S:.0f} s.")
+                raise UnreachableError(f"{self._host.name} has said nothing for {self._silence_s:.0f} s.")
             for evidence in reader.feed(data):
+                if self._stopping.is_set():
+                    return
                 self._take(evidence)
 
     def _take(self, evidence: Evidence | Note) -> None:

@@ -24,11 +24,10 @@ class Train:
     name = Kind.TRAIN
 
     def needs(self, run: Run) -> Needs:
-        """Devices on a host that has the framework's environment."""
+        """Devices on a host that has the framework's environment; for a later attempt the one where its checkpoints lie."""
         spec = _spec(run)
-        return Needs(
-            host=spec.host, devices=spec.gpus, framework=spec.preset.framework, environment=spec.preset.environment, prepares=True
-        )
+        host = spec.host or (run.host if run.attempt else None)
+        return Needs(host, spec.gpus, framework=spec.preset.framework, environment=spec.preset.environment, prepares=True)
 
     def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work:
         """The framework's launch line and the dataset's files under ``data/``."""
