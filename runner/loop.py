@@ -175,7 +175,7 @@ class Runner:
             return decide_pending(run, needs, list(facts.values()), acting=acting, now=now)
         link = self._links.get(run.host or "")
         if link is None:
-            return Nothing()
+            return self._decide_without_host(run)
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if acting else Stop()
@@ -183,6 +183,13 @@ class Runner:
         return decide_running(
             run, attempt, connected=link.connected, trouble=link.trouble, acting=acting, launched_at=launched_at, now=now
         )
+
+    def _decide_without_host(self, run: Run) -> Decision:
+        """A host is removed only once all that was left of its runs was given up; nobody can be asked any more."""
+        there = any(host.name == run.host for host in hosts.all_hosts(self.house.store.reading()))
+        if there or run.stop_requested_by is None:
+            return Nothing()
+        return Move(Reason.BY_USER, f"Given up by {run.stop_requested_by}: {run.host} was removed, so nothing could be ended there.")
 
     def _apply(self, run: Run, decision: Decision) -> None:
         match decision:

@@ -12,6 +12,7 @@ from runner.entities import Environment, Host, Lease, Run, TransportName
 from runner.errors import RequestError
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.states import Reason
 from runner.store import events, hosts, runs
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -106,8 +107,10 @@ def remove(house: House, who: Requester, name: str) -> Host:
 
 
 def _runs_on(db: Database, name: str) -> list[Run]:
+    """Runs that keep a host; not those that somebody has given up and whose host does not answer as itself any more."""
     leased = {lease.run_id for lease in hosts.leases(db) if lease.host == name}
-    return [run for run in runs.live(db) if run.host == name or run.id in leased]
+    on_it = [run for run in runs.live(db) if run.host == name or run.id in leased]
+    return [run for run in on_it if run.stop_requested_by is None or run.reason not in (Reason.UNREACHABLE, Reason.UNCLEAR)]
 
 
 def _view(db: Database, host: Host) -> HostView:
