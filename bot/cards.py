@@ -69,7 +69,8 @@ class Cards:
         parts = [part for part in _parts(stamp) if self._mark(stamp, part) != stamp.mark]
         have = rows.cards(self._house, stamp.run_id) if parts else {}
         for part in parts:
-            if part not in have and "card" in have and (stamp.run_id, part) not in self._owed:
+            told = part == "plot" and stamp.state is State.SUCCEEDED  # the result has the curves
+            if part not in have and "card" in have and not told and (stamp.run_id, part) not in self._owed:
                 rows.add(self._house, first_posting(stamp.run_id, have["card"].channel, part))
                 self._owed.add((stamp.run_id, part))
         return [(stamp, have[part]) for part in parts if part in have]

@@ -60,4 +60,5 @@ class Message:
         """What stands in the channel once this is sent, if it is a run's card."""
         if self.part is None or self.place.channel is None:
             return None
-        return Card(run_id, self.part, self.place.channel, ts, self.digest, self.as_of)
+        # Looked at once more even if the run has ended: a first posting mentions nobody, the edit after it does.
+        return Card(run_id, self.part, self.place.channel, ts, self.digest, None)

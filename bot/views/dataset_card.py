@@ -78,8 +78,8 @@ def _findings(version: DatasetVersion) -> str:
 
 
 def _cases(cases: tuple[str, ...]) -> str:
-    shown = ", ".join(name(case, 80) for case in cases[:SHOWN_CASES])
-    return f" ({shown}{', …' if len(cases) > SHOWN_CASES else ''})" if shown else ""
+    shown = "; ".join(name(case, 80) for case in cases[:SHOWN_CASES])  # a case holds commas itself
+    return f" ({shown}{'; …' if len(cases) > SHOWN_CASES else ''})" if shown else ""
 
 
 def _small_print(version: DatasetVersion, run: Run | None) -> str:

@@ -8,7 +8,21 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Remedy, Run, TrainSpec, WorkStep
+from runner.entities import (
+    Attempt,
+    Checkpoint,
+    Diagnosis,
+    Evaluation,
+    Event,
+    Host,
+    Lease,
+    Progress,
+    Remedy,
+    Run,
+    StartMode,
+    TrainSpec,
+    WorkStep,
+)
 from runner.service.house import House
 from runner.states import Reason, State
 from runner.store import events, hosts, people, progress, runs
@@ -113,7 +127,8 @@ def _view(db: Database, run: Run) -> RunView:
     spoken = runs.diagnosis(db, run.id)
     target = (run.prepared or {}).get("epochs")
     if not isinstance(target, int) and isinstance(run.spec, TrainSpec):
-        target = run.spec.overrides.epochs or run.spec.preset.epochs
+        resumes = run.spec.start.mode is StartMode.RESUME  # whose checkpoint says how many, once it is read
+        target = run.spec.overrides.epochs or (None if resumes else run.spec.preset.epochs)
     return RunView(
         run=run, attempt=attempt, progress=progress.latest(db, run.id), epochs=target if isinstance(target, int) else None,
         epoch_ends=progress.epoch_ends(db, run.id), evaluations=progress.evaluations(db, run.id),

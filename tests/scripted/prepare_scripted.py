@@ -18,13 +18,16 @@ def main() -> int:
             print(json.dumps({"error": {"sentence": f"The scripted program has no option {key!r}.", "where": "options"}}))
             return 3
         scenario[key] = json.loads(value)
-    refused, chosen = [], None
+    refused, chosen, kept = [], None, {}
     for path in request["checkpoints"]:
         try:
-            chosen = (path, json.loads(Path(path).read_text())["epoch"])
+            kept = json.loads(Path(path).read_text())
+            chosen = (path, kept["epoch"])
             break
         except (OSError, ValueError) as error:
             refused.append((path, str(error)))
+    if spec["start"]["mode"] == "resume":  # goes on as the checkpoint was, unless asked otherwise
+        scenario |= {key: kept[key] for key in ("epochs", "lr") if key in kept and overrides[key] is None}
     print(json.dumps({
         "config": json.dumps(scenario), "epochs": scenario["epochs"], "batch": preset["batch"], "lr": scenario["lr"],
         "revision": "scripted-1",

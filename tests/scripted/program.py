@@ -47,7 +47,7 @@ def train(scenario: dict, work_dir: Path, first: int) -> int:
             with Path("iterations.txt").open("a") as sequence:
                 sequence.write(f"{epoch} {iteration} {os.getpid()}\n")
         say(f"Saving checkpoint at {epoch} epochs")
-        (work_dir / f"epoch_{epoch}.pth").write_text(json.dumps({"epoch": epoch}))
+        (work_dir / f"epoch_{epoch}.pth").write_text(json.dumps({"epoch": epoch, "epochs": epochs, "lr": scenario["lr"]}))
         ap = min(0.9, 0.2 * epoch)
         say(f"Epoch(val) [{epoch}][2/2]    coco/bbox_mAP: {ap:.4f}  coco/bbox_mAP_50: {min(1.0, ap + 0.1):.4f}  "
             "coco/bbox_mAP_75: -1.0000  data_time: 0.0010  time: 0.0020")

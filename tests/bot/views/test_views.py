@@ -257,7 +257,7 @@ def test_the_card_of_a_dataset_says_what_it_holds_and_what_was_left_out(house: H
     text, blocks = dataset_card(version, run=None)
     assert_sendable(text, blocks, mentions=1)
     for part in ("100 images, 200 boxes, 2 classes (coco)", "3 images without a box", "cod       120", "train 80 images (200 boxes)",
-                 "12 boxes: lost (a.txt, line 4, a.txt, line 9, …)", "Frames were paired", "made from `fish@1` by `vatic-to-coco`"):
+                 "12 boxes: lost (a.txt, line 4; a.txt, line 9; …)", "Frames were paired", "made from `fish@1` by `vatic-to-coco`"):
         assert part in text, part
     assert blocks[-1]["type"] != "actions"
 
