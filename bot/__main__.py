@@ -78,8 +78,10 @@ def _runner(_words: Sequence[str]) -> int:
 
 def _serve(_words: Sequence[str]) -> int:
     from bot.serve import serve
+    from bot.settings import slack_settings, tokens
 
-    _started()  # wrong settings are said at once, not by children
+    slack_settings(_started())  # wrong settings and tokens are said at once, not by children
+    tokens()
     return serve()
 
 

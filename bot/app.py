@@ -1,4 +1,4 @@
-"""The bot: slack-bolt in Socket Mode, and the threads beside it. One per database."""
+"""The bot: slack-bolt in Socket Mode, and the threads beside it, of which some also work where chat is off. One per database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event, Thread, current_thread, main_thread
@@ -22,12 +22,15 @@ from bot.delivering import deliver
 from bot.download import Downloader
 from bot.firings import carry_out_due
 from bot.listeners import Identity, Listeners
-from bot.settings import SlackSettings, Tokens, slack_settings, tokens
+from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
 from runner.errors import ConfigurationError
 from runner.service import people
 from runner.service.house import House, open_house
 from runner.settings import Settings
+
+Works = Mapping[str, Callable[[], None]]
+"""What threads do until the bot stops, by the name of the thread."""
 
 _log = logging.getLogger(__name__)
 BEAT_S = 5.0
@@ -40,24 +43,34 @@ _READ_S = 1.0
 
 
 def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
-    """Be the bot until SIGTERM, SIGINT or ``stop``. ConfigurationError says what is missing, or that another bot is at work."""
+    """Be the bot until SIGTERM, SIGINT or ``stop``. Without tokens it does what needs no chat.
+
+    ConfigurationError says which token is missing or refused, or that another bot is at work.
+    """
     ended = stop or Event()
     chosen, secrets = slack_settings(settings), tokens()
     house = open_house(settings)
     with _only_bot(house), _ended_by_signals(ended):
         verbs()  # a broken command stops the start, loudly
-        slack = Slack(web_client(secrets, chosen))
-        identity = identify(slack, ended)
-        if identity is None:
-            return
-        clear_partial(settings.inbox)
-        handler = build_socket(build_app(house, identity, secrets, chosen), secrets, chosen)
-        threads = _started(house, slack, handler, chosen, secrets, ended)
-        _connect(handler, ended)
-        ended.wait()
+        with _at_work(_without_slack(house, chosen, ended), ended):
+            if secrets is None:
+                _log.info("Chat is off: neither %s nor %s is set. Schedules are carried out; the terminal serves.", BOT_TOKEN, APP_TOKEN)
+                ended.wait()
+            else:
+                _chat(house, chosen, secrets, ended)
+
+
+def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -> None:
+    slack = Slack(web_client(secrets, settings))
+    identity = identify(slack, stop)
+    if identity is None:
+        return
+    clear_partial(house.settings.inbox)
+    handler = build_socket(build_app(house, identity, secrets, settings), secrets, settings)
+    with _at_work(_with_slack(house, slack, handler, settings, secrets, stop), stop):
+        _connect(handler, stop)
+        stop.wait()
         handler.close()  # type: ignore[no-untyped-call]
-        for thread in threads:
-            thread.join(_END_S)
 
 
 def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings) -> App:
@@ -98,27 +111,43 @@ def identify(slack: Slack, stop: Event) -> Identity | None:
         if isinstance(answer, Done):
             return Identity(str(answer.data.get("team_id")), str(answer.data.get("user_id")))
         if isinstance(answer, Refused):
-            raise ConfigurationError(f"Slack refuses SLACK_BOT_TOKEN: {answer}. Reinstall the app and set the new token.")
+            raise ConfigurationError(f"Slack refuses {BOT_TOKEN}: {answer}. Reinstall the app and set the new token.")
         _log.warning("Slack does not answer (%s); trying again in %.0f s.", answer, wait_s)
         stop.wait(wait_s)
         wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
     return None
 
 
-def _started(
+def _without_slack(house: House, settings: SlackSettings, stop: Event) -> Works:
+    return {
+        "firings": lambda: _every(FIRINGS_WAKE_S, stop, lambda: carry_out_due(house, settings)),
+        "heartbeat": lambda: _every(BEAT_S, stop, lambda: people.beat(house, "bot")),
+    }
+
+
+def _with_slack(
     house: House, slack: Slack, handler: SocketModeHandler, settings: SlackSettings, secrets: Tokens, stop: Event
-) -> list[Thread]:
+) -> Works:
     uploads = Uploads(house, Downloader(secrets, settings.call_timeout_s))
-    works: dict[str, Callable[[], None]] = {
+    return {
         "deliveries": lambda: deliver(house, slack, settings, stop),
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
-        "firings": lambda: _every(FIRINGS_WAKE_S, stop, lambda: carry_out_due(house, settings)),
-        "heartbeat": lambda: _every(BEAT_S, stop, lambda: _beat(house, handler)),
+        "socket": lambda: _every(BEAT_S, stop, lambda: _note_ping(house, handler)),
     }
+
+
+@contextmanager
+def _at_work(works: Works, stop: Event) -> Iterator[None]:
+    """Each of these in a thread of its own; leaving, by whatever way, stops the bot and waits for them."""
     threads = [Thread(target=work, name=name, daemon=True) for name, work in works.items()]
     for thread in threads:
         thread.start()
-    return threads
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(_END_S)
 
 
 def _every(seconds: float, stop: Event, work: Callable[[], object]) -> None:
@@ -131,9 +160,8 @@ def _every(seconds: float, stop: Event, work: Callable[[], object]) -> None:
         stop.wait(seconds)
 
 
-def _beat(house: House, handler: SocketModeHandler) -> None:
-    """Note that the bot lives, and when Slack last answered a ping on its socket."""
-    people.beat(house, "bot")
+def _note_ping(house: House, handler: SocketModeHandler) -> None:
+    """Note when Slack last answered a ping on the socket."""
     session = handler.client.current_session
     pinged = session.last_ping_pong_time if session is not None else None
     if pinged is not None:

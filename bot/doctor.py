@@ -11,7 +11,7 @@ from pathlib import Path
 
 import humanize
 
-from bot.settings import Tokens, slack_settings, tokens
+from bot.settings import APP_TOKEN, BOT_TOKEN, Tokens, slack_settings, tokens
 from recipes.errors import DatasetError
 from recipes.yaml_lines import read_yaml
 from runner.entities import Host
@@ -56,12 +56,12 @@ def report(
     """
     found = health(house)
     now = house.now()
-    checks = [*_database(found), _process(found, "runner", now)]
-    chosen = _tokens(environment)
+    checks = [*_database(found), _process(found, "runner", now), _process(found, "bot", now)]
+    chosen = _chat(environment)
     if isinstance(chosen, Check):
         checks.append(chosen)
     else:
-        checks += [_process(found, "bot", now), _socket(found, now)]
+        checks.append(_socket(found, now))
         checks += _slack(chosen, settings, manifest) if ask_slack else []
         checks += _access(settings)
     return [*checks, *_hosts(found, now), *_environments(found)]
@@ -120,14 +120,13 @@ def _socket(found: Health, now: datetime) -> Check:
     return Check("socket", Outcome.OK, f"Slack pinged the bot {_ago(now - ping)}.")
 
 
-def _tokens(environment: Mapping[str, str]) -> Tokens | Check:
-    if not any(environment.get(name, "").strip() for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")):
-        remedy = "Set SLACK_BOT_TOKEN and SLACK_APP_TOKEN to turn it on (deploy/README.md, The Slack app)."
-        return Check("chat", Outcome.WARN, "Chat is off: there are no tokens. The terminal works without.", remedy)
+def _chat(environment: Mapping[str, str]) -> Tokens | Check:
     try:
-        return tokens(environment)
+        chosen = tokens(environment)
     except ConfigurationError as error:
         return Check("tokens", Outcome.FAIL, str(error), "Correct it in the environment of the service and start it again.")
+    remedy = f"Set {BOT_TOKEN} and {APP_TOKEN} to turn it on (deploy/README.md, The Slack app)."
+    return chosen or Check("chat", Outcome.WARN, "Chat is off: there are no tokens. The terminal works without.", remedy)
 
 
 def _slack(chosen: Tokens, settings: Settings, manifest: Path) -> list[Check]:
@@ -136,7 +135,7 @@ def _slack(chosen: Tokens, settings: Settings, manifest: Path) -> list[Check]:
         return [asked]
     team, expected = str(asked.get("team_id")), settings.access.workspace
     if expected and team != expected:
-        remedy = f"Set access.workspace to {team}, or SLACK_BOT_TOKEN to a token of that workspace."
+        remedy = f"Set access.workspace to {team}, or {BOT_TOKEN} to a token of that workspace."
         return [Check("workspace", Outcome.FAIL, f"The token is of workspace {team}; the settings allow {expected}.", remedy)]
     checks = [Check("bot token", Outcome.OK, f"Slack knows it as {asked.get('user')} in {asked.get('team')} ({team}).")]
     checks.append(_scopes(scopes, manifest))
@@ -172,7 +171,7 @@ def _remedy(name: str, word: str) -> str:
         return "Wait a minute and ask again."
     if word == "missing_scope":
         return "Give the token the scope connections:write (Basic Information → App-Level Tokens)."
-    variable, place = ("SLACK_BOT_TOKEN", "OAuth & Permissions") if name == "bot token" else ("SLACK_APP_TOKEN", "Basic Information")
+    variable, place = (BOT_TOKEN, "OAuth & Permissions") if name == "bot token" else (APP_TOKEN, "Basic Information")
     return f"Take the token anew from the app's page at api.slack.com ({place}), set {variable}, and start the service again."
 
 

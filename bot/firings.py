@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from bot import grammar
 from bot.settings import SlackSettings
 from bot.views.words import code
@@ -9,9 +11,11 @@ from runner.service import outbox, schedules
 from runner.service.house import House
 from runner.service.outbox import NewDelivery
 
+_log = logging.getLogger(__name__)
+
 
 def carry_out_due(house: House, settings: SlackSettings) -> int:
-    """Carry out every firing not yet taken, and owe its answer to the schedule's channel; returns how many there were.
+    """Carry out every firing not yet taken, log its answer, and owe it to the schedule's channel; returns how many there were.
 
     A crash in between repeats the request under the same id, which acts once.
     """
@@ -19,6 +23,8 @@ def carry_out_due(house: House, settings: SlackSettings) -> int:
     for schedule, due_at in due:
         who = schedules.requester(house, schedule, due_at)
         answer = grammar.answer(house, who, schedule.command)
+        # Without a channel, as where chat is off, the log is the only place that tells why nothing was started.
+        _log.log(logging.INFO if answer.ok else logging.WARNING, "%s carried out %s: %s", schedule.id, schedule.command, answer.text)
         channel = schedule.channel or settings.home_channel
         with house.store.writing():
             if channel is not None:

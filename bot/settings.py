@@ -12,6 +12,7 @@ from runner.errors import ConfigurationError
 from runner.settings import Settings
 
 SLACK_API_URL = "https://slack.com/api/"
+BOT_TOKEN, APP_TOKEN = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"
 
 
 class SlackSettings(BaseModel):
@@ -44,10 +45,15 @@ def slack_settings(settings: Settings) -> SlackSettings:
         raise ConfigurationError(f"The setting {key} is wrong: {first['msg']}. deploy/settings.sample.yaml shows every key.") from error
 
 
-def tokens(environment: Mapping[str, str] = os.environ) -> Tokens:
-    """The tokens; ConfigurationError says which is missing or mixed up and where it comes from."""
-    bot = _token(environment, "SLACK_BOT_TOKEN", "xoxb-", "OAuth & Permissions → Bot User OAuth Token")
-    app = _token(environment, "SLACK_APP_TOKEN", "xapp-", "Basic Information → App-Level Tokens, with connections:write")
+def tokens(environment: Mapping[str, str] = os.environ) -> Tokens | None:
+    """The tokens; None where neither is set, which turns chat off.
+
+    ConfigurationError says which of the two is missing or mixed up, and where it comes from.
+    """
+    if not any(environment.get(name, "").strip() for name in (BOT_TOKEN, APP_TOKEN)):
+        return None
+    bot = _token(environment, BOT_TOKEN, "xoxb-", "OAuth & Permissions → Bot User OAuth Token")
+    app = _token(environment, APP_TOKEN, "xapp-", "Basic Information → App-Level Tokens, with connections:write")
     url = environment.get("SLACK_API_URL") or SLACK_API_URL
     return Tokens(bot, app, url if url.endswith("/") else url + "/")
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 from slack_bolt import App, BoltRequest
 
 from bot.app import build_app, run_bot
 from bot.listeners import Identity
-from bot.settings import SlackSettings
+from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings
 from runner.errors import ConfigurationError
-from runner.settings import Access
+from runner.service import schedules
+from runner.service.health import health
+from runner.service.house import Requester, open_house
+from runner.settings import Access, Role, Settings
 from runner.states import Reason
+from runner.store import schedules as rows
 from tests.support.slack_house import SlackHouse, slack_house, until
 
 TEAM = "T0LOCAL001"
@@ -142,6 +148,32 @@ def test_a_wrong_token_ends_the_start_with_a_sentence(tmp_path: Path, monkeypatc
             run_bot(served.house.settings)
 
 
+def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in (BOT_TOKEN, APP_TOKEN):
+        monkeypatch.delenv(name, raising=False)
+    caplog.set_level(logging.INFO)
+    house = open_house(Settings(state_folder=tmp_path))
+    who = Requester("terminal:ada", Role.ADMIN, "terminal", "request")
+    kept, _ = schedules.add(house, who, words="every day 02:30", command="ps")
+    with house.store.writing() as db:
+        rows.fire(db, kept.id, house.now())
+    stop = Event()
+    bot = Thread(target=run_bot, args=(house.settings,), kwargs={"stop": stop})
+    bot.start()
+    try:
+        until(lambda: not schedules.untaken_firings(house))
+        until(lambda: set(health(house).beats) == {"bot"})
+    finally:
+        stop.set()
+        bot.join(20)
+    assert not bot.is_alive()
+    assert caplog.text.count("Chat is off: neither SLACK_BOT_TOKEN nor SLACK_APP_TOKEN is set.") == 1
+    assert f"{kept.id} carried out ps: " in caplog.text
+    house.store.close()
+
+
 @pytest.mark.parametrize(("name", "value"), [("SLACK_BOT_TOKEN", ""), ("SLACK_APP_TOKEN", "xoxb-mixed-up")])
 def test_missing_and_mixed_up_tokens_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with slack_house(tmp_path) as served:
@@ -152,16 +184,14 @@ def test_missing_and_mixed_up_tokens_are_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: SlackHouse) -> None:
-    from runner.store import schedules
-
     with served.house.store.writing() as db:
-        kept = schedules.add(
+        kept = rows.add(
             db, words="every day 02:30", cron="30 2 * * *", zone="UTC", command="ps", owner=served.people["ada"],
             channel=served.training, now=served.house.now(),
         )
-        schedules.fire(db, kept.id, served.house.now())
+        rows.fire(db, kept.id, served.house.now())
     served.person().wait_for_message(served.training, lambda m: kept.id in m["text"], timeout_s=5)
-    assert not schedules.untaken_firings(served.house.store.reading())
+    assert not schedules.untaken_firings(served.house)
     assert len(served.rows("SELECT 1 FROM requests WHERE door = 'schedule'")) == 1
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from bot.doctor import MANIFEST, Check, Outcome, in_words, report
+from bot.grammar import answer
 from bot.local_workspace import AppConfiguration, LocalWorkspace, WorkspaceConfiguration
+from bot.settings import APP_TOKEN, BOT_TOKEN
 from runner.entities import Environment, Host, TransportName
 from runner.service.health import remote_file_system
-from runner.service.house import House, open_house
-from runner.settings import Access, Settings
+from runner.service.house import House, Requester, open_house
+from runner.settings import Access, Role, Settings
 from runner.store import hosts, people
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -83,14 +85,28 @@ def test_a_healthy_installation_has_nothing_to_mend(house: House, slack: LocalWo
 
 
 def test_without_tokens_chat_is_off_and_the_rest_is_looked_at(house: House, examine: Report) -> None:
-    _beat(house, "runner")
+    _beat(house, "runner", "bot")
 
     checks = examine()
 
     assert checks["chat"].outcome is Outcome.WARN
     assert "Chat is off" in checks["chat"].sentence
-    assert "bot" not in checks
-    assert checks["runner"].outcome is Outcome.OK
+    assert checks["runner"].outcome is checks["bot"].outcome is Outcome.OK
+    assert not {"tokens", "socket", "scopes", "access"} & set(checks)
+
+
+@pytest.mark.parametrize(("alive", "ok"), [(("runner", "bot"), True), (("bot",), False)])
+def test_the_command_succeeds_with_warnings_and_fails_with_a_failed_check(
+    house: House, monkeypatch: pytest.MonkeyPatch, alive: tuple[str, ...], ok: bool
+) -> None:
+    for name in (BOT_TOKEN, APP_TOKEN):
+        monkeypatch.delenv(name, raising=False)
+    _beat(house, *alive)
+
+    given = answer(house, Requester("terminal:ada", Role.ADMIN, "terminal", "request"), "doctor")
+
+    assert "! chat: Chat is off" in given.text
+    assert given.ok is ok
 
 
 def test_a_new_installation_is_told_what_to_do_first(examine: Report) -> None:

@@ -10,15 +10,22 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.terminal import pieces, show
+from runner.entities import Kind
+from runner.service.health import health
+from runner.service.house import open_house
+from runner.settings import Settings
 from runner.store import runs
-from tests.support.words_house import at_work, training, words_house
+from runner.store.connection import to_text
+from tests.support.words_house import add_dataset, at_work, training, words_house
 
 ROOT = Path(__file__).parents[2]
+NO_CHAT = {"SLACK_BOT_TOKEN": "", "SLACK_APP_TOKEN": ""}
 HEAVY = {"matplotlib", "paramiko", "torch", "slack_bolt", "slack_sdk", "apscheduler", "PIL", "cv2", "uvicorn", "starlette", "humanize"}
 
 
@@ -65,6 +72,23 @@ def test_wrong_settings_are_named_by_file_line_and_key(tmp_path: Path) -> None:
         given = signalbox(tmp_path, verb)
         assert given.returncode == 78
         assert "signalbox.yaml, line 2, limitz: There is no such key here." in given.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [({"SLACK_BOT_TOKEN": "xoxb-1"}, "SLACK_APP_TOKEN is not set"), ({"SLACK_APP_TOKEN": "xoxb-1"}, "SLACK_BOT_TOKEN is not set")],
+)
+def test_one_token_alone_ends_serve_at_once(tmp_path: Path, environment: dict[str, str], says: str) -> None:
+    given = signalbox(tmp_path, "serve", **{**NO_CHAT, **environment})
+    assert given.returncode == 78
+    assert says in given.stderr
+
+
+def test_doctor_says_that_chat_is_off_and_exits_with_1_while_something_must_be_mended(tmp_path: Path) -> None:
+    given = signalbox(tmp_path, "doctor", **NO_CHAT)
+    assert given.returncode == 1
+    assert "! chat: Chat is off" in given.stderr
+    assert "✗ runner: The runner has never run on this database." in given.stderr
 
 
 def test_init_writes_settings_once(tmp_path: Path) -> None:
@@ -160,10 +184,10 @@ def until(found: Callable[[], bool], within_s: float = 15) -> None:
         time.sleep(0.05)
 
 
-def stopped(serve: subprocess.Popen[bytes]) -> str:
+def stopped(serve: subprocess.Popen[bytes], within_s: float = 15) -> str:
     """SIGTERM; everything that serve said."""
     serve.terminate()
-    _, said = serve.communicate(timeout=15)
+    _, said = serve.communicate(timeout=within_s)
     assert serve.returncode == 0
     return said.decode()
 
@@ -216,6 +240,28 @@ def test_a_process_with_wrong_settings_is_not_started_again_at_once(
     time.sleep(1.0)  # longer than the first pause of a process that may be started again
     assert len(started(tmp_path, "one")) == 1
     assert "again in 30.0 s" in stopped(serve)
+
+
+@pytest.mark.slow
+def test_without_tokens_serve_carries_out_what_was_scheduled_in_the_terminal(tmp_path: Path) -> None:
+    house = open_house(Settings(state_folder=tmp_path))
+    add_dataset(house)
+    added = signalbox(tmp_path, "schedule", "add", "every hour", "run rtmdet-nano on fish", **NO_CHAT)
+    assert added.returncode == 0, added.stderr
+    with house.store.writing() as db:  # added an hour earlier, and so due now
+        db.conn.execute("UPDATE schedules SET created_at = ?", (to_text(house.now() - timedelta(hours=1)),))
+    environment = {**os.environ, **NO_CHAT, "SIGNALBOX_STATE": str(tmp_path)}
+    serve = subprocess.Popen([sys.executable, "-m", "bot", "serve"], cwd=ROOT, env=environment, stderr=subprocess.PIPE)
+    try:
+        until(lambda: runs.live(house.store.reading()), within_s=60)
+        until(lambda: {"runner", "bot"} == set(health(house).beats))
+    finally:
+        said = stopped(serve, within_s=30)
+    (run,) = runs.live(house.store.reading())
+    assert (run.owner.split(":")[0], run.spec.kind) == ("terminal", Kind.TRAIN)
+    assert said.count("Chat is off") == 1
+    assert "started again" not in said
+    assert "carried out run rtmdet-nano on fish" in said
 
 
 def test_unfinished_runs_are_untouched_by_the_terminal(tmp_path: Path) -> None:
