@@ -21,7 +21,8 @@ from runner.service.house import House, Requester
 from runner.service.runs import submit_training
 from runner.settings import Access, Role, Settings
 from runner.states import Reason
-from runner.store import hosts
+from runner.store import hosts, runs
+from tests.support.hosts import end_all
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, scripted_house
 from tests.support.slack_house import MANIFEST, until
 
@@ -57,7 +58,10 @@ class WholeHouse:
 @contextmanager
 def whole_house() -> Iterator[WholeHouse]:
     """Open a house with one CPU slot on one host over ssh, start ``signalbox serve``, and return once bot and runner work."""
-    with tempfile.TemporaryDirectory(prefix="signalbox-bench-", ignore_cleanup_errors=True) as name, scripted_house(Path(name)) as scripted:
+    with (
+        tempfile.TemporaryDirectory(prefix="signalbox-bench-", ignore_cleanup_errors=True) as name,
+        scripted_house(Path(name)) as scripted, _nothing_left(scripted.house),
+    ):
         folder = Path(name)
         configuration = WorkspaceConfiguration(
             app=AppConfiguration.from_manifest(MANIFEST), people=(PersonSeed("ada", "Ada"),), channels=(ChannelSeed(CHANNEL),),
@@ -83,15 +87,30 @@ def _equipped(scripted: ScriptedHouse, folder: Path, access: Access) -> House:
 
 
 @contextmanager
+def _nothing_left(house: House) -> Iterator[None]:
+    """End what still trains once nobody starts anything more: a training outlives everything else here, as it should."""
+    try:
+        yield
+    finally:
+        for run in runs.live(house.store.reading()):
+            for attempt in runs.attempts(house.store.reading(), run.id):
+                end_all(attempt.marker)
+
+
+@contextmanager
 def _serving(folder: Path, workspace: LocalWorkspace) -> Iterator[None]:
     environment = {
         **os.environ, "SLACK_BOT_TOKEN": workspace.bot_token, "SLACK_APP_TOKEN": workspace.app_token, "SLACK_API_URL": workspace.api_url,
         "SIGNALBOX_SETTINGS": str(folder / "signalbox.yaml"),
     }
-    with (folder / "serve.log").open("ab") as out:
+    log = folder / "serve.log"
+    with log.open("ab") as out:
         process = subprocess.Popen([sys.executable, "-m", "bot", "serve"], env=environment, stdout=out, stderr=out)
     try:
         yield
+    except BaseException:
+        print("".join(log.read_text(errors="replace").splitlines(keepends=True)[-40:]), file=sys.stderr)
+        raise
     finally:
         process.terminate()
         process.wait(60)

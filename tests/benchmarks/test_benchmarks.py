@@ -1,0 +1,28 @@
+"""``make bench``: takes every figure and prints them. Nothing here judges a time: a busy machine is no broken one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.benchmarks import acks, cards, handover
+from tests.benchmarks.figures import Figure, table
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def figures() -> Iterator[list[Figure]]:
+    """What was measured; shown as one table at the end."""
+    taken: list[Figure] = []
+    yield taken
+    print(f"\n\n{table(taken)}\n")
+
+
+@pytest.mark.parametrize("measure", [acks.measure, cards.measure, handover.measure], ids=["acks", "cards", "handover"])
+def test_every_figure_can_be_taken(measure: Callable[[], list[Figure]], figures: list[Figure]) -> None:
+    taken = measure()
+    figures += taken
+    assert taken
+    assert all(figure.seconds and min(figure.seconds) > 0 for figure in taken)
