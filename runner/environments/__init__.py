@@ -13,7 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner.entities import Environment
 from runner.errors import ConfigurationError, RequestError
+from runner.frameworks import all_frameworks
 from runner.frameworks.base import LaunchPlan
+from runner.host_program import packed
 
 PROFILES = Path(__file__).parent
 _HOST_SCRIPTS = Path(__file__).parent.parent / "host"
@@ -117,9 +119,9 @@ def requirements(name: str, *, folder: Path = PROFILES) -> dict[str, object]:
 def launch_plan(frozen: Mapping[str, object]) -> LaunchPlan:
     """What a bootstrap executes in its attempt's directory: the host scripts and the frozen profile beside them."""
     files = {script: (_HOST_SCRIPTS / script).read_bytes() for script in _SHIPPED}
-    prepare = f"prepare_{frozen['framework']}.py"
-    if (_HOST_SCRIPTS / prepare).is_file():
-        files[prepare] = (_HOST_SCRIPTS / prepare).read_bytes()
+    framework = all_frameworks().get(str(frozen["framework"]))
+    if framework:
+        files["prepare_program"] = packed(framework.prepare_program)
     files["profile.json"] = json.dumps(frozen, indent=1).encode()
     return LaunchPlan(argv=("/bin/sh", "bootstrap.sh", "profile.json"), files=files)
 

@@ -1,7 +1,8 @@
 """What Signalbox needs to know of a training system. One file per framework; a directory scan finds it.
 
 A framework module defines one object named ``framework`` that satisfies :class:`Framework`. What must run in the framework's
-own Python lies in ``runner/host/prepare_<name>.py`` and speaks JSON over stdin and stdout (:class:`PrepareRequest`).
+own Python lies in ``runner/host/prepare_<name>``, a module or a package, and speaks JSON over stdin and stdout
+(:class:`PrepareRequest`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class DatasetOnHost:
 
 @dataclass(frozen=True, slots=True)
 class PrepareRequest:
-    """The input of ``prepare_<framework>.py prepare``: everything a resolved config depends on.
+    """The input of ``prepare_<framework> prepare``: everything a resolved config depends on.
 
     ``checkpoints`` are absolute paths on the host, newest first, of which the first whole one is used (resume, fine-tune);
     ``folder`` is an existing folder on the host for what preparing writes (a checkpoint copy with another learning rate);
@@ -98,7 +99,7 @@ class Framework(Protocol):
     formats: tuple[str, ...]
     """Dataset formats its programs read."""
     prepare_program: Path
-    """The file that runs in its own Python (``host/prepare_<name>.py``)."""
+    """What runs in its own Python: a module, or a package with ``__main__.py`` that is sent as one file (``host_program.py``)."""
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment) -> LaunchPlan: ...
 

@@ -1,4 +1,4 @@
-"""MMDetection 3.x: its own ``tools/train.py``, unmodified, on a config that ``host/prepare_mmdet.py`` resolved."""
+"""MMDetection 3.x: its own ``tools/train.py``, unmodified, on a config that ``host/prepare_mmdet`` resolved."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MMDetection:
 
     name = "mmdet"
     formats = ("coco",)
-    prepare_program = Path(__file__).parent.parent / "host" / "prepare_mmdet.py"
+    prepare_program = Path(__file__).parent.parent / "host" / "prepare_mmdet"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment) -> LaunchPlan:
         """One process; the config's paths are relative to the attempt's directory. BadSpecError without a checkpoint to resume."""

@@ -238,7 +238,8 @@ def _source(build: Build, step: dict[str, Any], variables: dict[str, str]) -> Pa
 def _smoke(build: Build) -> None:
     say("try the environment")
     _import(build)
-    prepare = Path(__file__).parent / f"prepare_{build.profile['framework']}.py"
+    # The framework's own, whichever that is: shipped beside this file under one name.
+    prepare = Path(__file__).resolve().parent / "prepare_program"
     if prepare.exists():
         argv = [build.python, str(prepare), "smoke"]
         # One thread: on busy cores more of them are many times slower.

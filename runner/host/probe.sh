@@ -21,7 +21,7 @@ echo "host_name=$(uname -n)"
 echo "machine_id=$(first_line /etc/machine-id)"
 echo "boot_id=$(first_line /proc/sys/kernel/random/boot_id)"
 echo "python=$(interpreter | head -n 1)"
-for program in screen setsid tar sha256sum grep nvidia-smi; do
+for program in screen setsid tar sha256sum base64 grep nvidia-smi; do
     echo "has_$program=$(has $program)"
 done
 if mkdir -p "$root" 2>/dev/null && : 2>/dev/null >"$root/.probe.$$"; then echo writable=yes; else echo writable=no; fi

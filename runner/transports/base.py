@@ -41,7 +41,8 @@ class Transport(Protocol):
         ...
 
     def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:
-        """Run one of our own Python files with the host's ``interpreter``; the file is put on the host once, by content."""
+        """Run one of our own programs, a module or a package with ``__main__.py``, with the host's ``interpreter``; it is put
+        on the host as one file, once, by content."""
         ...
 
     def stream(self, interpreter: str, program: Path, *, timeout_s: float) -> Channel:

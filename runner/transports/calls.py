@@ -54,7 +54,7 @@ class ScriptTransport:
         return self._run(whole(script), source=[stdin] if stdin else None, deadline=Deadline.after(timeout_s))
 
     def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:
-        """Run one of our own Python files."""
+        """Run one of our own programs."""
         script = program_script(interpreter, program, root=self.host.root, arguments=arguments)
         return self._run(script, source=[stdin], deadline=Deadline.after(timeout_s))
 

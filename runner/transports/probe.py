@@ -14,6 +14,7 @@ _NEEDED = {
     "setsid": "setsid (package util-linux), which detaches trainings",
     "tar": "tar, which receives files",
     "sha256sum": "sha256sum (package coreutils), which checks what arrived",
+    "base64": "base64 (package coreutils), which receives programs",
     "grep": "grep, which finds the processes of a run",
 }
 

@@ -7,11 +7,14 @@ the mark and is dropped.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import posixpath
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
+
+from runner.host_program import packed
 
 MARK = b"\x1eSIGNALBOX\x1e\n"
 SAY_MARK = r"printf '\036SIGNALBOX\036\n'"
@@ -24,17 +27,17 @@ def whole(script: str) -> bytes:
 
 
 def program_script(interpreter: str, program: Path, *, root: str, arguments: Sequence[str] = ()) -> bytes:
-    """A script that puts one of our Python files below ``root`` by its content, says MARK and becomes the program."""
-    text = program.read_text(encoding="utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    """A script that puts one of our programs below ``root`` by its content, says MARK and becomes the program."""
+    content = packed(program)
+    digest = hashlib.sha256(content).hexdigest()[:16]
     path = posixpath.join(root, "programs", digest, program.name)
     quoted = shlex.quote(path)
     command = " ".join(shlex.quote(word) for word in (interpreter, path, *arguments))
     lines = (
         "{",
         f"if [ ! -f {quoted} ]; then",
-        f"mkdir -p {shlex.quote(posixpath.dirname(path))} && cat >{quoted}.$$ <<'{END_OF_PROGRAM}' && mv -f {quoted}.$$ {quoted}",
-        text.rstrip("\n"),
+        f"mkdir -p {shlex.quote(posixpath.dirname(path))} && base64 -d >{quoted}.$$ <<'{END_OF_PROGRAM}' && mv -f {quoted}.$$ {quoted}",
+        base64.encodebytes(content).decode("ascii").rstrip("\n"),
         END_OF_PROGRAM,
         "fi",
         f"[ -f {quoted} ] || exit 74",

@@ -24,7 +24,7 @@ def test_the_default_profile_is_the_tried_one() -> None:
     frozen = requirements("upstream")
     assert frozen["key"] == "mmdet-3.3.0_mmcv-2.1.0_torch-2.13.0"
     assert frozen["pinned"] == ["mmcv", "mmdet", "mmengine", "torch"]
-    assert set(launch_plan(frozen).files) >= {"bootstrap.sh", "bootstrap_build.py", "profile.json", "prepare_mmdet.py"}
+    assert set(launch_plan(frozen).files) >= {"bootstrap.sh", "bootstrap_build.py", "profile.json", "prepare_program"}
 
 
 def test_any_change_of_a_profile_is_another_environment(tmp_path: Path) -> None:

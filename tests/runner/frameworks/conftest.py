@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from runner.entities import DatasetRef, Environment, Overrides, Progress, Record
 from runner.environments import find_ready
 from runner.frameworks.base import DatasetOnHost, Prepared, PrepareRequest
 from runner.frameworks.mmdet import framework
+from runner.host_program import packed
 from runner.preparing import as_bytes, read_answer
 from runner.presets import find_preset
 from runner.transports.base import Finished
@@ -86,11 +88,14 @@ class Training:
 
 
 def ask(python: str, verb: str, request: bytes) -> Finished:
-    """One call of the prepare program."""
-    done = subprocess.run(
-        [python, str(framework.prepare_program), verb], input=request, capture_output=True, timeout=TIMEOUT_S,
-        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}, check=False,
-    )
+    """One call of the prepare program, as the one file that a host gets."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "prepare_program")
+        program.write_bytes(packed(framework.prepare_program))
+        done = subprocess.run(
+            [python, str(program), verb], input=request, capture_output=True, timeout=TIMEOUT_S,
+            env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}, check=False,
+        )
     return Finished(done.returncode, done.stdout, done.stderr)
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from runner.host.prepare_mmdet import (
-    BadSpecError,
-    check_raw_options,
-    check_request,
-    rest_of_schedule,
-    scaled_schedulers,
-    set_classes,
-    tuples_in_pipelines,
-)
+from runner.host.prepare_mmdet.config import set_classes
+from runner.host.prepare_mmdet.errors import BadSpecError
+from runner.host.prepare_mmdet.options import check_raw_options, tuples_in_pipelines
+from runner.host.prepare_mmdet.request import check_request
+from runner.host.prepare_mmdet.schedule import rest_of_schedule, scaled_schedulers
 
 WARM_UP = {"type": "LinearLR", "start_factor": 1e-5, "by_epoch": False, "begin": 0, "end": 1000}
 COSINE = {"type": "CosineAnnealingLR", "begin": 150, "end": 300, "T_max": 150, "eta_min": 0.0002, "by_epoch": True}

@@ -76,6 +76,19 @@ def test_a_python_file_of_ours_runs_there(any_host: Reached, tmp_path: Path) -> 
     assert len(list(any_host.root.glob("programs/*/shout.py"))) == 1
 
 
+def test_a_folder_of_ours_runs_there_as_one_file(any_host: Reached, tmp_path: Path) -> None:
+    folder = tmp_path / "shout"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "__main__.py").write_text("from .words import WORD\nprint(WORD, input())\n", encoding="utf-8")
+    (folder / "words.py").write_text("WORD = 'größer'\n", encoding="utf-8")
+    for _ in range(2):
+        finished = any_host.transport.python(any_host.host.python or "", folder, stdin=b"than", timeout_s=10)
+        assert finished.stdout.decode() == "größer than\n"
+    (sent,) = any_host.root.glob("programs/*/shout")
+    assert sent.is_file()
+
+
 def test_a_missing_interpreter_is_said(any_host: Reached, tmp_path: Path) -> None:
     program = tmp_path / "some.py"
     program.write_text("pass\n", encoding="utf-8")

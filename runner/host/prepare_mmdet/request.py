@@ -1,0 +1,35 @@
+"""The shape of a request: which keys it must and may hold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import BadSpecError, did_you_mean
+
+# By path: (required keys, optional keys).
+SCHEMA = {
+    "": ({"spec", "dataset", "checkpoints", "folder"}, set()),
+    "spec": ({"preset", "dataset"}, {"kind", "overrides", "start", "gpus", "host"}),
+    "spec.preset": (
+        {"name", "config", "epochs", "batch", "lr"},
+        {"framework", "description", "environment", "eval_every", "seed", "options"},
+    ),
+    "spec.dataset": ({"name", "version"}, {"fingerprint", "format"}),
+    "spec.overrides": (set(), {"epochs", "lr", "batch", "eval_every", "options"}),
+    "spec.start": (set(), {"mode", "run_id", "checkpoint"}),
+    "dataset": ({"classes", "splits", "images"}, set()),
+}
+
+
+def check_request(request: dict[str, Any]) -> None:
+    """Refuse unknown and missing keys at every level that is ours."""
+    for path, (required, optional) in SCHEMA.items():
+        part = request
+        for key in filter(None, path.split(".")):
+            part = part.get(key, {})
+        if not isinstance(part, dict):
+            raise BadSpecError("The request's %s is not an object." % (path or "body"), path)
+        for key in sorted(set(part) - required - optional):
+            raise BadSpecError("The request holds an unknown key %r%s." % (key, did_you_mean(key, required | optional)), path)
+        for key in sorted(required - set(part)):
+            raise BadSpecError("The request lacks the key %r." % key, path)
