@@ -5,16 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from bot.demo.loopback_sshd import LoopbackSshd
+from runner.entities import Run
 from runner.evidence import ClaimSeen, Connected, DirectoryGone, Disconnected, ExitSeen, Heartbeat, LogBytes, WatchedAttempt
 from runner.executors import executors
 from runner.executors.base import LaunchOrder
+from runner.service.runs import request_stop
+from runner.service.views import history
+from runner.settings import Limits
+from runner.states import Reason
 from tests.support.hosts import MARKER, Evidences, Reached, end_all, eventually, order, reach_over_ssh, watching
+from tests.support.scripted_house import ScriptedHouse, scripted_house
 
 COUNTING = "import time\nfor n in range(3000):\n    print('line', n, 'x' * (n % 97))\n    time.sleep(0.001)\n"
 
@@ -26,8 +33,11 @@ def start(reached: Reached, wanted: LaunchOrder) -> Path:
 
 
 def connections(sshd: LoopbackSshd) -> set[int]:
-    children = Path(f"/proc/{sshd.pid}/task/{sshd.pid}/children").read_text(encoding="ascii")
-    return {int(pid) for pid in children.split()}
+    return children(sshd.pid)
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()}
 
 
 def test_no_log_byte_is_lost_or_doubled_over_breaks(ssh_host: Reached, sshd: LoopbackSshd) -> None:
@@ -45,22 +55,31 @@ def test_no_log_byte_is_lost_or_doubled_over_breaks(ssh_host: Reached, sshd: Loo
         assert evidences.log() == (directory / "log").read_bytes()
 
 
-def test_a_frozen_host_is_noticed_by_its_silence(ssh_host: Reached, sshd: LoopbackSshd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.watch.SILENCE_S", 6.0)
-    before = connections(sshd)
-    with watching(ssh_host) as (_, evidences):
-        evidences.wait_for(Heartbeat)
-        (ours,) = connections(sshd) - before
-        children = Path(f"/proc/{ours}/task/{ours}/children").read_text(encoding="ascii").split()
-        frozen = [ours, *map(int, children)]
-        for pid in frozen:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            assert "has said nothing for 6 s" in evidences.wait_for(Disconnected, 15).why
-        finally:
+@pytest.mark.slow
+def test_a_frozen_host_is_unreachable_after_the_silence_that_the_settings_name() -> None:
+    with scripted_house(Path(tempfile.mkdtemp(prefix="house")), limits=Limits(heartbeat_timeout_s=6)) as scripted:
+        run = scripted.submit("step_s=0.2", epochs=100)
+        with scripted.running():
+            scripted.wait_until(run, lambda seen: seen.progress is not None)
+            frozen = [pid for ours in connections(scripted.sshd) for pid in (ours, *children(ours))]
             for pid in frozen:
-                os.kill(pid, signal.SIGCONT)
-        evidences.wait_for(Connected, 15)
+                os.kill(pid, signal.SIGSTOP)
+            began = time.monotonic()
+            try:
+                scripted.wait_until(run, lambda _: unreachable(scripted, run))
+                assert 5 < time.monotonic() - began < 12
+            finally:
+                for pid in frozen:
+                    os.kill(pid, signal.SIGCONT)
+            assert unreachable(scripted, run) == ["gpu-1 has said nothing for 6 s."]
+            scripted.wait(run, Reason.WORKING)
+            request_stop(scripted.house, scripted.who(), run.id)
+            scripted.wait(run, Reason.BY_USER)
+
+
+def unreachable(scripted: ScriptedHouse, run: Run) -> list[object]:
+    states = [event.payload for event in history(scripted.house, run.id) if event.kind == "state"]
+    return [state["detail"] for state in states if state["reason"] == "UNREACHABLE"]
 
 
 def test_a_restarted_runner_goes_on_where_it_stored(any_host: Reached) -> None:
