@@ -23,6 +23,7 @@ from runner.transports.pipe import Deadline, Received
 
 COMMAND = "exec sh -s"
 CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 0.2
 KEEPALIVE_S = 5
 # Unacknowledged for this long, the kernel gives the connection up: with the keepalive, this finds a network that has gone.
 SILENCE_MS = 20_000
@@ -51,6 +52,7 @@ class SshConnection:
         self._sessions = threading.BoundedSemaphore(SESSIONS)
         self._spares: list[SshPipe] = []
         self._refilling = False
+        self._closed = False
 
     def open(self, deadline: Deadline) -> SshPipe:
         """Open a session and start the shell in it, or take one that waits. HostError (key, login) or UnreachableError."""
@@ -59,10 +61,15 @@ class SshConnection:
         return pipe
 
     def close(self) -> None:
-        """Close the connection with all that runs over it."""
-        with self._lock:
+        """Close the connection with all that runs over it, for good; does not wait for one that is being made."""
+        self._closed = True
+        if not self._lock.acquire(timeout=CLOSE_TIMEOUT_S):
+            return  # Whoever makes one sees that it is not wanted any more.
+        try:
             transport, self._transport = self._transport, None
             spares, self._spares = self._spares, []
+        finally:
+            self._lock.release()
         if transport is not None:
             transport.close()
         for spare in spares:
@@ -126,6 +133,9 @@ class SshConnection:
         try:
             if self._transport is None or not self._transport.is_active():
                 self._transport = connect(self._host, deadline)
+            if self._closed:
+                self._transport.close()
+                raise UnreachableError(f"The connection to {self._host.name} was closed.")
             return self._transport
         finally:
             self._lock.release()
