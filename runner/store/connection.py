@@ -93,9 +93,9 @@ def to_text(moment: datetime | None) -> str | None:
 
 def to_time(text: str | None) -> datetime | None:
     """The inverse of :func:`to_text`."""
-    return None if text is None else datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    return None if text is None else required_time(text)
 
 
 def required_time(text: str) -> datetime:
-    """A time that a column always holds."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    """A time that a column always holds. Every row has several, and ``strptime`` took most of the time of reading one."""
+    return datetime.fromisoformat(text)
