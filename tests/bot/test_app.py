@@ -123,6 +123,7 @@ def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
         assert "its own workspace only" in _slash(app, served, "9.9").body
 
 
+@pytest.mark.slow
 def test_the_bot_and_its_socket_say_that_they_live(served: SlackHouse) -> None:
     until(lambda: len(served.rows("SELECT 1 FROM heartbeats WHERE process IN ('bot', 'socket')")) == 2, timeout_s=20)
 

@@ -15,6 +15,7 @@ from runner.crash_points import BOT
 from runner.states import Reason
 from tests.support.slack_house import QUICK, SlackHouse, delivery_ids, evaluation, point, slack_house, until
 
+pytestmark = pytest.mark.slow
 REQUESTS = ("bot.before_request_commit", "bot.after_request_commit")
 DELIVERIES = ("bot.after_events_read", "bot.after_deliveries_owed", "bot.after_marked_sending", "bot.after_sent")
 PICTURES = ("bot.after_file_uploaded",)

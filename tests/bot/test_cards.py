@@ -120,6 +120,7 @@ def test_a_change_of_state_jumps_the_queue(served: SlackHouse, teller: Teller) -
     assert "failed" in teller.card()["text"].lower()
 
 
+@pytest.mark.slow
 def test_many_runs_share_forty_edits_a_minute(served: SlackHouse, teller: Teller) -> None:
     live = [served.start(served.submit()) for _ in range(20)]
     for _ in range(21):

@@ -223,6 +223,7 @@ def test_children_end_with_a_serve_that_was_killed(tmp_path: Path, served: Calla
     until(lambda: not any(alive(pid) for name in ("one", "two") for pid in started(tmp_path, name)))
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_at_once_is_started_after_growing_pauses(
     tmp_path: Path, served: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
@@ -264,6 +265,7 @@ def test_without_tokens_serve_carries_out_what_was_scheduled_in_the_terminal(tmp
     assert "carried out run rtmdet-nano on fish" in said
 
 
+@pytest.mark.slow
 def test_unfinished_runs_are_untouched_by_the_terminal(tmp_path: Path) -> None:
     house = words_house(tmp_path)
     run = at_work(house, training(house))

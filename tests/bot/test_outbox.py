@@ -118,6 +118,7 @@ def test_a_private_answer_left_in_sending_is_not_shown_twice(served: SlackHouse)
     assert not served.person().ephemeral_messages(served.training)
 
 
+@pytest.mark.slow
 def test_a_channel_that_slack_slows_down_does_not_hold_up_another(tmp_path: Path) -> None:
     with slack_house(tmp_path, limits=replace(QUICK, message_interval_s=3.0, message_burst=1)) as served:
         clock = Clock()

@@ -19,6 +19,7 @@ from runner.service.runs import request_stop
 from runner.states import Reason
 from tests.support.scripted_house import ScriptedHouse, scripted_house
 
+pytestmark = pytest.mark.slow
 PROGRAM = "import sys; from runner.loop import run_runner; from runner.settings import load_settings; run_runner(load_settings())"
 OF_SCHEDULES = "runner.after_schedule_fired"  # tests/runner/test_schedules.py dies there
 OF_STOP = "runner.after_stop_sent"

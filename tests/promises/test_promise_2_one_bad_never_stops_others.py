@@ -25,6 +25,8 @@ from runner.store import hosts, runs
 from runner.transports.calls import ScriptTransport
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse
 
+pytestmark = pytest.mark.slow
+
 
 @contextmanager
 def black_hole() -> Iterator[int]:

@@ -132,6 +132,7 @@ def test_a_paused_schedule_and_a_removed_one_owe_nothing(store: Store) -> None:
     assert settle(store, schedule.id, now=later) is None
 
 
+@pytest.mark.slow
 def test_a_year_of_looks_through_both_clock_changes_fires_every_night_once(store: Store) -> None:
     schedule = _add(store, zone="Europe/Berlin")
     moment, end = CREATED, CREATED + timedelta(days=365, hours=2)
@@ -182,6 +183,7 @@ def test_the_engine_fires_at_each_time_and_a_new_row_counts_when_told(store: Sto
     assert schedules.get(store.reading(), schedule.id).last_due_at == moments[-1]
 
 
+@pytest.mark.slow
 def test_a_paused_row_stops_firing_and_a_resumed_one_fires_again(store: Store, engine: ScheduleEngine, fired: _Fired) -> None:
     schedule = _add(store, cron=EVERY_SECOND, created=datetime.now(UTC))
     engine.look()

@@ -23,7 +23,7 @@ from runner.states import Reason
 from tests.support.hosts import MARKER, Evidences, Reached, end_all, eventually, order, reach_over_ssh, watching
 from tests.support.scripted_house import ScriptedHouse, scripted_house
 
-COUNTING = "import time\nfor n in range(3000):\n    print('line', n, 'x' * (n % 97))\n    time.sleep(0.001)\n"
+COUNTING = "import time\nfor n in range(1500):\n    print('line', n, 'x' * (n % 97))\n    time.sleep(0.001)\n"
 
 
 def start(reached: Reached, wanted: LaunchOrder) -> Path:

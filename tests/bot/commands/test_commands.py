@@ -13,7 +13,7 @@ from runner.entities import ConvertSpec, Environment, TrainSpec
 from runner.service.house import House, Requester, role_of
 from runner.settings import Role
 from runner.states import Reason
-from runner.store import hosts, runs, schedules
+from runner.store import hosts, people, runs, schedules
 from tests.support.words_house import ADA, BEN, add_dataset, at_work, ended, somebody, training, words_house
 
 EXAMPLES = [(name, example) for name, verb in verbs().items() for example in verb.examples]
@@ -60,6 +60,9 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
     if name == "schedule" and "s-7f3k" in example:
         assert ask(house, 'schedule add "every day 02:30" ps').ok
         rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
+    if name == "doctor":
+        with house.store.writing() as db:
+            people.beat(db, "bot", pid=1, now=house.now())
     given = ask(house, example, somebody(role=Role.ADMIN))
     assert given.ok, given.text
     assert given.text.strip()

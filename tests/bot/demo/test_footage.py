@@ -94,6 +94,7 @@ def test_the_summary_counts_the_rows(tmp_path: Path) -> None:
     assert (summary.rows, summary.lost, summary.occluded) == (len(rows), sum(row[6] for row in rows), sum(row[7] for row in rows))
 
 
+@pytest.mark.slow
 def test_the_demos_recipe_finds_both_classes_in_both_splits(tmp_path: Path) -> None:
     write_footage(tmp_path / "fish.zip")
     command = [sys.executable, "-m", "recipes", "vatic-to-coco", tmp_path / "fish.zip", tmp_path / "coco", "--json"]

@@ -256,6 +256,7 @@ def test_shortcut_home_and_invitation(bot: Bot, ada: WorkspacePerson) -> None:
     assert bot.next("member_joined_channel")["event"]["user"] == "U0LOCALBOT"
 
 
+@pytest.mark.slow
 def test_it_reconnects_when_asked_and_when_cut(bot: Bot, ada: WorkspacePerson) -> None:
     first = bot.handler.client.session_id()
     bot.workspace.request_disconnect()

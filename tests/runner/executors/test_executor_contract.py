@@ -160,6 +160,7 @@ def test_a_holder_that_dies_leaves_vanished(executor: Executor, any_host: Reache
         assert evidences.log() == (b"out\n" if point == "launch.before_exit" else b"")
 
 
+@pytest.mark.slow
 def test_a_training_whose_holder_died_goes_on_and_vanishes_at_its_end(
     executor: Executor, any_host: Reached, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_training_whose_holder_died_goes_on_and_vanishes_at_its_end(
         assert evidences.log() == b"begin\nend\n"
 
 
+@pytest.mark.slow
 def test_a_launch_that_died_before_its_claim_can_be_repeated(
     executor: Executor, any_host: Reached, monkeypatch: pytest.MonkeyPatch
 ) -> None:

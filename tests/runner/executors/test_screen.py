@@ -56,6 +56,7 @@ def test_without_screen_setsid_holds(tmp_path: Path) -> None:
     end_all(f"r-bare-{NONCE}/1")
 
 
+@pytest.mark.slow
 def test_a_screen_that_does_nothing_is_not_believed(tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     folder.mkdir()

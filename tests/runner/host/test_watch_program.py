@@ -187,6 +187,7 @@ def test_after_a_reboot_all_have_vanished(program: Program, tmp_path: Path) -> N
     assert program.frame("vanished")["directory"] == str(directory)
 
 
+@pytest.mark.slow
 def test_a_marked_process_alone_keeps_an_attempt_from_vanishing(program: Program, tmp_path: Path) -> None:
     directory = attempt(tmp_path, claim=False)
     boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

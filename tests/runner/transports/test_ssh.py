@@ -125,6 +125,7 @@ def test_the_next_call_after_a_break_connects_again(ssh_host: Reached, sshd: Loo
     assert ssh_host.transport.shell("echo two", timeout_s=10).stdout == b"two\n"
 
 
+@pytest.mark.slow
 def test_a_frozen_connection_costs_no_more_than_the_deadline(ssh_host: Reached, sshd: LoopbackSshd) -> None:
     before = set(sessions(sshd))
     assert ssh_host.transport.shell("echo one", timeout_s=10).stdout == b"one\n"
