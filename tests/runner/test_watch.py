@@ -40,6 +40,7 @@ def children(pid: int) -> set[int]:
     return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()}
 
 
+@pytest.mark.slow
 def test_no_log_byte_is_lost_or_doubled_over_breaks(ssh_host: Reached, sshd: LoopbackSshd) -> None:
     wanted = order(ssh_host.root, sys.executable, "-u", "-c", COUNTING)
     before = connections(sshd)
