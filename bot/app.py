@@ -14,6 +14,7 @@ from typing import Any
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
+from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 
 from bot.calls import Done, Refused, Slack, web_client
@@ -40,6 +41,8 @@ _LONGEST_WAIT_S = 30.0
 _END_S = 12.0
 _PING_S = 5.0
 _READ_S = 1.0
+_REFUSED_TOKEN = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "not_allowed_token_type", "missing_scope"})
+"""What no waiting mends."""
 
 
 def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
@@ -169,17 +172,23 @@ def _note_ping(house: House, handler: SocketModeHandler) -> None:
 
 
 def _connect(handler: SocketModeHandler, stop: Event) -> None:
-    """Open the socket; once it was open, slack_sdk keeps it so."""
+    """Open the socket; once it was open, slack_sdk keeps it so. ConfigurationError when the token is refused."""
     wait_s = 1.0
     while not stop.is_set():
         try:
             handler.connect()  # type: ignore[no-untyped-call]
-        except Exception:  # noqa: BLE001 - slack_sdk raises whatever its socket does
-            _log.exception("No socket to Slack; trying again in %.0f s.", wait_s)
-            stop.wait(wait_s)
-            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+        except SlackApiError as error:
+            why = str(error.response.get("error"))
+            if why in _REFUSED_TOKEN:
+                remedy = "Make a new app-level token with connections:write (api.slack.com, Basic Information) and set it."
+                raise ConfigurationError(f"Slack refuses {APP_TOKEN}: {why}. {remedy}") from error
+        except Exception as error:  # noqa: BLE001 - slack_sdk raises whatever its socket does
+            why = f"{type(error).__name__}: {error}"
         else:
             return
+        _log.error("No socket to Slack (%s); trying again in %.0f s.", why, wait_s)
+        stop.wait(wait_s)
+        wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
 
 
 @contextmanager

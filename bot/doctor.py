@@ -12,6 +12,7 @@ from pathlib import Path
 import humanize
 
 from bot.settings import APP_TOKEN, BOT_TOKEN, Tokens, slack_settings, tokens
+from bot.views.words import count
 from recipes.errors import DatasetError
 from recipes.yaml_lines import read_yaml
 from runner.entities import Host
@@ -205,7 +206,8 @@ def _access(settings: Settings) -> list[Check]:
     if lacking:
         remedy = "List them under access in the settings (deploy/settings.sample.yaml); nobody is served until listed."
         return [Check("access", Outcome.WARN, f"The settings list no {' and no '.join(lacking)}.", remedy)]
-    return [Check("access", Outcome.OK, f"{len(people)} people and {len(access.channels)} channels are served.")]
+    listed = f"{count(len(people), 'person', 'people')} and {count(len(access.channels), 'channel')}"
+    return [Check("access", Outcome.OK, f"{listed} may use Signalbox.")]
 
 
 def _hosts(found: Health, now: datetime) -> list[Check]:

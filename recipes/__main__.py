@@ -103,6 +103,7 @@ def _ingest(options: argparse.Namespace, progress: Progress) -> _Answer:
         name=options.name,
         created_at=datetime.now(UTC),
         created_by=options.by,
+        title=options.title,
         format_name=options.format,
         progress=progress,
     )
@@ -192,6 +193,7 @@ def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--catalog", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--by", help="who asked for it")
+    parser.add_argument("--title", help="what people call the archive, when it is not its file name")
     parser.add_argument("--format", help="read it as this format instead of finding out")
 
 

@@ -99,21 +99,21 @@ def is_archive(path: Path) -> bool:
     return start.startswith(GZIP_START) or (name.endswith(".tar") and tarfile.is_tarfile(path))
 
 
-def unpack(archive: Path, destination: Path, *, limits: Limits, progress: Progress = silent) -> Unpacked:
+def unpack(archive: Path, destination: Path, *, limits: Limits, progress: Progress = silent, title: str | None = None) -> Unpacked:
     """Unpack into destination, which must not exist, with one rename at the end.
 
     ArchiveError names archive and member; nothing is left behind then. Archives inside become folders of their name
-    without the suffix.
+    without the suffix. ``title`` is what people call the archive, where that is not its file's name.
     """
     if not archive.is_file() or not is_archive(archive):
         remedy = "Send a zip, tar or tar.gz."
-        raise ArchiveError("This is no archive that can be unpacked.", where=Where(archive.name), remedy=remedy)
+        raise ArchiveError("This is no archive that can be unpacked.", where=Where(title or archive.name), remedy=remedy)
     destination.parent.mkdir(parents=True, exist_ok=True)
     fresh = destination.parent / f".{destination.name}.{uuid.uuid4().hex}.partial"
     budget = _Budget(limits, archive.stat().st_size, progress)
     fresh.mkdir()
     try:
-        _unpack_into(archive, archive.name, fresh, budget, depth=1)
+        _unpack_into(archive, title or archive.name, fresh, budget, depth=1)
         fresh.rename(destination)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -231,7 +231,8 @@ def _require_safe(name: str, title: str) -> None:
     if reason and name.strip("/.") == "" and not name.startswith("/") and ".." not in name:
         return  # "./", the folder itself
     if reason:
-        raise ArchiveError(f"The member is refused: {reason}.", where=Where(title, key=repr(name)[1:-1]))
+        remedy = "Pack it anew from inside its folder, so that every name is relative to it."
+        raise ArchiveError(f"The member is refused: {reason}.", where=Where(title, key=repr(name)[1:-1]), remedy=remedy)
 
 
 def _claim(name: str, names: set[str], title: str) -> None:
@@ -255,11 +256,12 @@ def _copy(member: _Member, target: Path, title: str, budget: _Budget) -> None:
                 raise _too_large(f"The content is larger than {limits.max_bytes:,} bytes.", title, member)
             dense = budget.size_bytes > limits.max_ratio * budget.packed_bytes
             if dense and budget.size_bytes > limits.ratio_from_bytes:
-                raise _too_large(f"The content is more than {limits.max_ratio} times the archive.", title, member)
+                raise _too_large(f"It unpacks to more than {limits.max_ratio} times the archive's size.", title, member)
             out.write(piece)
     budget.files += 1
     budget.progress(budget.size_bytes, 0, "unpacking")
 
 
 def _too_large(message: str, title: str, member: _Member) -> ArchiveError:
-    return ArchiveError(message, where=Where(title, key=member.name), remedy="Raise the limit if this is what you mean.")
+    remedy = "Pack images and annotations alone, in several archives if need be."
+    return ArchiveError(message, where=Where(title, key=member.name), remedy=remedy)

@@ -32,7 +32,8 @@ class ImageSizes:
             except FormatError as error:
                 defects.add(error.message, error.where)
             progress(done + 1, len(names), PHASE)
-        defects.raise_if_any(f"The set of {len(names):,} images", remedy="Send them again or leave them out.")
+        remedy = "Send it again or leave it out." if defects.count == 1 else "Send them again or leave them out."
+        defects.raise_if_any(f"The set of {len(names):,} images", remedy=remedy)
         return cls(values)
 
     def of(self, number: int) -> tuple[int, int]:

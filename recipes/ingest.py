@@ -27,33 +27,35 @@ from recipes.versions import DatasetVersion, Lineage, require_name
 TOOL = f"signalbox {VERSION}"
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - one version, and all that is kept of where it came from
     catalog: Catalog,
     source: Path,
     *,
     name: str,
     created_at: datetime,
     created_by: str | None = None,
+    title: str | None = None,
     limits: Limits | None = None,
     format_name: str | None = None,
     progress: Progress = silent,
 ) -> DatasetVersion:
     """Add a folder or an archive, as it is, as the next version of a dataset: unpacked, recognised, checked, summarised.
 
-    DatasetError, and no version, where it cannot be read or its images are not fit. The source is left as it is.
+    DatasetError, and no version, where it cannot be read or its images are not fit. The source is left as it is; ``title`` is what
+    people call it, where that is not its file's name.
     """
     require_name(name)
     with catalog.staging() as scratch:
         root = source
         if not source.is_dir():
             root = scratch / "content"
-            unpack(source, root, limits=limits or Limits(), progress=progress)
+            unpack(source, root, limits=limits or Limits(), progress=progress, title=title)
         summary, preview = examine(root, format_name=format_name, progress=progress)
         return catalog.add_version(
             root,
             name=name,
             summary=summary,
-            lineage=Lineage(source.name, TOOL, created_at.isoformat(), created_by),
+            lineage=Lineage(title or source.name, TOOL, created_at.isoformat(), created_by),
             preview=preview,
             staged=None if root is source else {},
             progress=progress,

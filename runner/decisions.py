@@ -88,12 +88,14 @@ def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting
         return Move(Reason.WAITING_FOR_HOST, _no_host(needs))
     equipped = [facts for facts in fitting if needs.framework is None or environment_on(facts, needs) is not None]
     if not equipped:
+        if all(facts.trouble for facts in fitting):  # nothing can be built on a host that cannot be reached
+            return Move(Reason.WAITING_FOR_HOST, _out_of_reach(fitting))
         return Move(Reason.WAITING_FOR_ENVIRONMENT, _no_environment(needs, fitting))
     answering = [facts for facts in equipped if facts.connected]
     if not answering:
         if any(not facts.trouble for facts in equipped):
             return Nothing()  # still connecting
-        return Move(Reason.WAITING_FOR_HOST, _silent(equipped))
+        return Move(Reason.WAITING_FOR_HOST, _out_of_reach(equipped))
     if needs.prepares and (run.prepared is None or run.prepared.get("recheck")):
         environment = environment_on(answering[0], needs)
         assert environment is not None
@@ -165,6 +167,6 @@ def _no_environment(needs: Needs, fitting: Sequence[HostFacts]) -> str:
     return f"No {needs.framework} environment on {names}. `host bootstrap {fitting[0].host.name}` builds one."
 
 
-def _silent(hosts: Sequence[HostFacts]) -> str:
-    return " ".join(f"{facts.host.name} does not answer: {facts.trouble}" for facts in hosts)
+def _out_of_reach(hosts: Sequence[HostFacts]) -> str:
+    return " ".join(f"{facts.host.name} cannot be reached: {facts.trouble}" for facts in hosts)
 

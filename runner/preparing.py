@@ -25,8 +25,8 @@ def read_answer(finished: Finished) -> Prepared:
     try:
         answer = json.loads(finished.stdout)
         if "error" in answer:
-            where = answer["error"].get("where")
-            raise BadSpecError(f"{answer['error']['sentence']}{f' ({where})' if where else ''}")
+            where, sentence = answer["error"].get("where"), str(answer["error"]["sentence"])
+            raise BadSpecError(f"{sentence.rstrip('.')} ({where})." if where else sentence)
         return prepared_from(answer)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         said = finished.stderr.decode("utf-8", "replace").strip().splitlines()

@@ -32,12 +32,12 @@ def listed(asking: Asking) -> Answer:
 @host.command("add", help="Add a server reached by ssh, or change how one is reached.")
 @click.argument("name")
 @click.argument("login", metavar="<user@address[:port]>")
-@click.option("--key-file", metavar="PATH", default="~/.ssh/id_ed25519", help="the private key on this machine to log in with")
+@click.option("--key-file", metavar="PATH", show_default=hosts.USUAL_KEY, help="the private key on this machine to log in with")
 @click.option("--host-key", metavar="KEY", required=True, help="the server's public key, pinned: `ssh-ed25519 AAAA…`")
 @click.option("--root", metavar="FOLDER", show_default="~/.signalbox of that user", help="the folder there that holds all of ours")
-@click.option("--slots", type=click.IntRange(1, 256), default=1, metavar="N", help="runs at a time where there is no GPU")
+@click.option("--slots", type=click.IntRange(1, 256), show_default="1", metavar="N", help="runs at a time where there is no GPU")
 @click.pass_obj
-def add(asking: Asking, name: str, login: str, *, key_file: str, host_key: str, root: str | None, slots: int) -> Answer:
+def add(asking: Asking, name: str, login: str, *, key_file: str | None, host_key: str, root: str | None, slots: int | None) -> Answer:
     added = hosts.add(
         asking.house, asking.who, name=name.lower(), login=login, key_path=key_file, host_key=host_key, root=root, slots=slots
     )

@@ -40,9 +40,10 @@ def host_page(view: HostView, *, now: datetime, zone: tzinfo) -> Message:
     lines += _measures(view)
     built = view.environments
     lines += [f"• environment {code(each.name)} for {name(each.framework)}, fingerprint {each.fingerprint[:10]}" for each in built]
-    if not view.environments and host.transport is not TransportName.LOCAL:
+    reachable = not host.trouble and host.transport is not TransportName.LOCAL
+    if not view.environments and reachable:
         lines.append(f"• no training environment yet: {code(f'host bootstrap {host.name}')} builds one")
-    row = [] if view.environments else [Button("Build its environment", f"host bootstrap {host.name}")]
+    row = [] if view.environments or not reachable else [Button("Build its environment", f"host bootstrap {host.name}")]
     text = "\n".join(lines)
     return text, fitting([section(text), *([actions(row)] if row else [])])
 

@@ -42,7 +42,7 @@ REASONS: dict[Reason, tuple[str, str]] = {
     Reason.DIVERGED: ("Failed: diverged", "The loss is no number any more."),
     Reason.STALLED: ("Failed: stalled", "It wrote nothing for too long."),
     Reason.COLLECTIVE_TIMEOUT: ("Failed: GPUs lost each other", "The processes of the training waited for each other in vain."),
-    Reason.DATA_ERROR: ("Failed: data", "An image or annotation cannot be used."),
+    Reason.DATA_ERROR: ("Failed: unfit data", "An image or annotation cannot be used."),
     Reason.CHECKPOINT_ERROR: ("Failed: checkpoint", "A checkpoint could not be written or read."),
     Reason.DISK_FULL: ("Failed: disk full", "The host's disk is full."),
     Reason.GPU_FAULT: ("Failed: GPU fault", "The GPU or its driver failed."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from sqlite_utils import Database
 
 from runner import recipes_program
@@ -27,7 +25,7 @@ class Ingest:
         """The recipes' own program, which tells its progress as JSON lines."""
         spec = run.spec
         assert isinstance(spec, IngestSpec)
-        return Work(recipes_program.plan(house, run, "ingest", spec.archive, "--name", spec.dataset))
+        return Work(recipes_program.plan(house, run, "ingest", spec.archive, "--name", spec.dataset, "--title", spec.file_name))
 
     def log_parser(self, house: House, run: Run) -> LogParser:
         """Progress as JSON lines."""
@@ -35,8 +33,6 @@ class Ingest:
 
     def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
         """The version it made."""
-        assert isinstance(run.spec, IngestSpec)
-        Path(run.spec.archive).unlink(missing_ok=True)  # its content is in the catalog now
         return recipes_program.keep_version(db, run)
 
     def cause(self, exit_code: int, tail: bytes) -> Diagnosis:

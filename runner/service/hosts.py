@@ -15,6 +15,7 @@ from runner.settings import Role
 from runner.states import Reason
 from runner.store import events, hosts, runs
 
+USUAL_KEY = "~/.ssh/id_ed25519"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _ADDRESS = re.compile(r"(?P<user>[A-Za-z0-9._-]{1,64})@(?P<address>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::(?P<port>\d{1,5}))?")
 _HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,1000}={0,2}")
@@ -44,9 +45,10 @@ def host_view(house: House, name: str) -> HostView:
 
 
 def add(
-    house: House, who: Requester, *, name: str, login: str, key_path: str, host_key: str, root: str | None = None, slots: int = 1
+    house: House, who: Requester, *, name: str, login: str, host_key: str,
+    key_path: str | None = None, root: str | None = None, slots: int | None = None,
 ) -> Host:
-    """Keep a host reached as ``user@address[:port]``, or change how one is reached. Its public key is pinned.
+    """Keep a host reached as ``user@address[:port]``, or change how one is reached: what is not given stays. Its public key is pinned.
 
     RequestError names the part that is wrong; nothing is sent to the host here.
     """
@@ -64,17 +66,23 @@ def add(
             "The host key must be one public key, as in `ssh-ed25519 AAAA…`. "
             f"`ssh-keyscan -t ed25519 {parts['address']}` prints it; compare it with the host's own before you trust it."
         )
-    place = root or ("/root/.signalbox" if parts["user"] == "root" else f"/home/{parts['user']}/.signalbox")
-    if not place.startswith("/"):
-        raise RequestError(f"The folder on the host must be absolute; {place!r} is not.")
-    host = Host(
-        name, TransportName.SSH, place, address=parts["address"].strip("[]"), port=int(parts["port"] or 22), user=parts["user"],
-        key_path=key_path, host_key=pinned, slots=slots,
-    )
+    if root is not None and not root.startswith("/"):
+        raise RequestError(f"The folder on the host must be absolute; {root!r} is not.")
+    user = parts["user"]
     with house.store.writing() as db:
-        hosts.put(db, host)
+        before = next((host for host in hosts.all_hosts(db) if host.name == name and host.user == user), None)
+        hosts.put(db, Host(
+            name, TransportName.SSH, root or (before.root if before else _usual_root(user)),
+            address=parts["address"].strip("[]"), port=int(parts["port"] or 22), user=user,
+            key_path=key_path or (before.key_path if before else USUAL_KEY), host_key=pinned,
+            slots=slots or (before.slots if before else 1),
+        ))
         events.record(db, "audit", at=house.now(), actor=who.person, payload={"host added": name, "login": login})
         return hosts.get(db, name)
+
+
+def _usual_root(user: str) -> str:
+    return "/root/.signalbox" if user == "root" else f"/home/{user}/.signalbox"
 
 
 def add_local(house: House, *, name: str, root: str) -> Host:

@@ -239,7 +239,7 @@ def connect(host: Host, deadline: Deadline) -> paramiko.Transport:
     try:
         link = socket.create_connection((host.address, host.port), timeout=timeout_s)
     except OSError as error:
-        raise UnreachableError(f"{host.name} ({host.address}:{host.port}) does not answer: {error}.") from error
+        raise UnreachableError(f"{host.name} ({host.address}:{host.port}) does not answer: {error.strerror or error}.") from error
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
     try:
@@ -264,7 +264,8 @@ def _user_key(host: Host) -> paramiko.PKey:
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
         if "password" in str(error).lower():
             raise HostError(f"The key {path} for {host.name} asks for a passphrase. Give Signalbox a key without one.") from error
-        raise HostError(f"The key {path} for {host.name} cannot be read: {error}. Name a private key file with --key.") from error
+        why = getattr(error, "strerror", None) or error
+        raise HostError(f"The key {path} for {host.name} cannot be read: {why}. Name a private key file with --key-file.") from error
 
 
 def _greet(transport: paramiko.Transport, host: Host, timeout_s: float) -> None:

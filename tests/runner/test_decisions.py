@@ -77,7 +77,11 @@ def test_a_retry_whose_time_has_come_goes_on() -> None:
         (
             [HostFacts(host_value(), connected=True, building="Waits for r-9.")], TRAINS, Reason.WAITING_FOR_ENVIRONMENT, "Waits for r-9.",
         ),
-        ([facts(connected=False, trouble="no route")], TRAINS, Reason.WAITING_FOR_HOST, "gpu-1 does not answer: no route"),
+        ([facts(connected=False, trouble="no route")], TRAINS, Reason.WAITING_FOR_HOST, "gpu-1 cannot be reached: no route"),
+        (
+            [facts(connected=False, trouble="no route", fingerprint=None)], TRAINS, Reason.WAITING_FOR_HOST,
+            "gpu-1 cannot be reached: no route",
+        ),
     ],
 )
 def test_a_run_that_cannot_start_says_why(hosts: list[HostFacts], needs: Needs, reason: Reason, detail: str) -> None:

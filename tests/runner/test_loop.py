@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from runner.entities import Overrides
 from runner.service.runs import finetune, request_stop, resume
 from runner.service.views import history, log_tail
@@ -29,6 +31,7 @@ def test_a_run_trains_and_everything_its_log_said_is_kept(scripted: ScriptedHous
     assert mirrored == (scripted.directory(run) / "log").read_bytes()
 
 
+@pytest.mark.slow
 def test_runs_wait_for_the_slot_with_a_reason_and_follow_each_other(scripted: ScriptedHouse) -> None:
     first = scripted.submit("step_s=0.3")
     with scripted.running():
@@ -61,10 +64,11 @@ def test_a_bad_option_fails_before_anything_is_taken(scripted: ScriptedHouse) ->
     run = scripted.submit("no_such_key=1")
     with scripted.running():
         seen = scripted.wait(run, Reason.BAD_SPEC)
-    assert seen.run.detail == "The scripted program has no option 'no_such_key'. (options)"
+    assert seen.run.detail == "The scripted program has no option 'no_such_key' (options)."
     assert seen.attempt is None
 
 
+@pytest.mark.slow
 def test_stop_ends_every_process_even_one_that_ignores_it(scripted: ScriptedHouse) -> None:
     run = scripted.submit("ignore_term=true", "child=true", "step_s=0.2", epochs=100)
     with scripted.running():
@@ -85,6 +89,7 @@ def test_a_run_stopped_before_it_starts_never_starts(scripted: ScriptedHouse) ->
     assert not scripted.directory(run).exists()
 
 
+@pytest.mark.slow
 def test_an_environment_that_changed_since_preparing_is_refused(scripted: ScriptedHouse) -> None:
     first = scripted.submit("step_s=0.3")
     with scripted.running():
@@ -99,6 +104,7 @@ def test_an_environment_that_changed_since_preparing_is_refused(scripted: Script
         scripted.wait(first, Reason.COMPLETED)
 
 
+@pytest.mark.slow
 def test_a_vanished_training_is_tried_again_from_its_own_checkpoint(scripted: ScriptedHouse) -> None:
     run = scripted.submit("step_s=0.2", epochs=3)
     with scripted.running():
@@ -112,6 +118,7 @@ def test_a_vanished_training_is_tried_again_from_its_own_checkpoint(scripted: Sc
     assert str(seen.run.prepared["checkpoint"]).startswith(str(scripted.directory(run, 1)))
 
 
+@pytest.mark.slow
 def test_a_vanished_directory_is_unclear_and_blocks(scripted: ScriptedHouse) -> None:
     run = scripted.submit("step_s=0.1", epochs=100)
     with scripted.running():
@@ -123,6 +130,7 @@ def test_a_vanished_directory_is_unclear_and_blocks(scripted: ScriptedHouse) -> 
         scripted.wait(run, Reason.BY_USER)
 
 
+@pytest.mark.slow
 def test_finetune_needs_a_run_that_trained(scripted: ScriptedHouse) -> None:
     run = scripted.submit()
     with scripted.running():
