@@ -106,11 +106,12 @@ class IngestSpec(_Frozen):
 
 
 class ConvertSpec(_Frozen):
-    """A recipe makes a new version of a dataset."""
+    """A recipe makes a new version of a dataset. ``text`` is the whole recipe as it was at submission."""
 
     kind: Literal[Kind.CONVERT] = Kind.CONVERT
     source: DatasetRef
     recipe: str
+    text: str = Field(repr=False)
     parameters: dict[str, str] = Field(default_factory=dict)
     dataset: str
 

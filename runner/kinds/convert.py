@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlite_utils import Database
 
 from runner import recipes_program
 from runner.entities import Attempt, ConvertSpec, Diagnosis, Environment, Host, Kind, Run
 from runner.frameworks.base import LogParser
 from runner.kinds.base import Needs, Work
+from runner.service.datasets import frozen
 from runner.service.house import House
 from runner.work_log import WorkStepParser
+
+RECIPE = "recipe.yaml"
 
 
 class Convert:
@@ -22,11 +27,13 @@ class Convert:
         return Needs(host="local", devices=1)
 
     def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work:
-        """The recipes' own program, which tells its progress as JSON lines."""
+        """The recipes' own program over the frozen recipe, which tells its progress as JSON lines."""
         spec = run.spec
         assert isinstance(spec, ConvertSpec)
         parameters = [f"{key}={value}" for key, value in spec.parameters.items()]
-        return Work(recipes_program.plan(house, run, "convert", str(spec.source), spec.recipe, *parameters, "--name", spec.dataset))
+        frozen(house, spec.source)
+        plan = recipes_program.plan(house, run, "convert", str(spec.source), RECIPE, *parameters, "--name", spec.dataset)
+        return Work(replace(plan, files={RECIPE: spec.text.encode()}))
 
     def log_parser(self, house: House, run: Run) -> LogParser:
         """Progress as JSON lines."""

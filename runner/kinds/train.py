@@ -12,6 +12,7 @@ from runner.frameworks import find_framework
 from runner.frameworks.base import DatasetOnHost, Framework, LogParser, PrepareRequest
 from runner.kinds.base import Needs, Work
 from runner.preparing import prepared_from
+from runner.service.datasets import frozen
 from runner.service.house import House
 from runner.store import progress, runs
 
@@ -100,11 +101,7 @@ def dataset_on_host(version: DatasetVersion) -> DatasetOnHost:
 
 def dataset_of(house: House, run: Run) -> DatasetVersion:
     """The frozen version a run trains on; RequestError when its content is no longer what was frozen."""
-    reference = _spec(run).dataset
-    version = house.catalog.get(f"{reference.name}@{reference.version}")
-    if version.fingerprint != reference.fingerprint:
-        raise RequestError(f"{reference} is no longer what it was when {run.id} was submitted (its fingerprint differs).")
-    return version
+    return frozen(house, _spec(run).dataset)
 
 
 def _spec(run: Run) -> TrainSpec:

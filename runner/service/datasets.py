@@ -52,6 +52,14 @@ def resolve(house: House, text: str, *, recipe: str) -> DatasetRef:
     return reference(readable)
 
 
+def frozen(house: House, reference: DatasetRef) -> DatasetVersion:
+    """The version that a run froze; RequestError when its content is no longer what it was then."""
+    version = find_version(house, str(reference))
+    if version.fingerprint != reference.fingerprint:
+        raise RequestError(f"{reference} is no longer what it was when this was submitted (its fingerprint differs).")
+    return version
+
+
 def reference(version: DatasetVersion) -> DatasetRef:
     """A dataset version as a run keeps it."""
     return DatasetRef(name=version.name, version=version.number, fingerprint=version.fingerprint, format=version.format)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from recipes.recipe import load_recipe
 from runner.entities import (
     BootstrapSpec,
     ConvertSpec,
@@ -68,8 +69,11 @@ def submit_convert(
 ) -> Run:
     """Queue a conversion: a new version of ``dataset`` (or of ``name``), made from its newest raw version or the one named."""
     who.must_be(Role.MEMBER, "convert datasets")
+    if recipe.endswith((".yaml", ".yml")):
+        who.must_be(Role.OPERATOR, "use a recipe file of this machine")
     source = resolve(house, dataset, recipe=recipe)
-    spec = ConvertSpec(source=source, recipe=recipe, parameters=dict(parameters or {}), dataset=name or source.name)
+    text = load_recipe(recipe).text
+    spec = ConvertSpec(source=source, recipe=recipe, text=text, parameters=dict(parameters or {}), dataset=name or source.name)
     return _submit(house, who, spec)
 
 

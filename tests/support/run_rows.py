@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 PRESET = Preset(name="quick", framework="scripted", config="none", description="for tests", epochs=3, batch=1, lr=0.01)
 DATASET = DatasetRef(name="fish", version=1, fingerprint="f" * 64, format="coco")
 SPEC = TrainSpec(preset=PRESET, dataset=DATASET)
-CONVERT = ConvertSpec(source=DATASET, recipe="vatic-to-coco", dataset="fish")
+CONVERT = ConvertSpec(source=DATASET, recipe="vatic-to-coco", text="", dataset="fish")
 
 
 def run_value(number: int = 1, reason: Reason = Reason.SUBMITTED, **changes: object) -> Run:

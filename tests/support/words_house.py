@@ -89,7 +89,7 @@ def training(
 def converting(house: House, *, owner: str = ADA, **parameters: str) -> Run:
     """A queued conversion."""
     source = DatasetRef(name="fish", version=1, fingerprint="f" * 64, format="vatic")
-    spec = ConvertSpec(source=source, recipe="vatic-to-coco", parameters=parameters, dataset="fish")
+    spec = ConvertSpec(source=source, recipe="vatic-to-coco", text="", parameters=parameters, dataset="fish")
     with house.store.writing() as db:
         return runs.submit(db, spec, owner=owner, place=Place("C0TRAIN01", "1700000000.000200"), now=NOW - timedelta(minutes=5))
 
