@@ -113,12 +113,14 @@ def decide_running(
     run: Run, attempt: Attempt, *, connected: bool, trouble: str, acting: bool, launched_at: datetime | None, now: datetime
 ) -> Decision:
     """What a run with an attempt on a host does next. Silence never ends it; only evidence does."""
-    if attempt.ended_at is not None or (attempt.fenced and attempt.claimed_at is None and run.stop_requested_by is None):
-        return Conclude()  # fenced, and whoever fenced it died before saying why
+    if _over(run, attempt):
+        return Conclude()
     if run.reason is Reason.UNCLEAR:
         return Stop() if run.stop_requested_by and connected and not acting else Nothing()
     if not connected:
         return Nothing() if run.reason is Reason.UNREACHABLE or not trouble else Move(Reason.UNREACHABLE, trouble)
+    if attempt.ended_at is not None:
+        return Nothing() if acting else Stop()
     if run.stop_requested_by is not None:
         if run.reason is not Reason.STOPPING:
             return Move(Reason.STOPPING, f"Asked by {run.stop_requested_by}.")
@@ -132,6 +134,14 @@ def decide_running(
     if not attempt.staged:
         return Stage()
     return Launch() if launched_at is None or now - launched_at > CLAIM_PATIENCE else Nothing()
+
+
+def _over(run: Run, attempt: Attempt) -> bool:
+    """Whether nothing of an attempt is left. Where it was stopped or failed, processes may outlive the exit (the other ranks of a
+    training, in sessions of their own) and hold the devices: these are swept first."""
+    if attempt.ended_at is None:  # fenced before anybody claimed, by a runner that died before it could say why
+        return attempt.fenced and attempt.claimed_at is None and run.stop_requested_by is None
+    return attempt.fenced or attempt.exit_code is None or (attempt.exit_code == 0 and run.stop_requested_by is None)
 
 
 def environment_on(facts: HostFacts, needs: Needs, fingerprint: str | None = None) -> Environment | None:

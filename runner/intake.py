@@ -102,9 +102,8 @@ class Intake:
     def _take_outcome(self, outcome: Outcome) -> None:
         db = self.house.store.reading()
         run = runs.get(db, outcome.run_id)
-        failed = isinstance(outcome, FailedOutcome) and outcome.passing
         for link in self._links.values():
-            link.done(run.id, rest=failed)
+            link.done(run.id, rest=isinstance(outcome, FailedOutcome))
         if run.state.final:
             return
         match outcome:
@@ -149,10 +148,11 @@ class Intake:
 
     def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
         fence = outcome.fence
-        if not fence.done:
-            return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
         with self.house.store.writing() as db:
             attempt = runs.attempt(db, run.id, outcome.attempt)
+            failed_by_itself = attempt.ended_at is not None and run.stop_requested_by is None
+            if not fence.done and not failed_by_itself:
+                return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
             runs.note_fence(db, attempt)
             link = self._links.get(run.host or "")
             broken = link.broken.pop(run.id, None) if link else None

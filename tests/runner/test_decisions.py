@@ -125,6 +125,7 @@ def test_work_without_a_framework_needs_no_environment() -> None:
 CLAIMED = attempt_value(claimed_at=NOW, staged=True)
 STAGED = attempt_value(staged=True)
 NEW = attempt_value()
+FAILED = attempt_value(claimed_at=NOW, ended_at=NOW, exit_code=1)
 LATE = NOW - CLAIM_PATIENCE - timedelta(seconds=1)
 
 
@@ -141,6 +142,12 @@ LATE = NOW - CLAIM_PATIENCE - timedelta(seconds=1)
         (Reason.WORKING, CLAIMED, {}, Nothing()),
         (Reason.WORKING, attempt_value(claimed_at=NOW, ended_at=NOW), {"connected": False}, Conclude()),
         (Reason.UNCLEAR, attempt_value(claimed_at=NOW, ended_at=NOW), {}, Conclude()),
+        # A failure is swept before it is concluded: other ranks may outlive the one that failed.
+        (Reason.WORKING, attempt_value(claimed_at=NOW, ended_at=NOW, exit_code=0), {}, Conclude()),
+        (Reason.WORKING, FAILED, {}, Stop()),
+        (Reason.WORKING, FAILED, {"acting": True}, Nothing()),
+        (Reason.WORKING, FAILED, {"connected": False, "trouble": "no route"}, Move(Reason.UNREACHABLE, "no route")),
+        (Reason.WORKING, attempt_value(claimed_at=NOW, ended_at=NOW, exit_code=1, fenced=True), {}, Conclude()),
         # Silence: nothing is ended, nothing is started, and it is said once.
         (Reason.WORKING, CLAIMED, {"connected": False, "trouble": "no route"}, Move(Reason.UNREACHABLE, "no route")),
         (Reason.UNREACHABLE, CLAIMED, {"connected": False, "trouble": "no route"}, Nothing()),
