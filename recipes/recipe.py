@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recipes.dataset import Dataset
-from recipes.errors import Defect, RecipeError, RegistryError, Where
+from recipes.errors import NOWHERE, Defect, RecipeError, RegistryError, Where
 from recipes.formats import Format
 from recipes.parameters import NoParameters, Parameters
 from recipes.sources import did_you_mean, format_named
@@ -46,10 +46,19 @@ class _Document(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A transform with its parameters."""
+    """A transform with its parameters, and where its recipe says so."""
 
     transform: Transform
     parameters: Parameters
+    where: Where = NOWHERE
+
+    def apply(self, dataset: Dataset) -> Dataset:
+        """The dataset with this step applied; a RecipeError names file and line of the step."""
+        try:
+            return self.transform.apply(dataset, self.parameters)
+        except RecipeError as error:
+            place = Where(self.where.file, self.where.line, error.where.key or self.where.key)
+            raise RecipeError(error.message, where=place, remedy=error.remedy) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Recipe:
     def transform(self, dataset: Dataset) -> Dataset:
         """The dataset with every step applied, in order."""
         for step in self.steps:
-            dataset = step.transform.apply(dataset, step.parameters)
+            dataset = step.apply(dataset)
         return dataset
 
 
@@ -167,7 +176,7 @@ def _build(document: YamlDocument, text: str, overrides: tuple[str, ...]) -> Rec
         text,
         reader,
         read.parse(document),
-        tuple(Step(transform, part.parse(document)) for transform, part in used),
+        tuple(Step(transform, part.parse(document), document.where(*part.keys)) for transform, part in used),
         writer,
         write.parse(document),
     )
