@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from runner.service.house import House
 from runner.service.views import log_tail
 from runner.states import RESUMABLE_CAUSES, Reason
 from runner.store import events, progress, runs
+from runner.store.connection import DatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def _completed(house: House, run: Run, attempt: Attempt) -> Run:
         with house.store.writing() as db:
             made = all_kinds()[run.kind].completed(house, db, run, attempt)
             return runs.transition(db, run, Reason.COMPLETED, now=house.now(), detail=made)
-    except (ConflictError, sqlite3.Error):
+    except (ConflictError, DatabaseError):
         raise
     except Exception as error:  # or the run would never end
         log.exception("What %s made could not be kept", run.id)

@@ -11,7 +11,6 @@ import logging
 import os
 import queue
 import signal
-import sqlite3
 import sys
 import threading
 from collections.abc import Callable
@@ -52,6 +51,7 @@ from runner.service.house import House, open_house
 from runner.settings import Settings
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
+from runner.store.connection import DatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Runner:
                 eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run).devices))
             else:
                 self._apply(run, decision)
-        except (ConflictError, sqlite3.Error, OSError):
+        except (ConflictError, DatabaseError, OSError):
             raise
         except Exception as error:
             log.exception("%s cannot go on", run.id)

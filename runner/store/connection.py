@@ -15,6 +15,9 @@ from runner.store.migrations import migrations
 
 BUSY_TIMEOUT_S = 5.0
 
+DatabaseError = sqlite3.Error
+"""What the database raises: locked for too long, a full disk, a damaged file."""
+
 
 class Store:
     """The database. ``writing()`` is a transaction that holds the write lock, ``snapshot()`` one that only reads."""
