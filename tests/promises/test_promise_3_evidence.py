@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from runner.service.hosts import remove
 from runner.service.runs import request_stop
 from runner.service.views import history, points
@@ -12,6 +14,7 @@ from runner.store import events, hosts, runs
 from tests.support.hosts import end_all, eventually, marked
 from tests.support.scripted_house import HOST, ScriptedHouse
 
+pytestmark = pytest.mark.slow
 EVERY_POINT = [(epoch, iteration) for epoch in (1, 2, 3) for iteration in range(1, 6)]
 
 

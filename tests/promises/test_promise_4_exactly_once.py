@@ -20,6 +20,7 @@ from runner.store import hosts, runs
 from tests.support.hosts import end_all, eventually, marked, order, reach_over_ssh
 from tests.support.scripted_house import HOST, ScriptedHouse
 
+pytestmark = pytest.mark.slow
 ONCE = [f"{epoch} {iteration}" for epoch in (1, 2, 3) for iteration in range(1, 6)]
 
 

@@ -24,6 +24,8 @@ from tests.support.hosts import end_all
 from tests.support.run_rows import host_value
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, write_coco
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def extended(scripted: ScriptedHouse, tmp_path: Path) -> ScriptedHouse:
