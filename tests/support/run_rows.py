@@ -12,6 +12,7 @@ from runner.settings import Limits, Settings
 from runner.states import Reason
 from runner.store import hosts, runs
 
+SCRIPTED = Path(__file__).parent.parent / "scripted"
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 PRESET = Preset(name="quick", framework="scripted", config="none", description="for tests", epochs=3, batch=1, lr=0.01)
 DATASET = DatasetRef(name="fish", version=1, fingerprint="f" * 64, format="coco")
@@ -46,7 +47,8 @@ def gpus(host: str, count: int) -> list[Gpu]:
 
 def house_in(folder: Path, **limits: float) -> House:
     """A house with a host and nothing else; nothing is connected."""
-    house = open_house(Settings(state_folder=folder / "state", limits=Limits(**limits)))  # type: ignore[arg-type]
+    settings = Settings(state_folder=folder / "state", extensions=(SCRIPTED,), limits=Limits(**limits))  # type: ignore[arg-type]
+    house = open_house(settings)
     with house.store.writing() as db:
         hosts.put(db, host_value())
     return house

@@ -10,7 +10,7 @@ import pytest
 
 from recipes.ingest import ingest
 from runner.entities import Overrides, Place
-from runner.errors import NotAllowedError
+from runner.errors import NotAllowedError, RequestError
 from runner.service import hosts as host_verbs
 from runner.service.house import House, Requester
 from runner.service.roles import grant
@@ -75,8 +75,6 @@ def test_only_an_admin_grants(house: House) -> None:
 
 
 def test_what_never_trained_cannot_be_gone_on_from(house: House) -> None:
-    from runner.errors import RequestError
-
     run = submitted(house)
     with pytest.raises(RequestError, match="has not trained yet"):
         resume(house, who(Role.ADMIN), run.id)
