@@ -24,7 +24,7 @@ _OFFER = re.compile(r"first: `([^`<]+)`\.?$")
 
 def refusal(error: Exception, words: Sequence[str]) -> Answer | None:
     """The answer for an error that a person can act on; None for any other, which is our fault."""
-    message, line = _in_words(error, list(words))
+    message, line = in_words(error, list(words))
     return None if not message else refused(message, line)
 
 
@@ -46,7 +46,8 @@ def no_such_verb(words: Sequence[str], known: Sequence[str]) -> CommandError:
     return CommandError(f"There is no command {words[0]!r}. `help` lists those there are.", line="help")
 
 
-def _in_words(error: Exception, words: list[str]) -> tuple[str, str]:
+def in_words(error: Exception, words: list[str]) -> tuple[str, str]:
+    """What is wrong with the words, and the nearest line that works; both empty where the person is not to blame."""
     match error:
         case CommandError():
             return str(error), error.line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from bot.answer import Answer
-from bot.verb import Asking, Topic, Verb
+from bot.verb import Asking, CommandError, Topic, UnknownNameError, Verb
 from bot.views.blocks import Button, actions, quoted, section
 from bot.views.schedules import schedule_list
 from bot.views.words import code
@@ -28,7 +28,7 @@ def schedule(context: click.Context) -> Answer | None:
 @click.pass_obj
 def add(asking: Asking, when: str, command: tuple[str, ...]) -> Answer:
     line = command[0] if len(command) == 1 else quoted(command)
-    _must_parse(asking, line)
+    _must_parse(asking, line, when=when)
     added, times = schedules.add(asking.house, asking.who, words=when, command=line)
     text = f"{code(added.id)}: {code(added.command)} is carried out {shown(added.words)}.\nNext: {shown(times, 300)}."
     row = actions([Button("Pause", f"schedule pause {added.id}"), Button("Remove", f"schedule remove {added.id}")])
@@ -65,15 +65,21 @@ def remove(asking: Asking, schedule: str) -> Answer:
     return Answer(f"{code(gone.id)} is forgotten; it was {code(gone.command)}, {shown(gone.words)}.")
 
 
-def _must_parse(asking: Asking, line: str) -> None:
+def _must_parse(asking: Asking, line: str, *, when: str) -> None:
     """What cannot be carried out is refused now, not at 02:30."""
     from bot.grammar import parsed  # the grammar finds the commands, of which this is one
+    from bot.refusals import in_words
     from bot.typed_text import split_like_a_shell
 
-    inner = parsed(split_like_a_shell(line))
-    command = inner.verb.command
-    with command.make_context(command.name, list(inner.arguments), obj=Asking(asking.house, asking.who, inner.raw), help_option_names=[]):
-        pass
+    words = split_like_a_shell(line)
+    try:
+        inner = parsed(words)
+        command, meant = inner.verb.command, Asking(asking.house, asking.who, inner.raw)
+        with command.make_context(command.name, list(inner.arguments), obj=meant, help_option_names=[]):
+            pass
+    except (click.UsageError, CommandError, UnknownNameError) as error:
+        why, better = in_words(error, words)
+        raise CommandError(why, line=better and quoted(["schedule", "add", when, *split_like_a_shell(better)])) from error
 
 
 def _listed(asking: Asking) -> Answer:

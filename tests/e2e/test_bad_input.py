@@ -123,6 +123,14 @@ def test_an_unfit_archive_is_refused_by_file_and_line_and_nothing_of_it_stays(
         ("log", "`log` needs a run: "),
         ('schedule add "every blurday 02:30" run quick on fish', "I do not know 'blurday'."),
         ('schedule add "every day 25:30" run quick on fish', "times go from 00:00 to 23:59."),
+        (
+            'schedule add "every day 02:30" rnu quick on fish',
+            "There is no command 'rnu'. Did you mean `run`?\nTry: `schedule add \"every day 02:30\" run quick on fish`",
+        ),
+        (
+            'schedule add "every day 02:30" run quick on fish --epoch 3',
+            "`run` has no option `--epoch`. Did you mean `--epochs`?\nTry: `schedule add \"every day 02:30\" run quick on fish --epochs 3`",
+        ),
         ("host add gpu-9 nobody", "`host add` needs `--host-key`"),
     ],
 )
