@@ -12,8 +12,8 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import paramiko
 
@@ -31,9 +31,6 @@ SILENCE_MS = 20_000
 SESSIONS = 8
 # Staging a run (what is missing, then its directory) and launching it follow each other at once: with two, the launch waited for a login.
 SPARES = 3
-# A busy sshd counts a session until it has reaped its shell, a while after the shell ended.
-REFUSED_PATIENCE_S = 5.0
-REFUSED_PAUSE_S = 0.05
 BLOCK = 64 * 1024
 SLICE_S = 0.5
 # The fast one first: these processors do AES-GCM in hardware, and it needs no separate checksum.
@@ -45,8 +42,10 @@ _log.addHandler(logging.NullHandler())
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
-class SessionRefusedError(UnreachableError):
-    """The host's sshd opens no further session on this connection."""
+class Released(Protocol):
+    """What is told once a shell is let go of: whether it ever answered."""
+
+    def __call__(self, *, answered: bool) -> None: ...
 
 
 class SshConnection:
@@ -63,17 +62,9 @@ class SshConnection:
 
     def open(self, deadline: Deadline) -> SshPipe:
         """Open a session and start the shell in it, or take one that waits. HostError (key, login) or UnreachableError."""
-        patience = Deadline.after(min(REFUSED_PATIENCE_S, deadline.left_s()))
-        while True:
-            try:
-                pipe = self._spare() or self._fresh(deadline)
-            except SessionRefusedError:
-                if patience.left_s() <= 0:
-                    raise
-                time.sleep(REFUSED_PAUSE_S)
-            else:
-                self._refill()
-                return pipe
+        pipe = self._spare() or self._fresh(deadline)
+        self._refill()
+        return pipe
 
     def close(self) -> None:
         """Close the connection with all that runs over it, for good; does not wait for one that is being made."""
@@ -137,10 +128,21 @@ class SshConnection:
     def _pipe(self, transport: paramiko.Transport, deadline: Deadline) -> SshPipe:
         """A shell in a session of its own; its turn was taken before and is given back with it."""
         try:
-            return SshPipe(self._session(transport, deadline), transport, self._host.name, self._sessions.release)
+            return SshPipe(self._session(transport, deadline), transport, self._host.name, self._released)
         except BaseException:
             self._sessions.release()
             raise
+
+    def _released(self, *, answered: bool) -> None:
+        """A shell that never said a word makes those that wait as doubtful: the next command opens its own, and finds out in time."""
+        self._sessions.release()
+        # Who holds the lock for longer than a moment is connecting anew, and then no shell of before is alive.
+        if answered or not self._lock.acquire(timeout=0.1):
+            return
+        doubtful, self._spares = self._spares, []
+        self._lock.release()
+        for spare in doubtful:
+            spare.close()
 
     def _connected(self, deadline: Deadline) -> paramiko.Transport:
         if not self._lock.acquire(timeout=deadline.left_s()):
@@ -164,7 +166,7 @@ class SshConnection:
             channel = transport.open_session(timeout=max(0.1, deadline.left_s()))
             channel.exec_command(COMMAND)
         except paramiko.ChannelException as error:
-            raise SessionRefusedError(
+            raise UnreachableError(
                 f"{self._host.name} opens no further session ({error.text}). Its sshd may allow fewer than {SESSIONS}: raise MaxSessions."
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
@@ -179,11 +181,12 @@ class SshConnection:
 class SshPipe:
     """A ``sh -s`` in one session of a connection."""
 
-    def __init__(self, channel: paramiko.Channel, transport: paramiko.Transport, name: str, released: Callable[[], None]) -> None:
+    def __init__(self, channel: paramiko.Channel, transport: paramiko.Transport, name: str, released: Released) -> None:
         self._channel = channel
         self._transport = transport
         self._name = name
         self._released = released
+        self._answered = False
         self._closing = threading.Lock()
         self._closed = False
         self._poll = select.poll()
@@ -217,6 +220,7 @@ class SshPipe:
         ending = bool(channel.eof_received or channel.closed or self._closed)
         stdout = channel.recv(BLOCK) if channel.recv_ready() else b""
         stderr = channel.recv_stderr(BLOCK) if channel.recv_stderr_ready() else b""
+        self._answered = self._answered or bool(stdout or stderr)
         return Received(stdout, stderr, ended=ending and not stdout and not stderr)
 
     def exit_code(self, timeout_s: float) -> int:
@@ -243,7 +247,7 @@ class SshPipe:
         with self._closing:
             first, self._closed = not self._closed, True
         if first:
-            self._released()
+            self._released(answered=self._answered)
         return first
 
 
