@@ -60,7 +60,7 @@ def test_hosts_that_are_black_holes_or_refuse_stop_nobody(scripted: ScriptedHous
             assert time.monotonic() - began < 15
             assert seen.run.host == HOST
             waiting = scripted.wait(refused, Reason.WAITING_FOR_HOST)
-            assert "b-refuses does not answer" in waiting.run.detail
+            assert "b-refuses cannot be reached" in waiting.run.detail
             assert scripted.view(stuck).run.reason in (Reason.SUBMITTED, Reason.WAITING_FOR_HOST)
             leaving = time.monotonic()
         assert time.monotonic() - leaving < 5
