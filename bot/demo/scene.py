@@ -16,6 +16,7 @@ from typing import Self
 import yaml
 
 from bot.demo.loopback_sshd import LoopbackSshd, SshdError
+from bot.demo.processes import children_of
 from bot.local_workspace import AppConfiguration, LocalWorkspace, WorkspaceConfiguration, WorkspacePerson
 from bot.local_workspace.configuration import ChannelSeed, PersonSeed
 from bot.local_workspace.entities import TEAM_ID
@@ -149,8 +150,3 @@ def _passed_on() -> dict[str, str]:
     """What this machine's own sessions would find set: where its Python and its packages come from."""
     names = ("PATH", "XDG_CACHE_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
     return {name: value for name, value in os.environ.items() if name in names or name.startswith("PIP_")}
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes started by ``pid`` that still live."""
-    return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from bot.demo.play import Play, Unseen, expect, pictures
+from bot.demo.processes import marked
 from bot.demo.scene import HOST
 from runner.entities import Progress
 from runner.service import hosts
@@ -167,7 +168,7 @@ def a_run_is_stopped(play: Play) -> None:
     assert seen.attempt is not None
     play.press(question, f"stop {run_id} --yes")
     play.card(run_id, "Stopped", timeout_s=60)
-    expect(not _processes(seen.attempt.marker), "Processes of the stopped run are left.")
+    expect(not marked(seen.attempt.marker), "Processes of the stopped run are left.")
 
 
 def a_schedule_speaks_in_words(play: Play) -> None:
@@ -203,17 +204,6 @@ def _process(play: Play, name: str) -> tuple[int, str]:
     return pid, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
 
 
-def _processes(marker: str) -> list[int]:
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"SIGNALBOX_ATTEMPT={marker}".encode() in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue
-    return found
-
-
 def _each_iteration_once(play: Play, name: str) -> None:
     logged = [(point.epoch, point.iteration) for point in points(play.scene.house, play.runs[name])]
     expect(logged == sorted(set(logged)), "Iterations are missing, doubled or out of order after the kill.")
@@ -229,7 +219,7 @@ def _limit_file_size(play: Play, name: str) -> None:
     assert view.attempt is not None
     written = next(Path(view.attempt.directory, "work_dir").glob("epoch_*.pth"))
     limit = written.stat().st_size // 2
-    for pid in _processes(view.attempt.marker):
+    for pid in marked(view.attempt.marker):
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, limit))
     play.transcript.note(f"the disk quota is full: no file may grow beyond {limit:,} bytes")
 

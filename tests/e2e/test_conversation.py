@@ -12,6 +12,7 @@ import pytest
 
 from bot.demo.loopback_sshd import find_sshd
 from bot.demo.play import Json, Play, pictures
+from bot.demo.processes import marked
 from runner.states import Reason, State
 from tests.e2e.stage import playing
 
@@ -105,7 +106,7 @@ def a_stop_asks_first(play: Play) -> None:
     play.card(run_id, f"Stopped by <@{seen.run.owner}>")
     assert play.view("third").run.reason is Reason.BY_USER
     assert seen.attempt is not None
-    assert not processes(seen.attempt.marker)
+    assert not marked(seen.attempt.marker)
 
 
 def a_schedule_answers_with_its_next_times(play: Play) -> None:
@@ -116,15 +117,3 @@ def a_schedule_answers_with_its_next_times(play: Play) -> None:
 
 def buttons(message: Json) -> list[str]:
     return [str(element["text"]["text"]) for block in message["blocks"] for element in block.get("elements", []) if "action_id" in element]
-
-
-def processes(marker: str) -> list[int]:
-    """The processes of an attempt, the ones in sessions of their own included."""
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"SIGNALBOX_ATTEMPT={marker}".encode() in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue
-    return found

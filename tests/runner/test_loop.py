@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.demo.processes import marked
 from runner.entities import Overrides
 from runner.service.runs import finetune, request_stop, resume
 from runner.service.views import history, log_tail
@@ -77,7 +78,7 @@ def test_stop_ends_every_process_even_one_that_ignores_it(scripted: ScriptedHous
         seen = scripted.wait(run, Reason.BY_USER)
     assert seen.run.detail == "Stopped by U1."
     assert seen.attempt is not None
-    assert _carrying(seen.attempt.marker) == []
+    assert marked(seen.attempt.marker) == []
 
 
 def test_a_run_stopped_before_it_starts_never_starts(scripted: ScriptedHouse) -> None:
@@ -142,21 +143,10 @@ def test_finetune_needs_a_run_that_trained(scripted: ScriptedHouse) -> None:
     assert log_tail(scripted.house, tuned.id)
 
 
-def _carrying(marker: str) -> list[int]:
-    found = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"SIGNALBOX_ATTEMPT={marker}".encode() in environ.read_bytes().split(b"\0"):
-                found.append(int(environ.parent.name))
-        except OSError:
-            continue
-    return found
-
-
 def _kill_all(launcher: int, marker: str) -> None:
     import os
     import signal
 
     os.kill(launcher, signal.SIGKILL)
-    for pid in _carrying(marker):
+    for pid in marked(marker):
         os.kill(pid, signal.SIGKILL)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.demo.loopback_sshd import LoopbackSshd
+from bot.demo.processes import marked
 from runner.entities import Host, TransportName
 from runner.evidence import Evidence, LogBytes, WatchedAttempt
 from runner.executors.base import LaunchOrder
@@ -79,19 +80,6 @@ def eventually(look: Callable[[], Value], timeout_s: float = 10.0) -> Value:
     while not (found := look()):
         assert time.monotonic() < until, f"did not come true in {timeout_s} s"
         time.sleep(0.01)
-    return found
-
-
-def marked(marker: str) -> list[int]:
-    """The processes that carry an attempt's marker."""
-    wanted = b"SIGNALBOX_ATTEMPT=" + marker.encode()
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-        except OSError:
-            continue
     return found
 
 
