@@ -19,6 +19,7 @@ from runner.watch import HostWatch
 log = logging.getLogger(__name__)
 
 ACTS_AT_ONCE = 4
+PREPARES_AT_ONCE = 2
 REST_S = 1.0
 """How long what did not come through is left alone, so that a host in trouble is not asked without pause."""
 
@@ -46,6 +47,8 @@ class HostLink:
         self._inbox = inbox
         self._watched: dict[str, WatchedAttempt] = {}
         self._threads = ThreadPoolExecutor(ACTS_AT_ONCE, thread_name_prefix=f"act-{host.name}")
+        # Preparing takes many seconds; whatever is ready to start or to stop must not wait behind it.
+        self._preparing = ThreadPoolExecutor(PREPARES_AT_ONCE, thread_name_prefix=f"prepare-{host.name}")
         self._watch = HostWatch(host, self.transport, inbox, silence_s=silence_s)
         self._watch.start()
 
@@ -54,7 +57,8 @@ class HostLink:
         if self.busy(run_id):
             return
         self.acting[run_id] = name
-        self._threads.submit(self._perform, run_id, name, what)
+        threads = self._preparing if name == "prepare" else self._threads
+        threads.submit(self._perform, run_id, name, what)
 
     def busy(self, run_id: str) -> bool:
         """Whether something is under way for a run, or failed just now and is left alone for a moment."""
@@ -106,7 +110,8 @@ class HostLink:
         """Let go of the host, without waiting for it; what runs there goes on, and what was under way is decided anew."""
         self._closed = True
         self._watch.stop(timeout_s=0)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._preparing):
+            threads.shutdown(wait=False, cancel_futures=True)
         self.transport.close()
 
     def _rests(self, key: str) -> bool:

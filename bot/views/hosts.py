@@ -64,6 +64,8 @@ def _devices(view: HostView, live: Mapping[str, RunView]) -> list[str]:
     taken = {lease.device: lease.run_id for lease in view.leases}
     said = view.resources.get("devices")
     known = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
+    if not known and not view.devices:
+        return ["      what it has is not known yet"]
     if not known:
         free = view.devices - len(taken)
         used = [f"      {_use(run_id, live)}" for run_id in sorted(set(taken.values()))]

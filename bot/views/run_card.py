@@ -172,10 +172,16 @@ def _epochs_done(at: Progress) -> float:
 
 
 def _epoch_rows(view: RunView) -> list[tuple[int, str]]:
-    ends = {point.epoch: point for point in view.epoch_ends}
+    ends = {point.epoch: point for point in view.epoch_ends if point.epoch not in _unfinished(view)}
     measured = {evaluation.epoch: evaluation for evaluation in view.evaluations}
     best = view.best
     return [(epoch, _epoch_row(epoch, ends.get(epoch), measured.get(epoch), best)) for epoch in sorted(ends.keys() | measured.keys())]
+
+
+def _unfinished(view: RunView) -> tuple[int, ...]:
+    """The epoch under way: it gets its row when it is over, so that the table is edited once an epoch."""
+    at = view.progress
+    return (at.epoch,) if at and view.run.state is State.RUNNING and at.iteration < at.iterations else ()
 
 
 def _epoch_row(epoch: int, end: Progress | None, measured: Evaluation | None, best: Evaluation | None) -> str:
