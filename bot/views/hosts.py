@@ -64,12 +64,11 @@ def _devices(view: HostView, live: Mapping[str, RunView]) -> list[str]:
     taken = {lease.device: lease.run_id for lease in view.leases}
     said = view.resources.get("devices")
     known = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
-    if not known and not view.devices:
-        return ["      what it has is not known yet"]
     if not known:
         free = view.devices - len(taken)
         used = [f"      {_use(run_id, live)}" for run_id in sorted(set(taken.values()))]
-        return [f"      {count(free, 'free CPU slot')} of {view.devices}", *used]
+        has = f"{count(free, 'free CPU slot')} of {view.devices}" if view.devices else "what it has is not known yet"
+        return [f"      {has}", *used]
     lines = []
     for each in known[:SHOWN_DEVICES]:
         memory = f"{each.get('used_mib', 0) / 1024:.0f} of {each.get('memory_mib', 0) / 1024:.0f} GiB"

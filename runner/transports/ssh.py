@@ -31,6 +31,9 @@ SILENCE_MS = 20_000
 SESSIONS = 8
 # Staging a run (what is missing, then its directory) and launching it follow each other at once: with two, the launch waited for a login.
 SPARES = 3
+# A busy sshd counts a session until it has reaped its shell, a while after the shell ended.
+REFUSED_PATIENCE_S = 5.0
+REFUSED_PAUSE_S = 0.05
 BLOCK = 64 * 1024
 SLICE_S = 0.5
 # The fast one first: these processors do AES-GCM in hardware, and it needs no separate checksum.
@@ -48,6 +51,10 @@ class Released(Protocol):
     def __call__(self, *, answered: bool) -> None: ...
 
 
+class SessionRefusedError(UnreachableError):
+    """The host's sshd opens no further session on this connection."""
+
+
 class SshConnection:
     """One connection to a host, made when first needed and again after a break. Pinned host key, user key file, nothing else."""
 
@@ -62,9 +69,17 @@ class SshConnection:
 
     def open(self, deadline: Deadline) -> SshPipe:
         """Open a session and start the shell in it, or take one that waits. HostError (key, login) or UnreachableError."""
-        pipe = self._spare() or self._fresh(deadline)
-        self._refill()
-        return pipe
+        patience = Deadline.after(min(REFUSED_PATIENCE_S, deadline.left_s()))
+        while True:
+            try:
+                pipe = self._spare() or self._fresh(deadline)
+            except SessionRefusedError:
+                if patience.passed:
+                    raise
+                time.sleep(REFUSED_PAUSE_S)
+            else:
+                self._refill()
+                return pipe
 
     def close(self) -> None:
         """Close the connection with all that runs over it, for good; does not wait for one that is being made."""
@@ -166,7 +181,7 @@ class SshConnection:
             channel = transport.open_session(timeout=max(0.1, deadline.left_s()))
             channel.exec_command(COMMAND)
         except paramiko.ChannelException as error:
-            raise UnreachableError(
+            raise SessionRefusedError(
                 f"{self._host.name} opens no further session ({error.text}). Its sshd may allow fewer than {SESSIONS}: raise MaxSessions."
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:

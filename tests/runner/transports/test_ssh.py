@@ -120,9 +120,11 @@ def test_the_next_call_after_a_break_connects_again(ssh_host: Reached, sshd: Loo
     before = set(sessions(sshd))
     assert ssh_host.transport.shell("echo one", timeout_s=10).stdout == b"one\n"
     (ours,) = set(sessions(sshd)) - before
-    threading.Timer(0.3, os.kill, (ours, signal.SIGKILL)).start()
+    breaking = threading.Timer(0.3, os.kill, (ours, signal.SIGKILL))
+    breaking.start()
     with pytest.raises(UnreachableError, match="gpu-1"):
         ssh_host.transport.shell("sleep 20", timeout_s=10)
+    breaking.join()
     assert ssh_host.transport.shell("echo two", timeout_s=10).stdout == b"two\n"
 
 
