@@ -28,9 +28,10 @@ def machine(scripted: ScriptedHouse, machine_id: str | None = None) -> str:
 
 
 def test_a_restart_in_the_middle_leaves_no_trace(scripted: ScriptedHouse) -> None:
-    quiet, disturbed = scripted.submit(), scripted.submit("step_s=0.3")
+    quiet = scripted.submit()
     with scripted.running():
         scripted.wait(quiet, Reason.COMPLETED)
+        disturbed = scripted.submit("step_s=0.3")
         scripted.wait_until(disturbed, lambda view: view.progress is not None)
     half = len(points(scripted.house, disturbed.id))
     with scripted.running():

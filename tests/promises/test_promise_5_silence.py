@@ -94,9 +94,9 @@ def test_a_training_that_dies_in_the_silence_is_lost_only_once_the_host_says_so(
 
 def test_a_host_that_falls_silent_while_an_attempt_is_staged_goes_on_when_it_is_back(scripted: ScriptedHouse) -> None:
     first = scripted.submit("step_s=0.3", epochs=2)
-    run = scripted.submit()
     with scripted.running():
         scripted.wait(first, Reason.WORKING)
+        run = scripted.submit()
         scripted.wait_until(run, lambda view: view.run.prepared)
         cut_off(scripted)
         scripted.wait(first, Reason.UNREACHABLE)
