@@ -219,8 +219,9 @@ def test_the_home_tab_and_the_other_people(slack: Any, page: Page) -> None:
     slack.call("views.publish", user_id=slack.person_id("ada"), view=view)
     page.wait("document.querySelector('.home .heading')?.innerText === 'Your runs'")
     slack.call("chat.postEphemeral", channel=slack.channel("training"), user=slack.person_id("ben"), text="for Ben")
-    page.evaluate("document.querySelector('.who select').value = 'ben'")
-    page.evaluate("document.querySelector('.who select').dispatchEvent(new Event('change'))")
+    # In one go: the page draws the list anew whenever something changes.
+    choose = "const who = document.querySelector('.who select'); who.value = 'ben'; who.dispatchEvent(new Event('change'));"
+    page.evaluate(f"(() => {{ {choose} }})()")
     page.wait("document.querySelector('#messages').innerText.includes('has not put anything here yet')")
     page.click("#training")
     page.wait("document.querySelector('.ephemeral .text')?.innerText === 'for Ben'")
