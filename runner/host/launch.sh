@@ -17,14 +17,21 @@ crash_point() {
     if [ "$crash_at" = "$1" ]; then kill -9 $$; fi
 }
 
-# Field 22 of /proc/PID/stat. The command's name (field 2) may hold blanks and brackets, so count behind its last bracket.
-start_time() {
-    read -r stat <"/proc/$1/stat"
+# A field of /proc/PID/stat by its number. The command's name (field 2) may hold blanks and brackets, so count behind its last bracket.
+stat_field() {
+    skipped=$(($2 - 3))
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     set -f
     # shellcheck disable=SC2086
     set -- ${stat##*) }
     set +f
-    echo "${20}"
+    shift "$skipped"
+    echo "$1"
+}
+
+# Until then the program is in the window's process group: a terminal that hangs up takes it along, and it carries no marker yet.
+await_session() {
+    while session=$(stat_field "$child" 6) && [ "$session" != "$child" ]; do sleep 0.01 2>/dev/null || sleep 1; done
 }
 
 # A group is a negative number: dash wants -- before it, busybox knows no --.
@@ -55,7 +62,7 @@ write_exit() {
 
 crash_point launch.before_claim
 read -r boot_id </proc/sys/kernel/random/boot_id
-ln -s "$nonce:$$:$(start_time $$):$boot_id" claim 2>/dev/null || exit 0
+ln -s "$nonce:$$:$(stat_field $$ 22):$boot_id" claim 2>/dev/null || exit 0
 crash_point launch.after_claim
 
 printf '%63s\n' '' >exit.new
@@ -67,6 +74,7 @@ trap forward TERM
 SIGNALBOX_ATTEMPT=$marker setsid sh ./command.sh </dev/null >>log 2>&1 &
 child=$!
 echo "$child" >pid
+if [ "$crash_at" = launch.after_start ]; then await_session; fi
 crash_point launch.after_start
 
 window=

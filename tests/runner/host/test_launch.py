@@ -148,3 +148,20 @@ def test_every_crash_point_of_launch_dies_there(root: Path, point: str, monkeypa
     }
     assert left == wanted[point]
     eventually(lambda: not marked(MARKER))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_holder_that_dies_after_the_start_leaves_a_program_in_a_session_of_its_own(
+    root: Path, shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "bin" / "setsid"
+    slow.parent.mkdir()
+    slow.write_text(f'#!/bin/sh\nsleep 0.2\nexec {shutil.which("setsid")} "$@"\n', encoding="ascii")
+    slow.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv(VARIABLE, "launch.after_start")
+    directory = stage(order(root, "sleep 20"), root)
+    assert hold(directory, shell).wait(10) == -signal.SIGKILL
+    pid = int((directory / "pid").read_text(encoding="ascii"))
+    assert os.getsid(pid) == pid
+    assert pid in marked(MARKER)
