@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import struct
+import subprocess
+import sys
 import tarfile
+import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recipes.archive import Limits, unpack
+from recipes.archive import Limits, can_be_a_dataset, unpack
+from recipes.archive_members import MAX_WINDOW_BYTES, SUFFIXES
 from recipes.errors import ArchiveError
 
 LIMITS = Limits(max_bytes=1_000_000, max_file_bytes=500_000, max_members=50, ratio_from_bytes=100_000, max_ratio=100)
@@ -38,6 +45,11 @@ def tar_of(path: Path, *members: tarfile.TarInfo | tuple[str, bytes], mode: str 
     return path
 
 
+def zst_of(path: Path, data: bytes) -> Path:
+    path.write_bytes(zstandard.compress(data))
+    return path
+
+
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, target
@@ -54,19 +66,25 @@ def refused(archive: Path, limits: Limits = LIMITS) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "tgz"])
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_unpacks_files_in_folders(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"up.{suffix}"
+    path = tmp_path / f"up{suffix}"
     members = {"a/b c.txt": b"one", "Ä/0.jpg": b"two", "empty": b""}
-    if suffix == "zip":
+    if suffix == ".zip":
         zip_of(path, members)
     else:
-        tar_of(path, *members.items(), mode="w" if suffix == "tar" else "w:gz")
+        tar_of(path, *members.items(), mode="w:gz" if "g" in suffix else "w")
+        if "zst" in suffix:
+            zst_of(path, path.read_bytes())
     said: list[tuple[int, int, str]] = []
     result = unpack(path, tmp_path / "out", limits=LIMITS, progress=lambda *step: said.append(step))
-    assert {p.relative_to(tmp_path / "out").as_posix(): p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == members
+    assert found_in(tmp_path / "out") == members
     assert (result.files, result.size_bytes) == (3, 6)
     assert said[-1] == (6, 0, "unpacking")
+
+
+def found_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +156,94 @@ def test_a_header_that_lies_about_the_size_does_not_help(tmp_path: Path) -> None
     refused(path)
 
 
+def test_refuses_bombs_and_memory_hogs_in_zstandard(tmp_path: Path) -> None:
+    tar = tar_of(tmp_path / "t.tar", ("zeros", bytes(400_000))).read_bytes()
+    assert "times the archive" in refused(zst_of(tmp_path / "up.tar.zst", tar))
+    huge = zstandard.ZstdCompressor(compression_params=zstandard.ZstdCompressionParameters(window_log=28, strategy=1))
+    writer = huge.compressobj()
+    (tmp_path / "wide.tar.zst").write_bytes(writer.compress(tar) + writer.flush())
+    assert zstandard.get_frame_parameters((tmp_path / "wide.tar.zst").read_bytes()).window_size > MAX_WINDOW_BYTES
+    assert "damaged" in refused(tmp_path / "wide.tar.zst")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.zst"])
+@pytest.mark.parametrize("cut", ["in a file", "after a file", "in a header"])
+def test_a_tar_that_was_cut_off_is_not_taken_for_a_short_one(tmp_path: Path, suffix: str, cut: str) -> None:
+    whole = tar_of(tmp_path / "whole.tar", ("a", b"x" * 700), ("b", b"y")).read_bytes()
+    end = {"in a file": 900, "after a file": 512 + 1024, "in a header": 512 + 1024 + 100}[cut]
+    for content in (whole[:end], whole[:end] + bytes(range(1, 256)) * 3):
+        pack = {"tar": bytes, "tar.gz": gzip.compress, "tar.zst": zstandard.compress}[suffix]
+        (tmp_path / f"up.{suffix}").write_bytes(pack(content))
+        if content is whole[:end] or cut != "in a file":
+            assert "damaged" in refused(tmp_path / f"up.{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["tar.gz", "tar.zst"])
+def test_refuses_what_was_cut_off_or_changed_after_packing(tmp_path: Path, suffix: str) -> None:
+    tar = tar_of(tmp_path / "t.tar", ("a", bytes(range(256)) * 100)).read_bytes()
+    packed = gzip.compress(tar) if suffix == "tar.gz" else zstandard.ZstdCompressor(write_checksum=True).compress(tar)
+    for broken in (packed[: len(packed) // 2], packed[:-12], packed[:-2] + b"!!"):
+        (tmp_path / f"up.{suffix}").write_bytes(broken)
+        assert "damaged" in refused(tmp_path / f"up.{suffix}")
+
+
+def test_a_single_file_that_can_be_a_dataset_becomes_a_folder_of_one(tmp_path: Path) -> None:
+    (tmp_path / "F1-clip.mp4").write_bytes(b"frames")
+    unpack(tmp_path / "F1-clip.mp4", tmp_path / "out", limits=LIMITS, title="https://example.org/clip 1.mp4")
+    assert found_in(tmp_path / "out") == {"clip 1.mp4": b"frames"}
+    assert all(map(can_be_a_dataset, ("a.MP4", "a.tar.zst", "a.json")))
+    assert not any(map(can_be_a_dataset, ("a.exe", "zip", "")))
+    (tmp_path / "big.csv").write_bytes(bytes(600_000))
+    assert "larger than 500,000" in refused(tmp_path / "big.csv")
+
+
+def through_pipe(tmp_path: Path, data: bytes, limits: Limits = LIMITS) -> None:
+    reading, writing = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(writing, "wb") as out:
+            out.write(data)
+
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        unpack(Path(f"/dev/fd/{reading}"), tmp_path / "out", limits=limits, title="gpu-1:/data/fish")
+    finally:
+        with os.fdopen(reading, "rb") as rest:
+            rest.read()
+        feeder.join()
+
+
+def test_a_tar_through_a_pipe_is_unpacked_as_it_comes(tmp_path: Path) -> None:
+    inner = zip_of(tmp_path / "i.zip", {"0.jpg": b"frame"}).read_bytes()
+    tar = tar_of(tmp_path / "t.tar", ("./fish.txt", b"1"), ("./frames.zip", inner)).read_bytes()
+    through_pipe(tmp_path, tar)
+    assert found_in(tmp_path / "out") == {"fish.txt": b"1", "frames/0.jpg": b"frame"}
+    for broken in (tar[:-10240], b"", b"not a tar" * 200):
+        with pytest.raises(ArchiveError, match="gpu-1:/data/fish: The archive is damaged"):
+            through_pipe(tmp_path / "broken", broken)
+    bomb = zip_of(tmp_path / "b.zip", {"zeros": bytes(400_000)}).read_bytes()
+    with pytest.raises(ArchiveError, match="times the archive"):
+        through_pipe(tmp_path / "bomb", tar_of(tmp_path / "b.tar", ("b.zip", bomb)).read_bytes(), replace(LIMITS, max_ratio=20))
+
+
+def test_a_long_tar_takes_no_memory_for_its_members(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "many.tar", "w") as archive:
+        for number in range(20_000):
+            archive.addfile(tarfile.TarInfo(f"{number}.txt"))
+            archive.members.clear()
+    program = (
+        "import resource, sys; from pathlib import Path; from recipes.archive_members import members\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "found = members(Path(sys.argv[1]), 't', count=lambda: None, packed=lambda _: None)\n"
+        "for number, member in enumerate(found):\n"
+        "    if number == 1000: before = peak()\n"
+        "print(peak() - before)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path / "many.tar")], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) < 4_000
+
+
 def test_refuses_headers_that_would_fill_the_memory(tmp_path: Path) -> None:
     header = tarfile.TarInfo("pax")
     header.type, header.size = tarfile.XHDTYPE, 8 * 1024**3
@@ -185,6 +291,7 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, bytes]]:
         zip_of(home / "s.zip", members),
         tar_of(home / "s.tar", *members.items()),
         tar_of(home / "s.tar.gz", *members.items(), mode="w:gz"),
+        zst_of(home / "s.tar.zst", tar_of(home / "s.tar", *members.items()).read_bytes()),
     ]
     return [(path.name, path.read_bytes()) for path in paths]
 
