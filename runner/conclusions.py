@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict
 from datetime import timedelta
-from pathlib import Path
 
 from sqlite_utils import Database
 
 from recipes.errors import DatasetError
-from runner.entities import Attempt, Diagnosis, IngestSpec, Run
+from runner.entities import Attempt, Diagnosis, Run
 from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
 from runner.kinds import all_kinds
 from runner.service.house import House
@@ -29,17 +28,10 @@ TAIL_LINES = 400
 def conclude(house: House, run: Run, attempt: Attempt) -> Run:
     """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word."""
     with house.store.writing() as db:
-        ended = _concluded(house, db, run, attempt)
-        if ended.state.final and isinstance(ended.spec, IngestSpec):  # what was uploaded is in the catalog, or refused
-            Path(ended.spec.archive).unlink(missing_ok=True)
-        return ended
-
-
-def _concluded(house: House, db: Database, run: Run, attempt: Attempt) -> Run:
-    if run.stop_requested_by is not None:
-        by = run.stop_requested_by
-        return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-    return _completed(house, run, attempt) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
+        if run.stop_requested_by is not None:
+            by = run.stop_requested_by
+            return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
+        return _completed(house, run, attempt) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
 
 
 def refusal(error: Exception) -> tuple[Reason, str]:

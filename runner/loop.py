@@ -59,6 +59,8 @@ POLL_S = 0.05
 LOOK_AROUND_S = 1.0
 BEAT = timedelta(seconds=5)
 MOST_AT_ONCE = 500
+LOOK_BACK = 200
+"""Runs. So many of the newest are tidied up after again at the start: a crash may have come between their end and that."""
 
 
 class Runner:
@@ -71,6 +73,7 @@ class Runner:
         self._intake = Intake(house, self._links)
         self._beaten: datetime | None = None
         self._stopping = threading.Event()
+        self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
         self._put_local_host()
 
     def run(self) -> None:
@@ -109,6 +112,15 @@ class Runner:
         self._guard(self._beat, about="the runner's sign of life")
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(self._tidy, about="what ended runs left")
+
+    def _tidy(self) -> None:
+        """Whatever was live, and is not any more, has ended, and its end is committed."""
+        live = {run.id for run in runs.live(self.house.store.reading())}
+        ended, self._untidy = self._untidy - live, live
+        for run_id in ended:
+            run = runs.get(self.house.store.reading(), run_id)
+            self._guard(partial(all_kinds()[run.kind].afterwards, self.house, run), about=run_id)
 
     def _decide_all(self) -> None:
         live = runs.live(self.house.store.reading())

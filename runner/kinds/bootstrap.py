@@ -43,5 +43,8 @@ class Bootstrap:
         """What its last lines say."""
         return diagnose(exit_code=exit_code, tail=tail)
 
+    def afterwards(self, house: House, run: Run) -> None:
+        """Nothing: what it made stays."""
+
 
 kind = Bootstrap()

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
+from pathlib import Path
 
-from runner import recipes_program
-from runner.entities import Attempt, Diagnosis, Environment, Host, IngestSpec, Kind, Run
-from runner.frameworks.base import LogParser
-from runner.kinds.base import Needs, Work
+from runner.entities import IngestSpec, Kind, Run
+from runner.frameworks.base import LaunchPlan
+from runner.recipes_program import DatasetWork, program
 from runner.service.house import House
-from runner.work_log import WorkStepParser
 
 
-class Ingest:
-    """Reads, checks and files an upload."""
-
-    name = Kind.INGEST
-
-    def needs(self, run: Run) -> Needs:
-        """One slot of this machine."""
-        return Needs(host="local", devices=1)
-
-    def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work:
-        """The recipes' own program, which tells its progress as JSON lines."""
-        spec = run.spec
-        assert isinstance(spec, IngestSpec)
-        return Work(recipes_program.plan(house, run, "ingest", spec.archive, "--name", spec.dataset, "--title", spec.file_name))
-
-    def log_parser(self, house: House, run: Run) -> LogParser:
-        """Progress as JSON lines."""
-        return WorkStepParser()
-
-    def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
-        """The version it made."""
-        return recipes_program.keep_version(db, run)
-
-    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
-        """What the program refused, with file and line."""
-        return recipes_program.cause(exit_code, tail)
+def _plan(house: House, run: Run) -> LaunchPlan:
+    spec = _spec(run)
+    return LaunchPlan(program(house, "ingest", spec.archive, "--name", spec.dataset, "--title", spec.file_name, "--by", run.owner))
 
 
-kind = Ingest()
+def _remove_archive(_house: House, run: Run) -> None:
+    """What was uploaded is in the catalog, or refused."""
+    Path(_spec(run).archive).unlink(missing_ok=True)
+
+
+def _spec(run: Run) -> IngestSpec:
+    assert isinstance(run.spec, IngestSpec)
+    return run.spec
+
+
+kind = DatasetWork(Kind.INGEST, _plan, tidy=_remove_archive)

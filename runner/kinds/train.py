@@ -54,6 +54,9 @@ class Train:
         """What its last lines say."""
         return diagnose(exit_code=exit_code, tail=tail)
 
+    def afterwards(self, house: House, run: Run) -> None:
+        """Nothing: what it made stays."""
+
 
 def prepare_request(house: House, run: Run, *, folder: str) -> PrepareRequest:
     """Everything that resolving this run's config depends on; the checkpoints lie on the host that prepares."""
