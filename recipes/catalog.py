@@ -1,11 +1,13 @@
 """The catalog: a folder of objects and of manifests, one for each version of a dataset.
 
     objects/ab/cdef…         contents, read-only                    datasets/fish/3.json    manifests, read-only
-    staging/<random>/        work in progress, held by a lock       lock                    held while a number is given
+    staging/<random>/        work in progress, held by a lock       datasets/fish/2.removed a version that was taken away
+    lock                     held while a number is given           adding                  shared by all who add, alone to sweep
 
 A version exists from the moment its manifest has its name, and its objects were made durable before that. So a crash
 at any moment leaves the old versions whole, and at most unused objects and a staging folder that the next work clears.
-A number is given once: the manifest is linked to its name, which fails where the name is taken.
+A number is given once: the manifest is linked to its name, which fails where the name is taken; what is removed keeps its number.
+How contents that nobody uses any more are freed is told in removal.py.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from recipes.progress import Progress, silent
 from recipes.summary import Summary
 from recipes.versions import DatasetVersion, Lineage, dump, fingerprint, parse, parse_reference, require_name
 
+RETIRED = ".removed"
+SHOWN_USERS = 3
 KnownInodes: TypeAlias = Mapping[tuple[int, int], StoredFile]
 
 
@@ -92,8 +96,8 @@ class Catalog:
         of those that are links to objects, by inode, so that they are not read again.
         """
         require_name(name)
-        files = self._store(folder, staged, progress)
         with self.staging() as scratch:
+            files = self._store(folder, staged, progress)
             picture = self._store_preview(preview, scratch) if preview else None
             version = DatasetVersion(name, 0, summary.format, summary, files, fingerprint(files), lineage, picture)
             self.objects.sync()
@@ -132,8 +136,33 @@ class Catalog:
         for version in versions:
             for name, file in version.files.items():
                 users.setdefault(file, []).append(str(self._where(version, name)))
-        watched = _counted(users, progress)
-        return tuple(f"{', '.join(users[file])}: {what}." for file, what in self.objects.damaged(watched))
+            if version.preview:
+                users.setdefault(version.preview, []).append(f"the preview of {version.reference}")
+        damaged = ((file, self.objects.trouble(file)) for file in _counted(users, progress))
+        return tuple(f"{_named(users[file])}: {what}." for file, what in damaged if what)
+
+    def retire(self, name: str, number: int) -> bool:
+        """Take a version away for ever, in one step; whether it was there. What it held stays until it is swept."""
+        home = self._datasets / name
+        try:
+            (home / f"{number}.json").rename(home / f"{number}{RETIRED}")
+        except FileNotFoundError as error:
+            if number not in self._given(name):
+                raise CatalogError(f"There is no version {name}@{number}.") from error
+            return False
+        sync_path(home)
+        return True
+
+    @contextmanager
+    def nobody_adds(self) -> Iterator[bool]:
+        """Keep everybody from adding; False, and no such hold, where somebody is at it."""
+        with (self.root / "adding").open("w") as adding:
+            try:
+                fcntl.flock(adding, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def preview_path(self, version: DatasetVersion) -> Path | None:
         """The version's picture (a PNG), where it has one."""
@@ -141,9 +170,13 @@ class Catalog:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A folder on the catalog's disk for work in progress; it vanishes afterwards, after a crash with the next one."""
+        """A folder on the catalog's disk for work in progress; it vanishes afterwards, after a crash with the next one.
+
+        Until then no object is freed: what the work finds stored already may be what it is about to use.
+        """
         folder, held = self._claim_staging()
-        with held:
+        with held, (self.root / "adding").open("w") as adding:
+            fcntl.flock(adding, fcntl.LOCK_SH)
             self._clear_abandoned()
             try:
                 folder.mkdir()
@@ -207,7 +240,7 @@ class Catalog:
 
     def _given(self, name: str) -> Iterator[int]:
         """Every number that was ever given, whatever became of its manifest."""
-        for file in (self._datasets / name).iterdir():
+        for file in (self._datasets / name).glob("*.*"):
             number = file.name.partition(".")[0]
             if number.isdecimal():
                 yield int(number)
@@ -218,6 +251,11 @@ class Catalog:
 
     def _where(self, version: DatasetVersion, name: str) -> Where:
         return Where(f"{version.reference}/{name}")
+
+
+def _named(users: list[str]) -> str:
+    more = len(users) - SHOWN_USERS
+    return ", ".join(users[:SHOWN_USERS]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _counted(files: Mapping[StoredFile, object], progress: Progress) -> Iterator[StoredFile]:

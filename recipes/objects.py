@@ -10,13 +10,14 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 READ_ONLY = 0o444
 PIECE = 1 << 20
 SYNCED_ONE_BY_ONE = 64
+MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class ObjectStore:
         return self._root / digest[:2] / digest[2:]
 
     def put(self, source: Path, *, move: bool) -> StoredFile:
-        """Store a file's content: by renaming it (move, on the same disk), or by copying it, which leaves source alone."""
+        """Store a file's content: by renaming it (move, on the same disk), or by copying it, which leaves source alone.
+
+        An object that is there already is read again, and replaced where it is damaged: so adding a dataset again mends what rotted.
+        """
         if not move:
             fresh = self._root / f".{uuid.uuid4().hex}.partial"
             self._root.mkdir(parents=True, exist_ok=True)
@@ -53,19 +57,36 @@ class ObjectStore:
                 fresh.unlink(missing_ok=True)
         stored = StoredFile(digest_of(source), source.stat().st_size)
         target = self.path(stored.digest)
-        if not self.has(stored):
+        trouble = self.trouble(stored)
+        if trouble:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.chmod(READ_ONLY)
+            if trouble != MISSING:  # a power cut must not leave less than there was
+                sync_path(source)
             source.replace(target)
         self._unsynced.append(target)  # also where it was there: its writer may not have synced it yet
         return stored
 
-    def has(self, stored: StoredFile) -> bool:
-        """Whether the object is there in its full size (a power cut may have left it shorter)."""
+    def trouble(self, stored: StoredFile) -> str:
+        """Read an object again: empty where it is whole, else what is wrong with it."""
         try:
-            return self.path(stored.digest).stat().st_size == stored.size_bytes
+            whole = digest_of(self.path(stored.digest)) == stored.digest
         except FileNotFoundError:
-            return False
+            return MISSING
+        except OSError as error:  # a disk that fails
+            return f"unreadable ({error.strerror})"
+        return "" if whole else "changed on disk"
+
+    def sweep(self, used: Collection[str]) -> Iterator[int]:
+        """Free every object that is not used, and what a crash left half written: the bytes of each. Nobody may add meanwhile."""
+        for half in self._root.glob("*.partial"):
+            half.unlink()
+        for folder in sorted(path for path in self._root.iterdir() if path.is_dir()):
+            for file in folder.iterdir():
+                if folder.name + file.name not in used:
+                    size_bytes = file.stat().st_size
+                    file.unlink()
+                    yield size_bytes
 
     def sync(self) -> None:
         """Make everything put so far durable: a few files one by one, many by one sync of their file system."""
@@ -77,17 +98,6 @@ class ObjectStore:
             for folder in {path.parent for path in self._unsynced} | ({self._root} if self._unsynced else set()):
                 sync_path(folder)
         self._unsynced.clear()
-
-    def damaged(self, wanted: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, str]]:
-        """Read every wanted object again; those that are missing or changed, and which of the two."""
-        for stored in wanted:
-            try:
-                whole = digest_of(self.path(stored.digest)) == stored.digest
-            except FileNotFoundError:
-                yield stored, "missing"
-            else:
-                if not whole:
-                    yield stored, "changed on disk"
 
 
 def digest_of(path: Path) -> str:
