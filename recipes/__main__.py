@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ import orjson
 
 from recipes.check import errors
 from recipes.errors import DatasetError, Where
+from recipes.effort import Effort
 from recipes.progress import Progress, bar, json_lines, silent
 from recipes.recipe import library, load_recipe
 from recipes.running import run
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parse(given)
     try:
-        answer = COMMANDS[options.command](options, _progress(options))
+        answer = COMMANDS[options.command](options, Effort(options.processes or available(), _progress(options)))
     except DatasetError as error:
         return _refuse(error, options)
     except OSError as error:  # a full disk, a missing right: what was begun is gone already
@@ -66,33 +68,33 @@ def _stop(number: int, _: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _run(options: argparse.Namespace, progress: Progress) -> _Answer:
+def _run(options: argparse.Namespace, effort: Effort) -> _Answer:
     recipe = load_recipe(options.recipe, options.overrides)
-    summary = run(recipe, options.source, options.destination, progress=progress, dry_run=options.dry_run)
+    summary = run(recipe, options.source, options.destination, dry_run=options.dry_run, effort=effort)
     return _Answer(summary.as_json(), summary.lines(), well=not errors(summary.findings))
 
 
-def _check(options: argparse.Namespace, progress: Progress) -> _Answer:
+def _check(options: argparse.Namespace, effort: Effort) -> _Answer:
     from recipes.ingest import examine
     from recipes.sources import unpacked
 
-    with unpacked(options.source, progress=progress) as root:
-        summary, _ = examine(root, format_name=options.format, progress=progress, keep_unfit=True, full=options.full)
+    with unpacked(options.source, effort) as root:
+        summary, _ = examine(root, format_name=options.format, keep_unfit=True, full=options.full, effort=effort)
     return _Answer(summary.as_json(), summary.lines(), well=not errors(summary.findings))
 
 
-def _list(_: argparse.Namespace, __: Progress) -> _Answer:
+def _list(_: argparse.Namespace, __: Effort) -> _Answer:
     titles = {name: load_recipe(name).title for name in library()}
     return _Answer({"recipes": titles}, [f"{name}: {title}" for name, title in titles.items()])
 
 
-def _show(options: argparse.Namespace, _: Progress) -> _Answer:
+def _show(options: argparse.Namespace, _: Effort) -> _Answer:
     recipe = load_recipe(options.recipe, options.overrides)
     words = recipe.describe()
     return _Answer({"name": recipe.name, "words": words, "parameters": recipe.parameters()}, words.splitlines())
 
 
-def _ingest(options: argparse.Namespace, progress: Progress) -> _Answer:
+def _ingest(options: argparse.Namespace, effort: Effort) -> _Answer:
     from recipes.catalog import Catalog
     from recipes.ingest import ingest
 
@@ -105,12 +107,12 @@ def _ingest(options: argparse.Namespace, progress: Progress) -> _Answer:
         created_by=options.by,
         title=options.title,
         format_name=options.format,
-        progress=progress,
+        effort=effort,
     )
     return _Answer(version.card() | _preview(catalog.preview_path(version)), [version.reference, *version.summary.lines()])
 
 
-def _convert(options: argparse.Namespace, progress: Progress) -> _Answer:
+def _convert(options: argparse.Namespace, effort: Effort) -> _Answer:
     from recipes.catalog import Catalog
     from recipes.ingest import convert
 
@@ -123,19 +125,19 @@ def _convert(options: argparse.Namespace, progress: Progress) -> _Answer:
         created_at=datetime.now(UTC),
         name=options.name,
         created_by=options.by,
-        progress=progress,
+        effort=effort,
     )
     return _Answer(version.card() | _preview(catalog.preview_path(version)), [version.reference, *version.summary.lines()])
 
 
-def _verify(options: argparse.Namespace, progress: Progress) -> _Answer:
+def _verify(options: argparse.Namespace, effort: Effort) -> _Answer:
     from recipes.catalog import Catalog
 
-    damaged = Catalog(options.catalog).verify(options.dataset, progress=progress)
+    damaged = Catalog(options.catalog).verify(options.dataset, progress=effort.progress)
     return _Answer({"damaged": damaged}, damaged or ["All contents are whole."], well=not damaged)
 
 
-COMMANDS: Mapping[str, Callable[[argparse.Namespace, Progress], _Answer]] = {
+COMMANDS: Mapping[str, Callable[[argparse.Namespace, Effort], _Answer]] = {
     "run": _run,
     "check": _check,
     "list": _list,
@@ -156,6 +158,7 @@ def _parse(given: list[str]) -> argparse.Namespace:
     parser = _Parser(prog=f"python -m recipes {command if named else ''}".rstrip(), allow_abbrev=False)
     _ARGUMENTS[command](parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--processes", type=int, choices=range(1, 65), metavar="N", help="how many may work at once (all cores)")
     parser.add_argument("--progress", choices=("bar", "json", "none"), help="how to show progress, on standard error")
     options = parser.parse_intermixed_args(rest)
     options.command = command
@@ -227,6 +230,11 @@ def _progress(options: argparse.Namespace) -> Progress:
     if chosen == "none":
         return silent
     return json_lines(sys.stderr) if chosen == "json" else bar(sys.stderr)
+
+
+def available() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _preview(path: Path | None) -> dict[str, str | None]:

@@ -6,7 +6,7 @@ An error makes a dataset unfit to train on and is never written; a warning is fo
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -16,6 +16,7 @@ from recipes.dataset import Annotation, Flag, ImageRecord
 
 SHOWN_CASES = 5
 TINY_SIDE = 2.0
+IMBALANCE = 100
 
 
 class Severity(StrEnum):
@@ -45,6 +46,9 @@ class Kind(StrEnum):
     EMPTY_SPLIT = "empty_split"
     DUPLICATE_NAME = "duplicate_name"
     LEAK = "leak"
+    DUPLICATE_IMAGE = "duplicate_image"
+    ROTATED_IMAGE = "rotated_image"
+    IMBALANCE = "imbalance"
     NO_BOXES = "no_boxes"
     ORPHAN_IMAGE = "orphan_image"
 
@@ -67,6 +71,9 @@ WORDS: dict[Kind, tuple[Severity, str]] = {
     Kind.EMPTY_SPLIT: (Severity.ERROR, "splits have no image"),
     Kind.DUPLICATE_NAME: (Severity.ERROR, "images have the name of another one"),
     Kind.LEAK: (Severity.WARNING, "images are in two splits with the same content"),
+    Kind.DUPLICATE_IMAGE: (Severity.WARNING, "images have the content of another one in the same split"),
+    Kind.ROTATED_IMAGE: (Severity.WARNING, "images are to be turned by their EXIF data, which not every framework does"),
+    Kind.IMBALANCE: (Severity.WARNING, f"classes have less than one box in {IMBALANCE} of the most frequent class"),
     Kind.NO_BOXES: (Severity.WARNING, "datasets have no box at all"),
     Kind.ORPHAN_IMAGE: (Severity.WARNING, "images belong to no annotation and are left alone"),
 }
@@ -107,6 +114,13 @@ class Findings:
         if len(cases.first) < SHOWN_CASES:
             cases.first.append(str(case))
 
+    def merge(self, other: Findings) -> None:
+        """Count what a later part of the same pass has found."""
+        for kind, cases in other._cases.items():
+            mine = self._cases[kind]
+            mine.count += cases.count
+            mine.first += cases.first[: max(0, SHOWN_CASES - len(mine.first))]
+
     def all(self) -> tuple[Finding, ...]:
         """Every kind that was found, errors first."""
         found = [Finding(kind, WORDS[kind][0], cases.count, WORDS[kind][1], tuple(cases.first)) for kind, cases in self._cases.items()]
@@ -124,8 +138,9 @@ class Inspector:
         self._known = frozenset(self._classes)
         self._splits = tuple(splits)
         self._found = Findings()
-        self._names: set[int] = set()
-        self._present: set[tuple[str | None, str]] = set()
+        self._names: dict[int, str] = {}
+        self._merged_names: set[int] = set()
+        self._boxes: Counter[tuple[str | None, str]] = Counter()
         self._filled: set[str | None] = set()
 
     def __call__(self, record: ImageRecord) -> None:
@@ -134,16 +149,30 @@ class Inspector:
         name = hash(record.name)  # eight bytes for each image, not its name; 64 bits do not collide here
         if name in self._names:
             self._found.add(Kind.DUPLICATE_NAME, record.name)
-        self._names.add(name)
+        self._names[name] = record.name
         if record.annotations:
-            self._boxes(record)
+            self._inspect(record)
 
-    def _boxes(self, record: ImageRecord) -> None:
+    def fresh(self) -> Inspector:
+        """One for the same classes and splits that has seen nothing."""
+        return Inspector(self._classes, self._splits)
+
+    def merge(self, other: Inspector) -> None:
+        """Take in what another has found in the following images."""
+        self._found.merge(other._found)
+        for number, name in other._names.items():
+            if number in self._merged_names:
+                self._found.add(Kind.DUPLICATE_NAME, name)
+            self._merged_names.add(number)
+        self._boxes.update(other._boxes)
+        self._filled |= other._filled
+
+    def _inspect(self, record: ImageRecord) -> None:
         seen: set[tuple[str, float, float, float, float]] = set()
         width, height = record.width, record.height
         split = record.split
         for box in record.annotations:
-            self._present.add((split, box.label))
+            self._boxes[split, box.label] += 1
             if box.label not in self._known:
                 self._found.add(Kind.UNKNOWN_CLASS, f"{box.label!r}: {record.where(box)}")
             if Flag.LOST in box.flags:
@@ -160,15 +189,24 @@ class Inspector:
         """All that was found, with what only the whole stream shows; call it once, at the end."""
         for one, other in similar_names(self._classes):
             self._found.add(Kind.SIMILAR_CLASSES, f"{one!r} and {other!r}")
-        if self._classes and not self._present:
+        if self._classes and not self._boxes:
             self._found.add(Kind.NO_BOXES, "no image has a box")
         for split in self._splits:
             if split not in self._filled:
                 self._found.add(Kind.EMPTY_SPLIT, split)
             for name in self._classes:
-                if split in self._filled and (split, name) not in self._present:
+                if split in self._filled and not self._boxes[split, name]:
                     self._found.add(Kind.ABSENT_CLASS, f"{name} in {split}")
+        self._weigh()
         return self._found.all()
+
+    def _weigh(self) -> None:
+        """Find the classes that are rare beside the most frequent one."""
+        totals = {name: sum(count for (_, label), count in self._boxes.items() if label == name) for name in self._classes}
+        most = max(totals.values(), default=0)
+        for name, count in totals.items():
+            if 0 < count * IMBALANCE < most:
+                self._found.add(Kind.IMBALANCE, f"{name}: {count:,} of {most:,}")
 
 
 def _box_kind(box: Annotation, width: int, height: int) -> Kind:
@@ -197,14 +235,3 @@ def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:
 def errors(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The findings that make a dataset unfit."""
     return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
-
-
-def content_leaks(placed: Iterable[tuple[str, str | None, str]]) -> tuple[Finding, ...]:
-    """Images of equal content in two splits, from (name, split, digest of the bytes)."""
-    first: dict[str, tuple[str, str | None]] = {}
-    found = Findings()
-    for name, split, digest in placed:
-        other, other_split = first.setdefault(digest, (name, split))
-        if split != other_split:
-            found.add(Kind.LEAK, f"{name} in {split} is {other} in {other_split}")
-    return found.all()

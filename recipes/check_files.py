@@ -1,16 +1,17 @@
-"""Checks the image files of a dataset: are they whole, is the same content in two splits, does one belong to nothing."""
+"""Checks the image files of a dataset: are they whole and upright, is one content there twice, does a file belong to nothing."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable
+from array import array
+from functools import partial
 from pathlib import Path
 
-from recipes.check import Finding, Findings, Kind, content_leaks
+from recipes.check import Finding, Findings, Kind
 from recipes.dataset import ImageRecord
 from recipes.folder import Folder
-from recipes.image_header import decodes, is_whole
+from recipes.image_header import Ends, decodes, is_whole, orientation, read_ends
+from recipes.leaks import Contents
 
 
 class FileInspector:
@@ -18,40 +19,75 @@ class FileInspector:
 
     def __init__(self, folder: Folder, *, full: bool = False) -> None:
         self._folder = folder
-        self._is_whole: Callable[[Path], bool] = decodes if full else is_whole
+        self._prefix = f"{folder.root}/"
+        self._full = full
         self._found = Findings()
-        self._seen: set[str] = set()
-        self._by_size: dict[int, list[tuple[str, str | None, Path]]] = defaultdict(list)
-        self._splits: set[str | None] = set()
+        self._seen = array("Q")
+        self._ends: Ends | None = None
+        self._contents = Contents(self._key)
 
     def __call__(self, record: ImageRecord) -> None:
-        """Check the file of one image."""
-        if record.path is None:
+        """Check the file of one image. Images inside a larger file were checked as they were read."""
+        if record.path is None or record.span is not None or record.copy_of is not None:
             return
+        path = str(record.path)
+        place = self._folder.images.find(path.removeprefix(self._prefix))
+        if place is not None:
+            self._seen.append(place)
         try:
-            self._by_size[record.path.stat().st_size].append((record.name, record.split, record.path))
-            if not self._is_whole(record.path):
+            ends = self._ends = read_ends(path)
+            if not (decodes(record.path) if self._full else is_whole(record.path, ends)):
                 self._found.add(Kind.TRUNCATED_IMAGE, record.name)
+            elif orientation(ends.head) > 1:
+                self._found.add(Kind.ROTATED_IMAGE, record.name)
+            self._contents(record)
         except OSError as error:
             self._found.add(Kind.UNREADABLE_IMAGE, f"{record.name}: {error.strerror}")
-        self._seen.add(str(record.path))
-        self._splits.add(record.split)
+
+    def _key(self, _: ImageRecord) -> bytes | None:
+        """Size and end of the file: equal contents have them alike, and other compressed images hardly ever."""
+        return self._ends.size_bytes.to_bytes(8) + self._ends.tail if self._ends else None
+
+    def fresh(self) -> FileInspector:
+        """One that has seen nothing."""
+        return FileInspector(self._folder, full=self._full)
+
+    def merge(self, other: FileInspector) -> None:
+        """Take in what another has found in the following images."""
+        self._found.merge(other._found)
+        self._seen.extend(other._seen)
+        self._contents.merge(other._contents)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the folder: whoever merges has it."""
+        return self.__dict__ | {"_folder": None, "_ends": None}
 
     def findings(self) -> tuple[Finding, ...]:
         """All that was found; call it once, at the end."""
-        for name in self._folder.images:
-            if str(self._folder.path(name)) not in self._seen:
+        seen = bytearray(len(self._folder.images))
+        for place in self._seen:
+            seen[place] = 1
+        for place, name in enumerate(self._folder.images):
+            if not seen[place]:
                 self._found.add(Kind.ORPHAN_IMAGE, name)
-        return self._found.all() + self._leaks()
-
-    def _leaks(self) -> tuple[Finding, ...]:
-        """Only files of equal size can be equal, so few are ever hashed."""
-        if len(self._splits) < 2:
-            return ()
-        suspects = [image for images in self._by_size.values() if len({split for _, split, _ in images}) > 1 for image in images]
-        return content_leaks((name, split, _digest(path)) for name, split, path in suspects)
+        return self._found.all() + self._contents.findings(digest)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()
+def content_key(record: ImageRecord) -> bytes | None:
+    """The key of an image whose file is looked at for this alone."""
+    if record.path is None or record.span is not None:
+        return None
+    ends = read_ends(str(record.path))
+    return ends.size_bytes.to_bytes(8) + ends.tail
+
+
+leak_finder = partial(Contents, content_key)
+
+
+def digest(path: str) -> str | None:
+    """Of a whole file; None where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()
+    except OSError:
+        return None

@@ -4,8 +4,9 @@ Boxes are 0-based and continuous: (x, y) is the distance of the box's left and t
 edge, (w, h) its size, all in pixels, so that a box over a whole image is (0, 0, width, height). COCO has the same
 convention; every other format converts at its own door.
 
-A dataset is a stream. What must be known before the first image (classes, splits, how many) is in the Dataset; the
-images come one at a time, in the same order each time the stream is started, so memory stays flat.
+A dataset is a row of chunks, each a stream of images. What must be known before the first image (classes, splits, how many) is
+in the Dataset; the images come one at a time, in the same order each time, so memory stays flat; and as no chunk needs another,
+several processes may draw them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TypeAlias
 
 from recipes.errors import Where
 from recipes.ledger import Ledger
+from recipes.pixels import Edit
 
 
 class Flag(StrEnum):
@@ -34,6 +36,25 @@ class Flag(StrEnum):
 Flags: TypeAlias = frozenset[Flag]
 NO_FLAGS: Flags = frozenset()
 Attributes: TypeAlias = Mapping[str, object]
+
+
+class Feature(StrEnum):
+    """What a dataset may hold beyond names, sizes, classes and boxes, and not every format can; a flag is one, too."""
+
+    LOST = "lost"
+    OCCLUDED = "occluded"
+    GENERATED = "generated"
+    DIFFICULT = "difficult"
+    TRUNCATED = "truncated"
+    CROWD = "crowd"
+    TRACK = "track"
+    FRAME = "frame"  # the image's video and its number in it
+    POLYGONS = "polygons"
+    RUN_LENGTHS = "run_lengths"
+    ATTRIBUTES = "attributes"
+    SPLIT = "split"
+    BOXLESS = "boxless"  # images without a box
+    UNUSED_CLASS = "unused_class"  # classes without a box
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +103,9 @@ class ImageRecord:
     """One image with its annotations, in the source's order.
 
     name is the path it has inside the dataset ('/' between parts); path is where its bytes lie now (None where only
-    annotations were sent); video and frame are set for frames of a video.
+    annotations were sent), span which of them (offset, length) where path holds many images; video and frame are set for
+    frames of a video. edits are what is still to be done to the pixels: width, height and annotations are those after it. copy_of
+    is the name of the image that this one was made from by changing pixels.
     """
 
     name: str
@@ -95,6 +118,9 @@ class ImageRecord:
     frame: int | None = None
     source_file: str = ""
     origin_is_line: bool = True
+    span: tuple[int, int] | None = None
+    copy_of: str | None = None
+    edits: tuple[Edit, ...] = ()
 
     def where(self, annotation: Annotation | None = None) -> Where:
         """The place a person should look at for this image, or for one annotation of it."""
@@ -105,19 +131,26 @@ class ImageRecord:
         return Where(self.source_file, key=f"annotation {annotation.origin} of {self.name}")
 
 
-Stream: TypeAlias = Callable[[Ledger], Iterator[ImageRecord]]
+Draw: TypeAlias = Callable[[int, Ledger], Iterator[ImageRecord]]
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is known before the first image, and the stream of images.
+    """What is known before the first image, and the images in chunks.
 
-    stream may be started any number of times; each start tells its own ledger what it leaves out. total is the number
-    of images before any were left out, for progress. splits is empty where images are in no split yet.
+    draw(chunk, ledger) gives the images of a chunk (from 0) and may be called any number of times, in any order and in any
+    process; each call tells its ledger what it leaves out. total is the number of images before any were left out, for progress.
+    splits is empty where images are in no split yet.
     """
 
     classes: tuple[str, ...]
-    stream: Stream
+    draw: Draw
+    chunks: int
     total: int
     splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def stream(self, ledger: Ledger) -> Iterator[ImageRecord]:
+        """All images, chunk after chunk."""
+        for chunk in range(self.chunks):
+            yield from self.draw(chunk, ledger)

@@ -99,6 +99,17 @@ class Defects:
         if len(self.found) < KEPT_DEFECTS:
             self.found.append(Defect(message, where))
 
+    def add_error(self, error: FormatError) -> None:
+        """Count what an error says: its defects where it has some, else itself."""
+        for defect in error.defects or (Defect(error.message, error.where),):
+            self.add(defect.message, defect.where)
+        self.count += error.more
+
+    def merge(self, other: Defects) -> None:
+        """Count the defects of a later part of the same pass."""
+        self.count += other.count
+        self.found += other.found[: max(0, KEPT_DEFECTS - len(self.found))]
+
     def raise_if_any(self, subject: str, *, remedy: str = "") -> None:
         """Raise one FormatError that names every defect; return silently where there are none."""
         if not self.count:

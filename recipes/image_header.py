@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO, Literal
 
-from recipes.errors import FormatError, Where
+from recipes.errors import NOWHERE, FormatError, Where
 
 HEAD_BYTES = 4096
-TAIL_BYTES = 4096
+TAIL_BYTES = 1024
+EXIF_WITHIN = 2048
+MAX_EXIF_TAGS = 64
+ORIENTATION_TAG = 0x0112
 MAX_PIXELS = 400_000_000
 JPEG_START = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
@@ -39,6 +45,24 @@ def read_size(path: Path | str, *, name: str = "") -> tuple[int, int]:
         size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
     else:
         size = _pillow_size(path)
+    return _plausible(size, where)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """As read_size, of an image in memory; FormatError where it has no end, too."""
+    if data.startswith(JPEG_START):
+        size, whole = _jpeg_size(data), JPEG_END in data[-TAIL_BYTES:]
+    elif data.startswith(PNG_START) and data[12:16] == b"IHDR":
+        size, whole = (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")), PNG_END in data
+    else:
+        size, whole = _pillow_size(BytesIO(data)), False
+    plausible = _plausible(size, NOWHERE)
+    if not whole and (data.startswith(PNG_START) or not decodes(BytesIO(data))):
+        raise FormatError("The image is cut off before its end.", remedy="Send it again or leave it out.")
+    return plausible
+
+
+def _plausible(size: tuple[int, int] | None, where: Where) -> tuple[int, int]:
     if size is None or min(size) < 1:
         raise FormatError("This is not a readable image.", where=where, remedy="Send it again or leave it out.")
     if size[0] * size[1] > MAX_PIXELS:
@@ -46,21 +70,52 @@ def read_size(path: Path | str, *, name: str = "") -> tuple[int, int]:
     return size
 
 
-def is_whole(path: Path) -> bool:
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The size of a file, its first bytes and its last ones."""
+
+    size_bytes: int
+    head: bytes
+    tail: bytes
+
+
+def read_ends(path: str) -> Ends:
+    """Both ends of a file, HEAD_BYTES and TAIL_BYTES at most. OSError where it cannot be read."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(handle).st_size
+        head = os.pread(handle, HEAD_BYTES, 0)
+        return Ends(size, head, head[-TAIL_BYTES:] if size <= HEAD_BYTES else os.pread(handle, TAIL_BYTES, max(0, size - TAIL_BYTES)))
+    finally:
+        os.close(handle)
+
+
+def is_whole(path: Path, ends: Ends | None = None) -> bool:
     """Whether the file has its end: by the end marker, and where that is missing by decoding all of it."""
-    with path.open("rb") as file:
-        head = file.read(16)
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - TAIL_BYTES))
-        tail = file.read()
-    if head.startswith(JPEG_START) and JPEG_END in tail:
+    ends = ends or read_ends(str(path))
+    if ends.head.startswith(JPEG_START) and JPEG_END in ends.tail:
         return True
-    if head.startswith(PNG_START):  # Pillow decodes a PNG without its end, other programs do not
-        return PNG_END in tail or PNG_END in path.read_bytes()
+    if ends.head.startswith(PNG_START):  # Pillow decodes a PNG without its end, other programs do not
+        return PNG_END in ends.tail or PNG_END in path.read_bytes()
     return decodes(path)
 
 
-def decodes(path: Path) -> bool:
+def orientation(head: bytes) -> int:
+    """How a JPEG's EXIF says it is to be turned, 1 to 8 (1: not at all; tag 0x0112, EXIF 2.3); 1 where it says nothing."""
+    start = head.find(b"Exif\0\0", 0, EXIF_WITHIN) + 6
+    if start < 6 or not head.startswith(JPEG_START):
+        return 1
+    order: Literal["little", "big"] = "little" if head[start : start + 2] == b"II" else "big"
+    first = start + int.from_bytes(head[start + 4 : start + 8], order)
+    for entry in range(min(int.from_bytes(head[first : first + 2], order), MAX_EXIF_TAGS)):
+        at = first + 2 + 12 * entry
+        if int.from_bytes(head[at : at + 2], order) == ORIENTATION_TAG:
+            value = int.from_bytes(head[at + 8 : at + 10], order)
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
+def decodes(path: Path | BinaryIO) -> bool:
     """Whether every pixel of the image can be decoded."""
     from PIL import Image
 
@@ -104,7 +159,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _pillow_size(path: Path | str) -> tuple[int, int] | None:
+def _pillow_size(path: Path | str | BinaryIO) -> tuple[int, int] | None:
     from PIL import Image
 
     try:

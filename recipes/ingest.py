@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,15 +10,16 @@ from pathlib import Path
 from recipes import VERSION
 from recipes.archive import Limits, unpack
 from recipes.catalog import Catalog
-from recipes.check import REPAIRABLE, Finding, Inspector, content_leaks, errors
+from recipes.check import REPAIRABLE, Inspector, errors
 from recipes.check_files import FileInspector
 from recipes.dataset import ImageRecord
+from recipes.effort import ALONE, Effort
+from recipes.leaks import Contents
 from recipes.ledger import Ledger
-from recipes.observing import Tally, observed
+from recipes.observing import Audience, Tally
 from recipes.preview import Samples, render
-from recipes.progress import Progress, silent
 from recipes.recipe import Recipe
-from recipes.running import exhaust, refuse, run, summarise
+from recipes.running import refuse, run, summarise
 from recipes.sources import open_folder
 from recipes.summary import Summary
 from recipes.versions import DatasetVersion, Lineage, require_name
@@ -37,7 +37,7 @@ def ingest(  # noqa: PLR0913 - one version, and all that is kept of where it cam
     title: str | None = None,
     limits: Limits | None = None,
     format_name: str | None = None,
-    progress: Progress = silent,
+    effort: Effort = ALONE,
 ) -> DatasetVersion:
     """Add a folder or an archive, as it is, as the next version of a dataset: unpacked, recognised, checked, summarised.
 
@@ -49,8 +49,8 @@ def ingest(  # noqa: PLR0913 - one version, and all that is kept of where it cam
         root = source
         if not source.is_dir():
             root = scratch / "content"
-            unpack(source, root, limits=limits or Limits(), progress=progress, title=title)
-        summary, preview = examine(root, format_name=format_name, progress=progress)
+            unpack(source, root, limits=limits or Limits(), progress=effort.progress, title=title)
+        summary, preview = examine(root, format_name=format_name, effort=replace(effort, scratch=scratch))
         return catalog.add_version(
             root,
             name=name,
@@ -58,23 +58,23 @@ def ingest(  # noqa: PLR0913 - one version, and all that is kept of where it cam
             lineage=Lineage(title or source.name, TOOL, created_at.isoformat(), created_by),
             preview=preview,
             staged=None if root is source else {},
-            progress=progress,
+            progress=effort.progress,
         )
 
 
 def examine(
-    root: Path, *, format_name: str | None = None, progress: Progress = silent, keep_unfit: bool = False, full: bool = False
+    root: Path, *, format_name: str | None = None, keep_unfit: bool = False, full: bool = False, effort: Effort = ALONE
 ) -> tuple[Summary, bytes]:
     """Read a whole folder: its summary with all findings, and a picture of samples.
 
     DatasetError for what no transform can mend, unless keep_unfit; full decodes every image.
     """
     started = time.monotonic()
-    source = open_folder(root, format_name=format_name, progress=progress)
+    source = open_folder(root, effort, format_name=format_name)
     dataset = source.dataset
     tally, samples, ledger = Tally(), Samples(), Ledger()
     inspector, files = Inspector(dataset.classes, dataset.splits), FileInspector(source.folder, full=full)
-    exhaust(observed(dataset, tally, inspector, files, samples), ledger, progress)
+    Audience(ledger, (tally, inspector, files, samples)).draw_all(dataset, effort, phase="checking")
     findings = inspector.findings() + files.findings()
     if not keep_unfit:
         unfit = tuple(finding for finding in errors(findings) if finding.kind not in REPAIRABLE)
@@ -99,7 +99,7 @@ def convert(
     created_at: datetime,
     name: str | None = None,
     created_by: str | None = None,
-    progress: Progress = silent,
+    effort: Effort = ALONE,
 ) -> DatasetVersion:
     """Run a recipe on a version and add what comes out as the next version of the same dataset, or of name.
 
@@ -108,17 +108,17 @@ def convert(
     version = catalog.get(reference, format_name=recipe.reader.name if recipe.reader else None)
     target = name or version.name
     require_name(target)
-    samples, seen = Samples(), _Splits()
     with catalog.staging() as scratch:
         content, result = scratch / "content", scratch / "result"
-        catalog.materialize(version, content, progress=progress)
-        summary = run(recipe, content, result, progress=progress, observers=(samples, seen))
-        leaks = _leaks(seen, content, version)
+        catalog.materialize(version, content, progress=effort.progress)
+        known = _Digests(version, content)
+        samples, contents = Samples(), Contents(known.key)
+        summary = run(recipe, content, result, observers=(samples, contents), effort=replace(effort, scratch=scratch))
         picture = render(samples.records, tuple(summary.classes))
         return catalog.add_version(
             result,
             name=target,
-            summary=replace(summary, findings=summary.findings + leaks),
+            summary=replace(summary, findings=summary.findings + contents.findings(known.of)),
             lineage=Lineage(
                 version.reference,
                 TOOL,
@@ -130,26 +130,21 @@ def convert(
             ),
             preview=picture,
             staged=catalog.inodes(version),
-            progress=progress,
+            progress=effort.progress,
         )
 
 
-class _Splits:
-    """An observer that remembers which file went to which split."""
+class _Digests:
+    """The catalog knows every content's digest already, so equal images cost nothing to find."""
 
-    def __init__(self) -> None:
-        self.images: list[tuple[str, str | None, Path]] = []
+    def __init__(self, version: DatasetVersion, content: Path) -> None:
+        self._files = version.files
+        self._prefix = f"{content}/"
 
-    def __call__(self, record: ImageRecord) -> None:
-        if record.path is not None and record.split is not None:
-            self.images.append((record.name, record.split, record.path))
+    def key(self, record: ImageRecord) -> bytes | None:
+        digest = self.of(str(record.path)) if record.span is None else None
+        return digest.encode() if digest else None
 
-
-def _leaks(seen: _Splits, content: Path, version: DatasetVersion) -> tuple[Finding, ...]:
-    """The catalog knows every content's digest already, so equal images in two splits cost nothing to find."""
-
-    def placed() -> Iterable[tuple[str, str | None, str]]:
-        for name, split, path in seen.images:
-            yield name, split, version.files[path.relative_to(content).as_posix()].digest
-
-    return content_leaks(placed())
+    def of(self, path: str) -> str | None:
+        file = self._files.get(path.removeprefix(self._prefix))
+        return file.digest if file else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from recipes.dataset import Annotation, ImageRecord
@@ -62,6 +62,23 @@ class Ledger:
     def note(self, sentence: str) -> None:
         """Say something the reader of the summary should know; each sentence once."""
         self._notes[sentence] = None
+
+    def merge(self, other: Ledger) -> None:
+        """Take in the account of a later part of the same pass."""
+        self.restore(other.state())
+
+    def state(self) -> tuple[Any, ...]:
+        """The whole account as plain tuples and lists."""
+        return [(*key, entry.count, entry.cases) for key, entry in self._entries.items()], list(self._notes)
+
+    def restore(self, state: tuple[Any, ...]) -> None:
+        """Take in an account as state() gave it."""
+        entries, notes = state
+        for step, reason, unit, count, cases in entries:
+            entry = self._entries.setdefault((step, reason, unit), _Entry())
+            entry.count += count
+            entry.cases += cases[: max(0, SHOWN_CASES - len(entry.cases))]
+        self._notes |= dict.fromkeys(notes)
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:

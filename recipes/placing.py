@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from recipes.dataset import ImageRecord
 from recipes.errors import DatasetError, Where
 
 
@@ -21,6 +22,46 @@ def place(source: Path, target: Path | str) -> None:
         raise
     except OSError:
         shutil.copyfile(real, target)
+
+
+def place_image(record: ImageRecord, target: Path | str) -> None:
+    """Make target the image of a record: a link where its bytes are a file as they are, else a new file. ValueError without a path."""
+    if record.path is None:
+        raise ValueError(f"{record.name} has no bytes")
+    if record.span is None and not record.edits:
+        place(record.path, target)
+        return
+    with open(target, "xb") as out:  # noqa: PTH123 - once per image
+        out.write(image_bytes(record))
+
+
+def image_bytes(record: ImageRecord) -> bytes:
+    """The bytes of an image file as a record wants them. ValueError where it has no path."""
+    if record.path is None:
+        raise ValueError(f"{record.name} has no bytes")
+    if record.span is None:
+        data = record.path.read_bytes()
+    else:
+        offset, length = record.span
+        with record.path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(length)
+    if record.edits:
+        from recipes.rendering import edited
+
+        return edited(data, record)
+    return data
+
+
+def placed(records: Iterator[ImageRecord], prefix: str) -> Iterator[ImageRecord]:
+    """The same images; each that has bytes lies at prefix + its name once it is passed on."""
+    folders = Folders()
+    for record in records:
+        if record.path is not None:
+            target = prefix + record.name
+            folders.make_parent(target)
+            place_image(record, target)
+        yield record
 
 
 class Folders:

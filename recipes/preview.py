@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recipes.dataset import Annotation, Flag, ImageRecord
+from recipes.placing import image_bytes
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -71,6 +72,16 @@ class Samples:
         visible = any(Flag.LOST not in box.flags for box in record.annotations)
         (self._with_boxes if visible else self._without).offer(record)
 
+    def fresh(self) -> Samples:
+        """One that has taken in nothing."""
+        return Samples(self._count)
+
+    def merge(self, other: Samples) -> None:
+        """Take in what another has kept of the following images."""
+        for mine, others in ((self._with_boxes, other._with_boxes), (self._without, other._without)):
+            for record in others.kept:
+                mine.offer(record)
+
     @property
     def records(self) -> tuple[ImageRecord, ...]:
         """The chosen images in the order of the stream, those without boxes last."""
@@ -106,14 +117,13 @@ def render(records: Sequence[ImageRecord], classes: Sequence[str]) -> bytes:
 def _cell(record: ImageRecord, colours: dict[str, str], width: int) -> Image.Image:
     from PIL import Image, ImageDraw
 
-    assert record.path is not None
     scale = min(width / record.width, width * MAX_CELL_RATIO / record.height)
     size = max(1, round(record.width * scale)), max(1, round(record.height * scale))
     cell = Image.new("RGB", (width, size[1] + CAPTION), PAPER)
     left = (width - size[0]) // 2
     draw = ImageDraw.Draw(cell)
     try:
-        with Image.open(record.path) as image:
+        with Image.open(BytesIO(image_bytes(record))) as image:
             image.draft("RGB", size)
             cell.paste(image.convert("RGB").resize(size, Image.Resampling.BICUBIC), (left, 0))
     except (OSError, SyntaxError, ValueError):

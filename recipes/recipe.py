@@ -21,11 +21,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from recipes.dataset import Dataset
+from recipes.effort import Effort
 from recipes.errors import NOWHERE, Defect, RecipeError, RegistryError, Where
 from recipes.formats import Format
 from recipes.parameters import NoParameters, Parameters
 from recipes.sources import did_you_mean, format_named
-from recipes.transforms import Transform, transforms
+from recipes.transforms import Transform, transform_called, transform_names
 from recipes.yaml_lines import YamlDocument, parse_yaml, read_yaml, refused, sentence
 
 LIBRARY = Path(__file__).parent / "library"
@@ -52,10 +53,10 @@ class Step:
     parameters: Parameters
     where: Where = NOWHERE
 
-    def apply(self, dataset: Dataset) -> Dataset:
+    def apply(self, dataset: Dataset, effort: Effort) -> Dataset:
         """The dataset with this step applied; a RecipeError names file and line of the step."""
         try:
-            return self.transform.apply(dataset, self.parameters)
+            return self.transform.apply(dataset, self.parameters, effort)
         except RecipeError as error:
             place = Where(self.where.file, self.where.line, error.where.key or self.where.key)
             raise RecipeError(error.message, where=place, remedy=error.remedy) from error
@@ -90,10 +91,10 @@ class Recipe:
             "write": {"format": self.writer.name, **self.write_options.model_dump(mode="json")},
         }
 
-    def transform(self, dataset: Dataset) -> Dataset:
+    def transform(self, dataset: Dataset, effort: Effort) -> Dataset:
         """The dataset with every step applied, in order."""
         for step in self.steps:
-            dataset = step.apply(dataset)
+            dataset = step.apply(dataset, effort)
         return dataset
 
 
@@ -198,10 +199,11 @@ def _format(document: YamlDocument, values: Mapping[str, Any], part: str) -> For
 
 def _transform(document: YamlDocument, number: int, entry: str | Mapping[str, dict[str, Any] | None]) -> tuple[Transform, _Part]:
     name, values = (entry, None) if isinstance(entry, str) else next(iter(entry.items()))
-    transform = transforms().get(name)
-    if transform is None:
-        remedy = did_you_mean(name, transforms())
-        raise RecipeError(f"There is no transform {name!r}.", where=document.where("steps", number), remedy=remedy)
+    try:
+        transform = transform_called(name)
+    except KeyError:
+        remedy = did_you_mean(name, transform_names())
+        raise RecipeError(f"There is no transform {name!r}.", where=document.where("steps", number), remedy=remedy) from None
     return transform, _Part(name, transform.parameters, dict(values or {}), ("steps", number, name), set())
 
 

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.check import Finding, Inspector, errors
-from recipes.dataset import Dataset
+from recipes.dataset import Dataset, Feature
+from recipes.effort import ALONE, Effort
 from recipes.errors import Defect, FormatError, Where
+from recipes.formats import Format
 from recipes.ledger import Ledger
-from recipes.observing import Observer, Tally, observed
+from recipes.observing import Audience, Observer, Tally
 from recipes.placing import published
-from recipes.progress import Progress, silent
 from recipes.recipe import Recipe
 from recipes.sources import open_folder, unpacked
 from recipes.summary import Summary
+
+LOST_WORDS: dict[Feature, str] = {
+    Feature.LOST: "{count} boxes were lost from view.",
+    Feature.OCCLUDED: "{count} boxes were occluded.",
+    Feature.GENERATED: "{count} boxes were interpolated between key frames.",
+    Feature.DIFFICULT: "{count} boxes were difficult.",
+    Feature.TRUNCATED: "{count} boxes were truncated.",
+    Feature.CROWD: "{count} boxes stood for a crowd.",
+    Feature.TRACK: "{count} boxes belonged to tracks.",
+    Feature.FRAME: "{count} images were frames of a video.",
+    Feature.POLYGONS: "{count} boxes had polygons.",
+    Feature.RUN_LENGTHS: "{count} boxes had a mask in run lengths.",
+    Feature.ATTRIBUTES: "{count} boxes had attributes.",
+    Feature.SPLIT: "{count} images were in splits.",
+    Feature.BOXLESS: "{count} images had no box.",
+    Feature.UNUSED_CLASS: "{count} classes had no box.",
+}
 
 
 def run(
@@ -23,9 +42,9 @@ def run(
     source: Path,
     destination: Path,
     *,
-    progress: Progress = silent,
     dry_run: bool = False,
-    observers: Iterable[Observer] = (),
+    observers: tuple[Observer, ...] = (),
+    effort: Effort = ALONE,
 ) -> Summary:
     """Convert source (a folder or an archive) into destination, which must not exist; what a card needs to say of it.
 
@@ -33,32 +52,35 @@ def run(
     where the source, or what would be written, is not fit.
     """
     started = time.monotonic()
-    with unpacked(source, progress=progress) as root:
+    with unpacked(source, effort) as root:
         name = recipe.reader.name if recipe.reader else None
         options = recipe.read_options if recipe.reader else None
-        opened = open_folder(root, format_name=name, options=options, progress=progress)
-        dataset = recipe.transform(opened.dataset)
+        dataset = recipe.transform(open_folder(root, effort, format_name=name, options=options).dataset, effort)
         tally, inspector, ledger = Tally(), Inspector(dataset.classes, dataset.splits), Ledger()
-        watched = observed(dataset, tally, inspector, *observers)
+        audience = Audience(ledger, (tally, inspector, *observers))
         if dry_run:
-            exhaust(watched, ledger, progress)
+            audience.draw_all(dataset, effort, phase="looking")
             findings = inspector.findings()
         else:
             with published(destination) as fresh:
                 assert recipe.writer.write is not None
-                recipe.writer.write(watched, fresh, recipe.write_options, ledger, progress)
+                recipe.writer.write(dataset, fresh, recipe.write_options, audience, effort)
                 findings = inspector.findings()
                 refuse(errors(findings), f"What {recipe.name} would write", remedy=_remedy(recipe))
+        for sentence in losses(tally, dataset, recipe.writer):
+            ledger.note(sentence)
     written = "nothing written" if dry_run else recipe.writer.name
     elapsed = time.monotonic() - started
     return summarise(dataset, tally, ledger, findings=findings, format_name=written, elapsed_s=elapsed)
 
 
-def exhaust(dataset: Dataset, ledger: Ledger, progress: Progress) -> None:
-    """Draw the whole stream for what its observers see."""
-    done = 0
-    for done, _ in enumerate(dataset.stream(ledger), start=1):
-        progress(done, dataset.total, "looking")
+def losses(tally: Tally, dataset: Dataset, writer: Format) -> Iterator[str]:
+    """What the dataset has and the format it is written in cannot hold, a sentence for each."""
+    features = tally.features + Counter({Feature.UNUSED_CLASS: sum(not boxes for boxes in tally.classes(dataset.classes).values())})
+    for feature in Feature:
+        if features[feature] and feature not in writer.holds:
+            count = features[feature]
+            yield f"{LOST_WORDS[feature].format(count=f'{count:,}')} {writer.title} cannot hold that."
 
 
 def refuse(findings: tuple[Finding, ...], subject: str, *, remedy: str = "") -> None:
@@ -88,10 +110,10 @@ def summarise(
         format=format_name,
         images=tally.images.total(),
         boxes=sum(classes.values()),
-        boxless_images=tally.boxless,
+        boxless_images=tally.features[Feature.BOXLESS],
         classes=classes,
         splits=tally.splits(dataset.splits, dataset.classes),
-        flags={flag.value: count for flag, count in sorted(tally.flags.items())},
+        flags=tally.flags,
         left_out=ledger.left_out,
         notes=dataset.notes + ledger.notes,
         findings=findings,

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recipes.archive import Limits, unpack
 from recipes.dataset import Dataset
+from recipes.effort import Effort
 from recipes.errors import FormatError, RecipeError, Where
 from recipes.folder import Folder, scan
-from recipes.formats import Format, formats
+from recipes.formats import Format, format_called, format_names, formats
 from recipes.parameters import Parameters
-from recipes.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +28,22 @@ class Source:
 
 
 @contextmanager
-def unpacked(path: Path, *, limits: Limits | None = None, progress: Progress = silent) -> Iterator[Path]:
+def unpacked(path: Path, effort: Effort) -> Iterator[Path]:
     """The folder itself, or a temporary one with the archive's content; FormatError where path is neither."""
     if path.is_dir():
         yield path
     elif not path.exists():
         raise FormatError("There is no such file or folder.", where=Where(str(path)))
     else:
-        with tempfile.TemporaryDirectory(prefix="signalbox-") as scratch:
+        from recipes.archive import Limits, unpack
+
+        with tempfile.TemporaryDirectory(prefix="signalbox-", dir=effort.scratch) as scratch:
             content = Path(scratch) / "content"
-            unpack(path, content, limits=limits or Limits(), progress=progress)
+            unpack(path, content, limits=Limits(), progress=effort.progress)
             yield content
 
 
-def open_folder(root: Path, *, format_name: str | None = None, options: Parameters | None = None, progress: Progress = silent) -> Source:
+def open_folder(root: Path, effort: Effort, *, format_name: str | None = None, options: Parameters | None = None) -> Source:
     """Read a folder in the format of that name (sniffed for None); FormatError with every defect."""
     folder = scan(root)
     if format_name is None:
@@ -52,18 +53,19 @@ def open_folder(root: Path, *, format_name: str | None = None, options: Paramete
     if found.read is None:
         readable = ", ".join(name for name, entry in formats().items() if entry.read)
         raise RecipeError(f"The format {found.name} cannot be read.", remedy=f"These can: {readable}.")
-    dataset = found.read(folder, options or found.read_options(), progress)
+    dataset = found.read(folder, options or found.read_options(), effort)
     return Source(folder, found, reason, dataset)
 
 
 def format_named(name: str) -> Format:
     """The format of that name; RecipeError with the nearest one otherwise."""
-    if name in formats():
-        return formats()[name]
-    raise RecipeError(f"There is no format {name!r}.", remedy=did_you_mean(name, formats()))
+    try:
+        return format_called(name)
+    except KeyError:
+        raise RecipeError(f"There is no format {name!r}.", remedy=did_you_mean(name, format_names())) from None
 
 
-def did_you_mean(name: str, known: Mapping[str, object]) -> str:
+def did_you_mean(name: str, known: Collection[str]) -> str:
     """A hint at the nearest name, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(known)}."

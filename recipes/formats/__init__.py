@@ -9,12 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recipes.dataset import Dataset
+from recipes.dataset import Dataset, Feature
+from recipes.effort import Effort
 from recipes.folder import Folder
-from recipes.ledger import Ledger
+from recipes.observing import Audience
 from recipes.parameters import NoParameters, Parameters
-from recipes.progress import Progress
-from recipes.registry import scan
+from recipes.registry import load, module_names, scan
+
+EVERYTHING = frozenset(Feature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +34,30 @@ NOT_MINE = Sniff(0.0, "nothing of this format is there")
 class Format:
     """A member of the kind.
 
-    read(folder, options, progress) looks at everything once, raises FormatError with every defect it finds, and
-    returns the dataset. write(dataset, destination, options, ledger, progress) draws the stream once into an empty
-    folder. Neither changes the source.
+    read(folder, options, effort) looks at everything once, raises FormatError with every defect it finds, and returns the
+    dataset. write(dataset, destination, options, audience, effort) draws the dataset once, by way of the audience, into an empty
+    folder. Neither changes the source. holds names what the format can express; what it cannot is counted and said.
     """
 
     name: str
     title: str
     sniff: Callable[[Folder], Sniff] | None = None
-    read: Callable[[Folder, Any, Progress], Dataset] | None = None
+    read: Callable[[Folder, Any, Effort], Dataset] | None = None
     read_options: type[Parameters] = NoParameters
-    write: Callable[[Dataset, Path, Any, Ledger, Progress], None] | None = None
+    write: Callable[[Dataset, Path, Any, Audience, Effort], None] | None = None
     write_options: type[Parameters] = NoParameters
+    holds: frozenset[Feature] = EVERYTHING
+
+
+def format_names() -> tuple[str, ...]:
+    """The names of all formats; none of them is imported for it."""
+    return tuple(module_names(sys.modules[__name__]))
+
+
+@cache
+def format_called(name: str) -> Format:
+    """One format, which alone is imported. KeyError where there is none of that name."""
+    return load(sys.modules[__name__], name, attribute="FORMAT", kind=Format)
 
 
 @cache

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from recipes.dataset import Dataset, ImageRecord
+from recipes.effort import Effort
 from recipes.errors import FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_sizes import ImageSizes
-from recipes.ledger import Ledger
+from recipes.image_header import read_size
 from recipes.parameters import NoParameters
-from recipes.progress import Progress
+from recipes.spool import Reading, read_each
 
 
 def sniff(folder: Folder) -> Sniff:
@@ -21,18 +19,17 @@ def sniff(folder: Folder) -> Sniff:
     return Sniff(0.1, f"{len(folder.images):,} images and no annotation that any format knows")
 
 
-def read(folder: Folder, _: NoParameters, progress: Progress) -> Dataset:
+def read(folder: Folder, _: NoParameters, effort: Effort) -> Dataset:
     """Every image, by name; FormatError names each that is unreadable."""
     if not folder.images:
         raise FormatError("There is no image in this folder.", where=Where(str(folder.root)))
-    sizes = ImageSizes.read(folder, folder.images, progress=progress)
 
-    def stream(_: Ledger) -> Iterator[ImageRecord]:
-        for number, name in enumerate(folder.images):
-            width, height = sizes.of(number)
-            yield ImageRecord(name, folder.path(name), width, height)
+    def parse(name: str, _: Reading) -> ImageRecord:
+        path = folder.path(name)
+        return ImageRecord(name, path, *read_size(path, name=name))
 
-    return Dataset(classes=(), stream=stream, total=len(folder.images))
+    subject = f"The set of {len(folder.images):,} images"
+    return read_each(folder.images, parse, effort, subject=subject, remedy="Send them again or leave them out.").dataset(())
 
 
 FORMAT = Format("images", "a folder of images without annotations", sniff=sniff, read=read)

@@ -10,19 +10,21 @@ from __future__ import annotations
 import mmap
 import re
 from array import array
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Literal, TypeAlias
 
 from recipes.dataset import NO_FLAGS, Annotation, Attributes, Dataset, Flag, Flags, ImageRecord
+from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.image_sizes import ImageSizes
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
-from recipes.progress import Progress
+from recipes.spool import chunk_size
 from recipes.video_frames import VideoFrames, pair_videos
 
 ROW = re.compile(
@@ -97,7 +99,7 @@ def _looks_like_rows(folder: Folder, name: str) -> bool:
     return matching > 0 and 2 * matching >= len(lines)
 
 
-def read(folder: Folder, options: VaticOptions, progress: Progress) -> Dataset:
+def read(folder: Folder, options: VaticOptions, effort: Effort) -> Dataset:
     """Every frame with its boxes, video by video; one FormatError names all broken rows by file and line."""
     names = annotation_files(folder)
     if not names:
@@ -110,14 +112,15 @@ def read(folder: Folder, options: VaticOptions, progress: Progress) -> Dataset:
     if options.missing_frames == "refuse":
         _require_images(videos)
     images = [name for video in videos for name in video.frames.images]
-    sizes = ImageSizes.read(folder, images, progress=progress)
+    sizes = ImageSizes.read(folder, images, effort)
+    size = chunk_size(len(images))
+    chunks = [(video, start, start + size) for video in videos for start in range(0, len(video.frames.images), size)]
 
-    def stream(ledger: Ledger) -> Iterator[ImageRecord]:
-        for video in videos:
-            yield from _records(folder, video, sizes, ledger)
+    def draw(chunk: int, ledger: Ledger) -> Iterator[ImageRecord]:
+        return _records(folder, *chunks[chunk], sizes, ledger)
 
     classes = tuple(dict.fromkeys(label for rows in tables for label in rows.labels))
-    return Dataset(classes=classes, stream=stream, total=len(images), notes=notes)
+    return Dataset(classes, draw, len(chunks), len(images), notes=notes)
 
 
 def _assemble(tables: Sequence[Rows], frames: Sequence[VideoFrames]) -> tuple[Video, ...]:
@@ -233,12 +236,13 @@ def _require_images(videos: Sequence[Video]) -> None:
     defects.raise_if_any("The annotation", remedy="Send the missing frames, or leave these rows out with missing_frames=drop.")
 
 
-def _records(folder: Folder, video: Video, sizes: ImageSizes, ledger: Ledger) -> Iterator[ImageRecord]:
-    """The second pass: frame by frame, each row parsed where it stands in the file."""
-    rows, row = video.rows, 0
+def _records(folder: Folder, video: Video, start: int, stop: int, sizes: ImageSizes, ledger: Ledger) -> Iterator[ImageRecord]:
+    """The second pass: some frames, one after the other, each row parsed where it stands in the file."""
+    rows, frames, images = video.rows, video.frames.frames[start:stop], video.frames.images[start:stop]
+    row = bisect_right(rows.frames, video.frames.frames[start - 1]) if start else 0
     words: Words = {}
     with folder.path(rows.name).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        for number, (frame, name) in enumerate(zip(video.frames.frames, video.frames.images, strict=True)):
+        for number, (frame, name) in enumerate(zip(frames, images, strict=True), start=start):
             row = _skip(rows, row, frame, ledger)
             end = row
             while end < len(rows.frames) and rows.frames[end] == frame:
@@ -247,7 +251,8 @@ def _records(folder: Folder, video: Video, sizes: ImageSizes, ledger: Ledger) ->
             row = end
             width, height = sizes.of(video.first_size + number)
             yield ImageRecord(name, folder.path(name), width, height, boxes, video=video.name, frame=frame, source_file=rows.name)
-        _skip(rows, row, None, ledger)
+        if stop >= len(video.frames.images):
+            _skip(rows, row, None, ledger)
 
 
 def _skip(rows: Rows, row: int, frame: int | None, ledger: Ledger) -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pydantic import Field, model_validator
 
 from recipes.dataset import Annotation, Dataset, ImageRecord
+from recipes.effort import Effort
 from recipes.errors import RecipeError, Where
 from recipes.parameters import Parameters
 from recipes.transforms import Transform, edit_boxes
@@ -38,7 +39,7 @@ class Classes(Parameters):
         return "; ".join(parts)
 
 
-def apply(dataset: Dataset, parameters: Classes) -> Dataset:
+def apply(dataset: Dataset, parameters: Classes, _: Effort) -> Dataset:
     """The dataset with the classes changed, in the order they had (or in that of keep); RecipeError for unknown ones."""
     _require_known(parameters.map, dataset.classes, "map")
     renamed = tuple(dict.fromkeys(parameters.map.get(name, name) for name in dataset.classes))

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from recipes.dataset import Annotation, Dataset, Flag, ImageRecord
+from recipes.effort import Effort
 from recipes.parameters import Parameters
 from recipes.transforms import Transform, edit_boxes
 
@@ -20,7 +21,7 @@ class DropFlagged(Parameters):
         return f"leave out boxes that are {' or '.join(self.flags)}"
 
 
-def apply(dataset: Dataset, parameters: DropFlagged) -> Dataset:
+def apply(dataset: Dataset, parameters: DropFlagged, _: Effort) -> Dataset:
     """The dataset without the boxes that carry one of the flags; the first flag in the parameters' order is the reason."""
     unwanted = frozenset(parameters.flags)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from recipes.dataset import Annotation, Dataset, ImageRecord
+from recipes.effort import Effort
 from recipes.parameters import Parameters
 from recipes.transforms import Transform, edit_boxes
 
@@ -22,7 +23,7 @@ class DropTiny(Parameters):
         return f"leave out boxes with a side under {self.min_side:g} pixels{area}"
 
 
-def apply(dataset: Dataset, parameters: DropTiny) -> Dataset:
+def apply(dataset: Dataset, parameters: DropTiny, _: Effort) -> Dataset:
     """The dataset without its tiny boxes."""
 
     def edit(_: ImageRecord, annotation: Annotation) -> Annotation | str:

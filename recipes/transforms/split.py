@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from recipes.dataset import Dataset, ImageRecord
+from recipes.effort import Effort
 from recipes.errors import RecipeError, Where
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
@@ -70,24 +71,21 @@ class Split(Parameters):
         return f"split {how[self.by]} ({shares})"
 
 
-def apply(dataset: Dataset, parameters: Split) -> Dataset:
+def apply(dataset: Dataset, parameters: Split, _: Effort) -> Dataset:
     """The dataset with every image in a split; a first pass over the stream learns frames and tracks."""
-    plan: Plan | None = None
+    plan = _plan(dataset, parameters)
 
-    def stream(ledger: Ledger) -> Iterator[ImageRecord]:
-        nonlocal plan
-        if plan is None:
-            plan = _plan(dataset, parameters)
+    def draw(chunk: int, ledger: Ledger) -> Iterator[ImageRecord]:
         for note in plan.notes:
             ledger.note(note)
-        for record in dataset.stream(ledger):
+        for record in dataset.draw(chunk, ledger):
             split = plan.split_of(_unit(record, parameters), record.frame)
             if split is None:
                 ledger.drop_image(TRANSFORM.name, GAP_REASON, record)
             else:
                 yield replace(record, split=split)
 
-    return replace(dataset, stream=stream, splits=tuple(parameters.shares))
+    return replace(dataset, draw=draw, splits=tuple(parameters.shares))
 
 
 def _unit(record: ImageRecord, parameters: Split) -> str:

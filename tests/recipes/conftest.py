@@ -13,6 +13,7 @@ from PIL import Image
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.ledger import Ledger
 
+CHUNK = 2
 Box = tuple[int, int, int, int]
 
 
@@ -118,11 +119,11 @@ def dataset_of() -> Callable[..., Dataset]:
     """A dataset of given records."""
 
     def make(records: Sequence[ImageRecord], *, classes: Sequence[str] = ("fish", "shark")) -> Dataset:
-        def stream(_: Ledger) -> Iterator[ImageRecord]:
-            yield from records
+        def draw(chunk: int, _: Ledger) -> Iterator[ImageRecord]:
+            yield from records[chunk * CHUNK : (chunk + 1) * CHUNK]
 
         splits = tuple(dict.fromkeys(record.split for record in records if record.split))
-        return Dataset(tuple(classes), stream, len(records), splits)
+        return Dataset(tuple(classes), draw, -(-len(records) // CHUNK), len(records), splits)
 
     return make
 

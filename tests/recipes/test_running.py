@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipes import VERSION
+from recipes.effort import Effort
 from recipes.errors import DatasetError, FormatError
 from recipes.preview import Samples, render
 from recipes.recipe import load_recipe
@@ -87,7 +88,7 @@ def test_a_dry_run_counts_the_same_and_writes_nothing(video: Path, packed: Calla
 
 def test_progress_reaches_its_end(video: Path, tmp_path: Path) -> None:
     said: list[tuple[int, int, str]] = []
-    run(load_recipe("vatic:coco"), video, tmp_path / "out", progress=lambda *step: said.append(step))
+    run(load_recipe("vatic:coco"), video, tmp_path / "out", effort=Effort(progress=lambda *step: said.append(step)))
     assert (100, 100, "reading images") in said
     assert said[-1] == (100, 100, "writing coco")
 

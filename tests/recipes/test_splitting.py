@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recipes.dataset import Dataset, ImageRecord
+from recipes.effort import ALONE
 from recipes.errors import RecipeError
 from recipes.ledger import Ledger
 from recipes.splitting import Timeline, deal, plan_video
@@ -23,7 +24,7 @@ def timeline(frames: list[int], spans: dict[int, tuple[int, int]]) -> Timeline:
 
 def split_all(dataset: Dataset, **parameters: object) -> tuple[list[ImageRecord], Ledger]:
     ledger = Ledger()
-    return list(apply(dataset, Split(**parameters)).stream(ledger)), ledger  # type: ignore[arg-type]
+    return list(apply(dataset, Split(**parameters), ALONE).stream(ledger)), ledger  # type: ignore[arg-type]
 
 
 @settings(max_examples=200, deadline=None)

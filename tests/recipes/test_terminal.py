@@ -98,12 +98,14 @@ def test_help_lists_every_command_and_recipes_are_listed_and_shown(capsys: pytes
     assert "2. Leave out boxes that are lost or occluded." in said(capsys, "show", "vatic-to-coco")[1]
 
 
-def test_stopping_leaves_nothing_half_made(video: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_stopping_leaves_nothing_half_made(video: Path, tmp_path: Path, processes: int) -> None:
     """TERM in the middle of writing: the status tells the signal, and neither result nor scratch folder is there."""
     code = (
-        "import os, signal, sys, runpy, recipes.formats.coco as coco\n"
-        "coco.place = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
-        f"sys.argv = ['recipes', 'vatic-to-coco', {str(video)!r}, {str(tmp_path / 'out')!r}]\n"
+        "import os, signal, sys, time, runpy, recipes.placing as placing\n"
+        "main = os.getpid()\n"
+        "placing.place = lambda *_: (os.kill(main, signal.SIGTERM), time.sleep(10))\n"
+        f"sys.argv = ['recipes', 'vatic-to-coco', {str(video)!r}, {str(tmp_path / 'out')!r}, '--processes', '{processes}']\n"
         "runpy.run_module('recipes', run_name='__main__')\n"
     )
     stopped = subprocess.run([sys.executable, "-c", code], check=False, timeout=30)

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from recipes.dataset import Flag, ImageRecord, Polygons, RunLengths
+from recipes.effort import ALONE
 from recipes.errors import FormatError
 from recipes.folder import scan
 from recipes.formats.coco import CocoOptions, read, sniff
 from recipes.ledger import Ledger
-from recipes.progress import silent
 from recipes.recipe import load_recipe
 from recipes.running import run
 
@@ -73,13 +73,13 @@ def coco_folder(tmp_path: Path, draw: Callable[..., None]) -> Callable[..., Path
 
 
 def records(folder: Path, **options: Any) -> list[ImageRecord]:
-    return list(read(scan(folder), CocoOptions(**options), silent).stream(Ledger()))
+    return list(read(scan(folder), CocoOptions(**options), ALONE).stream(Ledger()))
 
 
 def test_reads_boxes_masks_flags_and_boxless_images(coco_folder: Callable[..., Path]) -> None:
     folder = coco_folder(document())
     assert sniff(scan(folder)).confidence > 0.5
-    dataset = read(scan(folder), CocoOptions(), silent)
+    dataset = read(scan(folder), CocoOptions(), ALONE)
     assert (dataset.classes, dataset.splits, dataset.total) == (('dog "x"', "人", "unused"), ("train",), 2)
     first, second = dataset.stream(Ledger())
     assert (first.name, first.width, first.height, first.split) == ("a b.jpg", 64, 48, "train")
@@ -157,17 +157,17 @@ BOX = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}
         (document(images=[IMAGE | {"file_name": "../../etc/passwd"}]), "leads out of its folder"),
         (document(images=[IMAGE | {"file_name": "/etc/passwd"}]), "the path is absolute"),
         (document(images=[IMAGE | {"width": -3}]), "The image's width is -3"),
-        (document(images=[IMAGE, IMAGE]), "images[1]: The image id 1 is used twice."),
-        (document(images=[IMAGE, IMAGE | {"id": 2}]), "image 2: The file a b.jpg is also image 1."),
+        (document(images=[IMAGE, IMAGE]), "image 1: The image id 1 is used twice."),
+        (document(images=[IMAGE, IMAGE | {"id": 2}], annotations=[]), "a b.jpg: Two images have this file_name."),
         (document(images=[IMAGE | {"file_name": "gone.jpg"}], annotations=[]), "image 1 (gone.jpg): The image is not here."),
         (
             document(images=[IMAGE | {"width": 48, "height": 64}], annotations=[]),
             "The annotation says 48 x 64 pixels, the image has 64 x 48.",
         ),
         (document(categories=[{"id": 1}]), "categories[0]: A category needs"),
-        (document(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]), "categories[1]: The category id 1 is used twice."),
-        (document(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]), "The category name 'a' is used twice."),
-        (document(annotations=[BOX, BOX]), "annotation 1: The annotation id 1 is used twice."),
+        (document(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], annotations=[]), "categories[1]: The category id 1 is used twice."),
+        (document(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], annotations=[]), "The category name 'a' is used twice."),
+        (document(annotations=[BOX, BOX]), "annotation 1: The annotation's id is used twice."),
         (document(annotations=[BOX | {"id": None}]), "annotations[0]: The annotation's id is None"),
         (document(annotations=[BOX | {"image_id": 99}]), "annotation 1: The image_id 99 is no image of this file."),
         (document(annotations=[BOX | {"category_id": 99}]), "annotation 1: The category_id 99 is no category of this file."),
@@ -203,7 +203,7 @@ def test_names_all_defects_in_one_pass(coco_folder: Callable[..., Path]) -> None
         ("via_test_coco2017_portion.json", ""),
         ("datumaro_person_keypoints_val.json", ""),
         ("mmdet_coco_sample.json", "annotation 6: The category_id 3 is no category of this file."),
-        ("mmdet_coco_wrong_format_sample.json", "The annotation id 1 is used twice."),
+        ("mmdet_coco_wrong_format_sample.json", "The annotation's id is used twice."),
         ("datumaro_panoptic_train.json", "The annotation's id is None"),
     ],
 )

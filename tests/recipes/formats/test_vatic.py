@@ -9,18 +9,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recipes.dataset import Flag, ImageRecord
+from recipes.effort import ALONE
 from recipes.errors import FormatError
 from recipes.folder import scan
 from recipes.formats.vatic import FORMAT, VaticOptions, read, sniff
 from recipes.ledger import Ledger
-from recipes.progress import silent
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples" / "vatic"
 FLOATING = re.compile(r'^(\d+) (\S+) (\S+) (\S+) (\S+) (\d+) ([01]) ([01]) ([01]) "([^"]*)"((?: "[^"]*")*)$')
 
 
 def records(folder: Path, **options: object) -> list[ImageRecord]:
-    dataset = read(scan(folder), VaticOptions(**options), silent)  # type: ignore[arg-type]
+    dataset = read(scan(folder), VaticOptions(**options), ALONE)  # type: ignore[arg-type]
     return list(dataset.stream(Ledger()))
 
 
@@ -51,7 +51,7 @@ def test_reads_every_frame_with_its_boxes_in_the_order_of_the_file(vatic_folder:
 
 
 def test_the_stream_can_be_started_again(video: Path) -> None:
-    dataset = read(scan(video), VaticOptions(), silent)
+    dataset = read(scan(video), VaticOptions(), ALONE)
     assert list(dataset.stream(Ledger())) == list(dataset.stream(Ledger()))
     assert dataset.classes == ("fish", "traffic light")
     assert dataset.total == 100
@@ -67,7 +67,7 @@ def test_pairs_frames_however_they_are_called(vatic_folder: Callable[..., Path],
 
 def test_images_that_count_from_one_are_frames_from_zero(vatic_folder: Callable[..., Path], row: Callable[..., object]) -> None:
     folder = vatic_folder([row(0, 0), row(0, 1)], first=1, pattern="{:03d}.jpg")
-    dataset = read(scan(folder), VaticOptions(), silent)
+    dataset = read(scan(folder), VaticOptions(), ALONE)
     assert [(image.name, image.frame) for image in dataset.stream(Ledger())] == [("001.jpg", 0), ("002.jpg", 1), ("003.jpg", 2)]
     assert "001.jpg is frame 0" in dataset.notes[0]
 
@@ -119,7 +119,7 @@ def test_a_frame_without_an_image_is_refused_or_accounted_for(vatic_folder: Call
         "fish.txt, line 3: Frame 8 has no image.",
     ]
     ledger = Ledger()
-    dataset = read(scan(folder), VaticOptions(missing_frames="drop"), silent)
+    dataset = read(scan(folder), VaticOptions(missing_frames="drop"), ALONE)
     assert [len(image.annotations) for image in dataset.stream(ledger)] == [1, 0, 0]
     assert [(entry.reason, entry.count, entry.cases[0]) for entry in ledger.left_out] == [
         ("frame without an image", 2, "fish.txt, line 2, frame 7")

@@ -1,20 +1,14 @@
-"""One COCO annotation file: loaded, checked entry by entry, and turned into annotations image by image.
-
-The JSON of a file is held in memory as long as it is read from.
-"""
+"""The entries of a COCO annotation file, each checked: a category, an image, an annotation."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypeGuard
 
-import orjson
-
-from recipes.dataset import NO_FLAGS, Annotation, Flag, Flags, Mask, Polygons, RunLengths
-from recipes.errors import Defects, FormatError, Where
+from recipes.dataset import NO_FLAGS, Flag, Flags, Mask, Polygons, RunLengths
+from recipes.errors import Defects, Where
 from recipes.names import unsafe_path
 
 Entry: TypeAlias = dict[str, Any]
@@ -23,6 +17,13 @@ Entry: TypeAlias = dict[str, Any]
 UNREAD = ("keypoints", "caption", "segments_info")
 FLAG_KEYS = tuple(flag for flag in Flag if flag is not Flag.CROWD)
 LARGEST = 1e7
+LARGEST_ID = 1 << 62
+NUMBERS = frozenset({int, float})
+
+AnnotationEntry: TypeAlias = tuple[
+    int, int, float, float, float, float, Flags, int | None, Mask | None, float | None, dict[str, Any] | None, int
+]
+"""image id, category id, x, y, w, h, flags, track, mask, its area, attributes, id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,85 +38,15 @@ class ImageEntry:
     frame: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class CocoDocument:
-    """A checked file. raw holds the annotations of each image in the file's order."""
-
-    name: str
-    split: str | None
-    images: tuple[ImageEntry, ...]
-    classes: dict[int, str]
-    raw: dict[int, list[Entry]]
-    notes: tuple[str, ...]
-
-    def annotations_of(self, image_id: int) -> tuple[Annotation, ...]:
-        """The annotations of one image."""
-        return tuple(self._annotation(entry) for entry in self.raw.get(image_id, ()))
-
-    def _annotation(self, entry: Entry) -> Annotation:
-        x, y, w, h = map(float, entry["bbox"])
-        mask = _mask(entry.get("segmentation"))
-        track = entry.get("track_id")
-        attributes = entry.get("attributes")
-        return Annotation(
-            self.classes[entry["category_id"]],
-            x,
-            y,
-            w,
-            h,
-            _flags(entry),
-            track if _is_id(track) else None,
-            mask,
-            float(entry["area"]) if mask is not None and _is_number(entry.get("area")) else None,
-            attributes if isinstance(attributes, dict) and attributes else None,
-            entry["id"],
-        )
-
-
-def load(path: Path, name: str, split: str | None, defects: Defects) -> CocoDocument:
-    """Load and check one file; what is wrong with its entries goes to defects, each named by its id or place."""
-    document = _parse(path, name)
-    classes = _classes(_section(document, "categories", name), name, defects)
-    images = _images(_section(document, "images", name), name, defects)
-    raw: dict[int, list[Entry]] = {image.id: [] for image in images}
-    seen: set[int] = set()
-    unread: Counter[str] = Counter()
-    for number, entry in enumerate(_section(document, "annotations", name)):
-        problem = _problem(entry, raw, classes, seen)
-        if problem:
-            defects.add(problem, _place(name, "annotation", number, entry))
-            continue
-        seen.add(entry["id"])
-        raw[entry["image_id"]].append(entry)
-        unread.update(key for key in UNREAD if entry.get(key))
-    notes = tuple(f"{name}: {key} of {count:,} annotations are not read." for key, count in unread.items())
-    return CocoDocument(name, split, images, classes, raw, notes)
-
-
-def _parse(path: Path, name: str) -> Entry:
-    try:
-        document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    except orjson.JSONDecodeError as error:
-        raise FormatError(f"This is not JSON: {error.msg}.", where=Where(name, error.lineno)) from error
-    if not isinstance(document, dict):
-        raise FormatError("The file holds no JSON object.", where=Where(name))
-    return document
-
-
-def _section(document: Entry, key: str, name: str) -> list[Any]:
-    section = document.get(key, [] if key == "annotations" else None)  # image_info_test.json has no annotations
-    if not isinstance(section, list):
-        raise FormatError(f"The list {key!r} is missing.", where=Where(name, key=key))
-    return section
-
-
-def _place(name: str, kind: str, number: int, entry: object) -> Where:
+def place(name: str, kind: str, number: int, entry: object) -> Where:
+    """Where an entry is: by its id, else by its place in the list."""
     if isinstance(entry, dict) and _is_id(entry.get("id")):
         return Where(name, key=f"{kind} {entry['id']}")
     return Where(name, key=f"{kind}s[{number}]")
 
 
-def _classes(section: list[Any], name: str, defects: Defects) -> dict[int, str]:
+def read_classes(section: list[Any], name: str, defects: Defects) -> dict[int, str]:
+    """The names of the categories by id, in the file's order."""
     classes: dict[int, str] = {}
     for number, entry in enumerate(section):
         where = Where(name, key=f"categories[{number}]")
@@ -128,26 +59,6 @@ def _classes(section: list[Any], name: str, defects: Defects) -> dict[int, str]:
         else:
             classes[entry["id"]] = entry["name"]
     return classes
-
-
-def _images(section: list[Any], name: str, defects: Defects) -> tuple[ImageEntry, ...]:
-    images: dict[int, ImageEntry] = {}
-    names: dict[str, int] = {}
-    for number, entry in enumerate(section):
-        problem = _image_problem(entry)
-        if problem:
-            defects.add(problem, _place(name, "image", number, entry))
-            continue
-        image = _image_entry(entry)
-        if image.id in images:
-            defects.add(f"The image id {image.id} is used twice.", Where(name, key=f"images[{number}]"))
-        elif image.file_name in names:
-            message = f"The file {image.file_name} is also image {names[image.file_name]}."
-            defects.add(message, Where(name, key=f"image {image.id}"))
-        else:
-            images[image.id] = image
-            names[image.file_name] = image.id
-    return tuple(images.values())
 
 
 def _image_problem(entry: Any) -> str:
@@ -167,7 +78,11 @@ def _image_problem(entry: Any) -> str:
     return ""
 
 
-def _image_entry(entry: Entry) -> ImageEntry:
+def read_image(entry: Any) -> ImageEntry | str:
+    """An image by its values, or what is wrong with it."""
+    problem = _image_problem(entry)
+    if problem:
+        return problem
     video, frame = entry.get("video"), entry.get("frame")
     width, height = entry.get("width") or 0, entry.get("height") or 0
     return ImageEntry(
@@ -180,23 +95,38 @@ def _image_entry(entry: Entry) -> ImageEntry:
     )
 
 
-def _problem(entry: Any, images: dict[int, list[Entry]], classes: dict[int, str], seen: set[int]) -> str:
-    """What is wrong with one annotation; empty where nothing is."""
-    if not isinstance(entry, dict):
+def read_annotation(entry: Any) -> AnnotationEntry | str:
+    """An annotation by its values, or what is wrong with it."""
+    if type(entry) is not dict:
         return "An annotation must be an object."
     identity, image, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")
+    box: Any = entry.get("bbox")
     if not _is_id(identity):
         return f"The annotation's id is {_shown(identity)}; it must be a whole number."
-    if identity in seen:
-        return f"The annotation id {identity} is used twice."
-    if not _is_id(image) or image not in images:
-        return f"The image_id {_shown(image)} is no image of this file."
-    if not _is_id(category) or category not in classes:
-        return f"The category_id {_shown(category)} is no category of this file."
-    return _box_problem(entry.get("bbox")) or _mask_problem(entry.get("segmentation"))
+    if not _is_id(image):
+        return f"The image_id is {_shown(image)}; it must be a whole number."
+    if not _is_id(category):
+        return f"The category_id is {_shown(category)}; it must be a whole number."
+    problem = _box_problem(box)
+    mask = entry.get("segmentation")
+    if not problem and mask:
+        problem = _mask_problem(mask)
+    if problem:
+        return problem
+    track, attributes = entry.get("track_id"), entry.get("attributes")
+    area = entry.get("area") if mask else None
+    x, y, w, h = map(float, box)
+    return (
+        image, category, x, y, w, h, _flags(entry), track if _is_id(track) else None, _mask(mask) if mask else None,
+        float(area) if area is not None and _is_number(area) else None,
+        attributes if type(attributes) is dict and attributes else None, identity,
+    )  # fmt: skip
 
 
 def _box_problem(box: Any) -> str:
+    if type(box) is list and len(box) == 4 and NUMBERS.issuperset(map(type, box)):
+        if box[2] >= 0 <= box[3] and max(box) < LARGEST and min(box) > -LARGEST:
+            return ""
     if not isinstance(box, list) or len(box) != 4:
         return f"The bbox is {_shown(box)}; it must be four numbers: x, y, width, height."
     if not all(map(_is_number, box)):
@@ -233,11 +163,13 @@ def _mask(mask: Any) -> Mask | None:
         height, width = mask["size"]
         counts = mask["counts"]
         return RunLengths(height, width, counts if isinstance(counts, str) else tuple(counts))
-    parts = tuple(tuple(map(float, part)) for part in mask or () if part)
+    parts = tuple(tuple(map(float, part)) for part in mask if part)
     return Polygons(parts) if parts else None
 
 
 def _flags(entry: Entry) -> Flags:
+    if entry.keys().isdisjoint(FLAG_KEYS) and not entry.get("iscrowd"):
+        return NO_FLAGS
     flags: list[Flag] = [flag for flag in FLAG_KEYS if entry.get(flag)]
     if entry.get("iscrowd"):
         flags.append(Flag.CROWD)
@@ -245,7 +177,7 @@ def _flags(entry: Entry) -> Flags:
 
 
 def _is_id(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return type(value) is int and -LARGEST_ID < value < LARGEST_ID
 
 
 def _is_number(value: object) -> bool:
