@@ -1,0 +1,1 @@
+"""Pascal VOC: its documents, its layout, its writer."""

@@ -1,0 +1,160 @@
+"""ImageSets/Main: which image is in which split, and which classes there are.
+
+Lists hold one id a line (train.txt, val.txt, trainval.txt, test.txt, or any name). Class lists (<class>_<set>.txt) hold an id and
+1, -1 or 0; only their names are used. trainval is train and val together, so it says nothing about an image that is in one of
+these. An id without an annotation file is an image that nobody has annotated, as in the devkit's test sets: not one without objects.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from recipes.errors import Defects, Where
+from recipes.folder import is_image
+from recipes.voc.layout import Layout, read_bounded
+
+LARGEST_LIST = 64 * 2**20
+CLASS_LIST = re.compile(r"(.+)_(?:train|val|trainval|test)")
+CLASS_LINE = re.compile(rb"\S.*\s(?:-1|0|1)\s*")
+USUAL = ("train", "val", "test")
+STRAY_FOLDER = "data/"  # the M2Det pipeline of VATIC users puts it before every id of test.txt
+MOST_SPLITS = 250
+
+
+@dataclass(slots=True)
+class ImageSets:
+    """split_of gives for every annotation file the place of its split in names, plus one; 0 for none.
+
+    unannotated are the images that are listed but have no annotation file, by name, with the list they are in.
+    """
+
+    split_of: bytearray
+    names: list[str] = field(default_factory=list)
+    classes: set[str] = field(default_factory=set)
+    unannotated: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def split(self, number: int) -> str | None:
+        """The split of a numbered annotation file."""
+        place = self.split_of[number]
+        return self.names[place - 1] if place else None
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have an image, the usual ones first."""
+        return in_usual_order(self.names[place - 1] for place in set(self.split_of) if place)
+
+
+def in_usual_order(splits: Iterable[str]) -> tuple[str, ...]:
+    """train, val, test, then the others by name."""
+    return tuple(sorted(splits, key=lambda name: (USUAL.index(name) if name in USUAL else len(USUAL), name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """A list of one root: its file, the split it stands for, and the folder of the annotation files."""
+
+    path: str
+    split: str
+    home: str
+
+
+def read_image_sets(layout: Layout, *, wanted: Iterable[str] | None, refuse_unannotated: bool, defects: Defects) -> ImageSets:
+    """The lists of every root. wanted names those to use (None: all); ids that contradict each other or name nothing are defects."""
+    sets = ImageSets(bytearray(len(layout.files)))
+    chosen = None if wanted is None else set(wanted)
+    lists: list[_List] = []
+    for root, home in layout.roots.items():
+        for place in layout.folder.files.below(f"{root}ImageSets/Main/"):
+            path = layout.folder.files[place]
+            name = path.rpartition("/")[2].removesuffix(".txt")
+            if not path.endswith(".txt"):
+                continue
+            if (told := CLASS_LIST.fullmatch(name)) and _is_class_list(layout, path):
+                sets.classes.add(told[1])
+            elif chosen is None or name in chosen:
+                lists.append(_List(path, name, home))
+    sets.names += dict.fromkeys(entry.split for entry in lists)
+    if len(sets.names) > MOST_SPLITS:
+        defects.add(f"There are {len(sets.names)} lists; a dataset has at most {MOST_SPLITS} splits.", Where(lists[0].path))
+        return sets
+    for entry in sorted(lists, key=lambda entry: entry.split == "trainval"):
+        _read_list(layout, entry, sets, strict=refuse_unannotated and entry.split != "test", defects=defects)
+    return sets
+
+
+def _read_list(layout: Layout, entry: _List, sets: ImageSets, *, strict: bool, defects: Defects) -> None:
+    """Put the images of a list into its split."""
+    odd = repeated = 0
+    last = ""
+    for place, name, line in _places(layout, entry.home, _wanted(layout, entry.path, defects)):
+        identifier = name.removesuffix(".xml")
+        found = place
+        if found is None and (found := _otherwise(layout, entry.home, identifier)) is not None:
+            odd += 1
+        if name == last:
+            repeated += 1
+        elif found is not None:
+            _mark(sets, found, entry, identifier, line, defects)
+        elif strict:
+            defects.add(f"{identifier} is listed, but there is no annotation file {entry.home}{name}.", Where(entry.path, line))
+        else:
+            sets.unannotated.append((identifier, entry.path))
+        last = name
+    if odd:
+        sets.notes.append(f"{entry.path} names {odd:,} images with a folder or a suffix, which was taken off.")
+    if repeated:
+        sets.notes.append(f"{entry.path} names {repeated:,} images twice; each is taken once.")
+
+
+def _wanted(layout: Layout, path: str, defects: Defects) -> list[tuple[str, int]]:
+    """(id with .xml, line) of every line, in the order of the annotation files."""
+    data = read_bounded(layout.folder, path, LARGEST_LIST)
+    if data is None:
+        defects.add(f"The list is larger than {LARGEST_LIST:,} bytes, which is refused.", Where(path))
+        return []
+    try:
+        lines = data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        defects.add("The list is not UTF-8 text.", Where(path, data.count(b"\n", 0, error.start) + 1))
+        return []
+    return sorted((f"{words.strip()}.xml", line) for line, words in enumerate(lines, start=1) if words.strip())
+
+
+def _places(layout: Layout, home: str, wanted: Iterable[tuple[str, int]]) -> Iterator[tuple[int | None, str, int]]:
+    """Each wanted name with its place among the annotation files, or None: both are in order, so one walk finds all."""
+    places = layout.files.below(home)
+    place, end, cut = places.start, places.stop, len(home)
+    here = layout.files[place][cut:] if place < end else ""
+    for name, line in wanted:
+        while place < end and here < name:
+            place += 1
+            here = layout.files[place][cut:] if place < end else ""
+        yield (place if place < end and here == name else None), name, line
+
+
+def _otherwise(layout: Layout, home: str, identifier: str) -> int | None:
+    """The place of an id that stands in its list with an image's suffix, or with the folder that the M2Det pipeline puts before it."""
+    bare = identifier.removeprefix(STRAY_FOLDER)
+    for name in (bare, bare.rpartition(".")[0] if is_image(bare) else bare):
+        place = layout.files.find(f"{home}{name}.xml")
+        if place is not None:
+            return place
+    return None
+
+
+def _mark(sets: ImageSets, place: int, entry: _List, identifier: str, line: int, defects: Defects) -> None:
+    number, other = sets.names.index(entry.split) + 1, sets.split_of[place]
+    if not other:
+        sets.split_of[place] = number
+    elif other != number and (entry.split != "trainval" or sets.names[other - 1] not in {"train", "val"}):
+        message = f"{identifier} is in the list {sets.names[other - 1]}, too; an image belongs to one split. Say with splits which lists to use."
+        defects.add(message, Where(entry.path, line))
+
+
+def _is_class_list(layout: Layout, path: str) -> bool:
+    with layout.folder.path(path).open("rb") as file:
+        lines = [line for line in file.read(4096).split(b"\n") if line.strip()][:3]
+    return bool(lines) and all(map(CLASS_LINE.fullmatch, lines))
