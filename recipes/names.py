@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 DATASET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\ud800-\udfff]")
+SHORT = 63  # so many characters take at most 255 bytes
 DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -17,9 +19,9 @@ def unsafe_path(name: str) -> str:
         return "the path is absolute"
     if ".." in parts:
         return "the path leads out of its folder"
-    if len(name) > 1024 or any(len(part.encode(errors="surrogateescape")) > 255 for part in parts):
+    if len(name) > SHORT and (len(name) > 1024 or any(len(part.encode(errors="surrogateescape")) > 255 for part in parts)):
         return "the path is too long"
-    if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in name):
+    if UNPRINTABLE.search(name):
         return "the name holds control characters or is not UTF-8"
     return ""
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias, TypeGuard
 
-from recipes.dataset import NO_FLAGS, Flag, Flags, Mask, Polygons, RunLengths
+from recipes.dataset import NO_FLAGS, Flag, Flags, Polygons, RunLengths
 from recipes.errors import Defects, Where
+from recipes.grouping import Row
 from recipes.names import unsafe_path
+from recipes.spool import packed_flags, packed_mask
 
 Entry: TypeAlias = dict[str, Any]
 """One object of the JSON; its values are unknown until checked."""
@@ -18,12 +20,11 @@ UNREAD = ("keypoints", "caption", "segments_info")
 FLAG_KEYS = tuple(flag for flag in Flag if flag is not Flag.CROWD)
 LARGEST = 1e7
 LARGEST_ID = 1 << 62
+PLAIN_KEYS = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"})
 NUMBERS = frozenset({int, float})
 
-AnnotationEntry: TypeAlias = tuple[
-    int, int, float, float, float, float, Flags, int | None, Mask | None, float | None, dict[str, Any] | None, int
-]
-"""image id, category id, x, y, w, h, flags, track, mask, its area, attributes, id."""
+AnnotationEntry: TypeAlias = tuple[int, Row]
+"""The image's id, and (category id, x, y, w, h, flags, track, mask, its area, attributes, id), flags and mask packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,26 @@ def read_image(entry: Any) -> ImageEntry | str:
 
 def read_annotation(entry: Any) -> AnnotationEntry | str:
     """An annotation by its values, or what is wrong with it."""
+    if type(entry) is dict and entry.keys() == PLAIN_KEYS and not entry["segmentation"] and entry["iscrowd"] == 0:
+        plain = _plain(entry["image_id"], entry["category_id"], entry["bbox"], entry["id"])
+        if plain:
+            return plain
+    return _any_annotation(entry)
+
+
+def _plain(image: Any, category: Any, box: Any, identity: Any) -> AnnotationEntry | None:
+    """The quick way for an annotation that is no more than a box; None for any that is not plainly right."""
+    if not (type(image) is type(category) is type(identity) is int and type(box) is list and len(box) == 4):
+        return None
+    if not (-LARGEST_ID < identity < LARGEST_ID and NUMBERS.issuperset(map(type, box))):
+        return None
+    x, y, w, h = box
+    if 0 <= w < LARGEST and 0 <= h < LARGEST and -LARGEST < x < LARGEST and -LARGEST < y < LARGEST:
+        return image, (category, float(x), float(y), float(w), float(h), 0, None, None, None, None, identity)
+    return None
+
+
+def _any_annotation(entry: Any) -> AnnotationEntry | str:
     if type(entry) is not dict:
         return "An annotation must be an object."
     identity, image, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")
@@ -113,13 +134,16 @@ def read_annotation(entry: Any) -> AnnotationEntry | str:
         problem = _mask_problem(mask)
     if problem:
         return problem
-    track, attributes = entry.get("track_id"), entry.get("attributes")
+    flags, track, attributes = _flags(entry), entry.get("track_id"), entry.get("attributes")
     area = entry.get("area") if mask else None
-    x, y, w, h = map(float, box)
-    return (
-        image, category, x, y, w, h, _flags(entry), track if _is_id(track) else None, _mask(mask) if mask else None,
+    return image, (
+        category, *map(float, box),
+        packed_flags(flags) if flags else 0,
+        track if _is_id(track) else None,
+        _mask(mask) if mask else None,
         float(area) if area is not None and _is_number(area) else None,
-        attributes if type(attributes) is dict and attributes else None, identity,
+        attributes if type(attributes) is dict and attributes else None,
+        identity,
     )  # fmt: skip
 
 
@@ -158,13 +182,14 @@ def _mask_problem(mask: Any) -> str:
     return "" if sum(counts) == size[0] * size[1] else "The segmentation's counts do not add up to its size."
 
 
-def _mask(mask: Any) -> Mask | None:
+def _mask(mask: Any) -> tuple[Any, ...] | None:
+    """A mask as the plain values that are kept of it."""
     if isinstance(mask, dict):
         height, width = mask["size"]
         counts = mask["counts"]
-        return RunLengths(height, width, counts if isinstance(counts, str) else tuple(counts))
+        return packed_mask(RunLengths(height, width, counts if isinstance(counts, str) else tuple(counts)))
     parts = tuple(tuple(map(float, part)) for part in mask if part)
-    return Polygons(parts) if parts else None
+    return packed_mask(Polygons(parts)) if parts else None
 
 
 def _flags(entry: Entry) -> Flags:

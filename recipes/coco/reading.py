@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.coco.entries import UNREAD, AnnotationEntry, ImageEntry, place, read_annotation, read_classes, read_image
+from recipes.coco.entries import PLAIN_KEYS, UNREAD, ImageEntry, place, read_annotation, read_classes, read_image
 from recipes.coco.identities import Once, Places
 from recipes.coco.layout import AnnotationFile
 from recipes.dataset import Annotation
@@ -16,7 +16,7 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.grouping import Grouping
 from recipes.json_sections import sections
-from recipes.spool import chunk_size, packed_flags, packed_mask, unpacked_flags, unpacked_mask
+from recipes.spool import chunk_size, unpacked_flags, unpacked_mask
 
 SECTIONS = ("images", "annotations", "categories")
 BYTES_PER_IMAGE = 100
@@ -75,9 +75,9 @@ class _Reader:
         size = chunk_size(path.stat().st_size // BYTES_PER_IMAGE)
         self._images, self._annotations = Grouping(size, effort.scratch), Grouping(size, effort.scratch)
         self._places, self._once = Places(), Once()
-        self._classes: dict[int, str] = {}
+        self._categories: list[Any] = []
         self._used_categories: dict[int, int] = {}
-        self._refused: dict[str, set[int]] = {"images": set(), "categories": set()}
+        self._refused: set[int] = set()
         self._unread: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
 
@@ -108,8 +108,7 @@ class _Reader:
         first = self._counts[key]
         self._counts[key] += len(batch)
         if key == "categories":
-            self._classes |= read_classes(batch, self._file.name, self._defects)
-            self._refused[key] |= {entry["id"] for entry in batch if isinstance(entry, dict) and isinstance(entry.get("id"), int)}
+            self._categories += batch
         else:
             take = self._take_image if key == "images" else self._take_annotation
             for number, entry in enumerate(batch, start=first):
@@ -122,7 +121,7 @@ class _Reader:
         image = read_image(entry)
         if isinstance(image, str):
             if isinstance(entry, dict) and isinstance(entry.get("id"), int):
-                self._refused["images"].add(entry["id"])
+                self._refused.add(entry["id"])
             return image
         number = len(self._places)
         if not self._places.add(image.id):
@@ -134,17 +133,15 @@ class _Reader:
         found = read_annotation(entry)
         if isinstance(found, str):
             return found
-        number = self._places.get(found[0])
-        if number is None and found[0] in self._refused["images"]:
-            return ""  # told already
-        if number is None:
-            return f"The image_id {found[0]} is no image of this file."
-        self._annotations.add(number, _row(found))
-        self._once.add(found[-1])
-        self._used_categories.setdefault(found[1], found[-1])
-        for key in UNREAD:
-            if entry.get(key):
-                self._unread[key] += 1
+        image, row = found
+        number = self._places.get(image)
+        if number is None:  # a refused image was told already
+            return "" if image in self._refused else f"The image_id {image} is no image of this file."
+        self._annotations.add(number, row)
+        self._once.add(row[-1])
+        self._used_categories.setdefault(row[0], row[-1])
+        if len(entry) > len(PLAIN_KEYS):
+            self._unread.update(key for key in UNREAD if entry.get(key))
         return ""
 
     def document(self) -> CocoDocument:
@@ -152,16 +149,13 @@ class _Reader:
         name = self._file.name
         for identity in self._once.repeated():
             self._defects.add("The annotation's id is used twice.", Where(name, key=f"annotation {identity}"))
+        classes = read_classes(self._categories, name, self._defects)
+        told = {entry["id"] for entry in self._categories if isinstance(entry, dict) and isinstance(entry.get("id"), int)}
         for category, identity in self._used_categories.items():
-            if category not in self._classes and category not in self._refused["categories"]:
+            if category not in classes and category not in told:
                 message = f"The category_id {category} is no category of this file."
                 self._defects.add(message, Where(name, key=f"annotation {identity}"))
         self._images.settle()
         self._annotations.settle()
         notes = tuple(f"{name}: {key} of {count:,} annotations are not read." for key, count in self._unread.items())
-        return CocoDocument(name, self._file.split, len(self._places), self._classes, self._images, self._annotations, notes)
-
-
-def _row(entry: AnnotationEntry) -> tuple[Any, ...]:
-    _, category, x, y, w, h, flags, track, mask, area, attributes, identity = entry
-    return category, x, y, w, h, packed_flags(flags) if flags else 0, track, mask and packed_mask(mask), area, attributes, identity
+        return CocoDocument(name, self._file.split, len(self._places), classes, self._images, self._annotations, notes)

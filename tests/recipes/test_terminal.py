@@ -48,12 +48,12 @@ def test_a_catalog_from_ingest_to_verify(
     assert (status, card["reference"], card["summary"]["images"], card["lineage"]["created_by"]) == (0, "fish@1", 100, "U1")
     assert Path(card["preview_path"]).is_file()
     lines = [json.loads(line) for line in err.splitlines()]
-    assert all(set(line) == {"done", "total", "phase"} for line in lines)
+    assert all(set(line) >= {"done", "total", "phase"} for line in lines)
     assert lines[-1] == {"done": 101, "total": 101, "phase": "storing files"}
     status, out, _ = said(capsys, "convert", "fish", "vatic-to-coco", "val=0.3", *catalog, "--json")
     card = json.loads(out)
     assert (status, card["reference"], card["lineage"]["parameters"]["steps"][1]["split"]["val"]) == (0, "fish@2", 0.3)
-    assert said(capsys, "verify", *catalog)[:2] == (0, "All contents are whole.\n")
+    assert said(capsys, "verify", *catalog)[:2] == (0, "Every content of every dataset is whole.\n")
 
 
 def test_errors_are_sentences_or_json_and_status_1(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,3 +137,23 @@ def test_progress_is_paced_but_never_swallows_an_end(capsys: pytest.CaptureFixtu
     assert lines[-2:] == [{"done": 100, "total": 100, "phase": "one"}, {"done": 1, "total": 5, "phase": "two"}]
     bar(sys.stderr)(5, 5, "three")
     assert "three" in capsys.readouterr().err
+
+
+def test_how_fast_it_goes_is_told_of_the_phase_under_way(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    progress = json_lines(sys.stderr, clock=lambda: now[0])
+    for second in range(40):  # the first five seconds stand still, as before a download that is resumed
+        now[0] = float(second)
+        progress(5_000_000 + 2_000_000 * max(0, second - 5), 100_000_000, "downloading")
+    progress(1, 10, "storing files")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert {line.get("unit") for line in lines[:-1]} == {"bytes"}
+    assert "rate" not in lines[0]
+    assert lines[-2]["rate"] == pytest.approx(2_000_000)
+    assert lines[-1] == {"done": 1, "total": 10, "phase": "storing files"}
+    now[0] = 0.0
+    shown = bar(sys.stderr, clock=lambda: now[0])
+    shown(0, 100_000_000, "downloading")
+    now[0] = 2.0
+    shown(10_000_000, 100_000_000, "downloading")
+    assert "10.0/100.0 MB, 5.0 MB/s, 18 s left" in capsys.readouterr().err
