@@ -4,8 +4,10 @@
     python -m recipes check SRC [--full]                           what is wrong with it
     python -m recipes list | show RECIPE [key=value …]             the recipes, and one in words
     python -m recipes ingest SRC --catalog DIR --name NAME         add it to a catalog, as it is
-    python -m recipes convert NAME[@N] RECIPE --catalog DIR        convert a version into the next one
+    python -m recipes convert NAME[@N] RECIPE --catalog DIR        convert a version into the next one (--dry-run: only say what would be)
+    python -m recipes diff NAME@N NAME@M --catalog DIR             what changed between two versions
     python -m recipes verify [NAME[@N]] --catalog DIR              read every stored content again
+    python -m recipes remove NAME@N … --catalog DIR                remove versions and free what no other uses
 
 --json prints the result (or the error) as one JSON object; --progress json writes {"done", "total", "phase"} lines to
 standard error. Exit status: 0 done, 1 refused or found unfit, 2 wrong usage, 128 + n stopped by signal n.
@@ -26,8 +28,8 @@ from typing import Any, NoReturn
 import orjson
 
 from recipes.check import errors
-from recipes.errors import DatasetError, Where
 from recipes.effort import Effort
+from recipes.errors import KEPT_DEFECTS, CatalogError, DatasetError, Defect, Where
 from recipes.progress import Progress, bar, json_lines, silent
 from recipes.recipe import library, load_recipe
 from recipes.running import run
@@ -95,29 +97,34 @@ def _show(options: argparse.Namespace, _: Effort) -> _Answer:
 
 
 def _ingest(options: argparse.Namespace, effort: Effort) -> _Answer:
+    from recipes.arrival import arrived
     from recipes.catalog import Catalog
     from recipes.ingest import ingest
 
     catalog = Catalog(options.catalog)
-    version = ingest(
-        catalog,
-        options.source,
-        name=options.name,
-        created_at=datetime.now(UTC),
-        created_by=options.by,
-        title=options.title,
-        format_name=options.format,
-        effort=effort,
-    )
+    with arrived(options, options.catalog / "downloads", effort.progress) as (source, title):
+        version = ingest(
+            catalog,
+            source,
+            name=options.name,
+            created_at=datetime.now(UTC),
+            created_by=options.by,
+            title=options.title or title,
+            format_name=options.format,
+            effort=effort,
+        )
     return _Answer(version.card() | _preview(catalog.preview_path(version)), [version.reference, *version.summary.lines()])
 
 
 def _convert(options: argparse.Namespace, effort: Effort) -> _Answer:
     from recipes.catalog import Catalog
-    from recipes.ingest import convert
+    from recipes.ingest import convert, rehearse
 
     catalog = Catalog(options.catalog)
     recipe = load_recipe(options.recipe, options.overrides)
+    if options.dry_run:
+        summary = rehearse(catalog, options.dataset, recipe, effort=effort)
+        return _Answer({"summary": summary.as_json()}, summary.lines())
     version = convert(
         catalog,
         options.dataset,
@@ -130,11 +137,36 @@ def _convert(options: argparse.Namespace, effort: Effort) -> _Answer:
     return _Answer(version.card() | _preview(catalog.preview_path(version)), [version.reference, *version.summary.lines()])
 
 
+def _diff(options: argparse.Namespace, effort: Effort) -> _Answer:
+    from recipes.catalog import Catalog
+    from recipes.comparing import compare_versions
+
+    comparison = compare_versions(Catalog(options.catalog), options.old, options.new, effort)
+    return _Answer({"summary": comparison.as_json()}, comparison.lines())
+
+
 def _verify(options: argparse.Namespace, effort: Effort) -> _Answer:
     from recipes.catalog import Catalog
+    from recipes.removal import sweep
 
-    damaged = Catalog(options.catalog).verify(options.dataset, progress=effort.progress)
-    return _Answer({"damaged": damaged}, damaged or ["All contents are whole."], well=not damaged)
+    catalog = Catalog(options.catalog)
+    damaged = catalog.verify(options.dataset, progress=effort.progress)
+    if damaged:
+        remedy = "Add the dataset again, which mends what was sent the same, or restore the catalog from a backup."
+        defects = tuple(map(Defect, damaged[:KEPT_DEFECTS]))
+        amount = "1 stored file is" if len(damaged) == 1 else f"{len(damaged):,} stored files are"
+        raise CatalogError(f"{amount} damaged.", remedy=remedy, defects=defects, more=len(damaged) - len(defects))
+    sweep(catalog, progress=effort.progress)
+    whole = f"Every content of {options.dataset or 'every dataset'} is whole."
+    return _Answer({"summary": {"sentence": whole}}, [whole])
+
+
+def _remove(options: argparse.Namespace, effort: Effort) -> _Answer:
+    from recipes.catalog import Catalog
+    from recipes.removal import remove
+
+    removal = remove(Catalog(options.catalog), options.versions, progress=effort.progress)
+    return _Answer({"summary": {"sentence": removal.sentence()}}, [removal.sentence()])
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Effort], _Answer]] = {
@@ -144,7 +176,9 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Effort], _Answer]] = {
     "show": _show,
     "ingest": _ingest,
     "convert": _convert,
+    "diff": _diff,
     "verify": _verify,
+    "remove": _remove,
 }
 
 
@@ -192,7 +226,9 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path)
+    from recipes.arrival import add_arguments
+
+    add_arguments(parser)
     parser.add_argument("--catalog", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--by", help="who asked for it")
@@ -207,6 +243,18 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--catalog", type=Path, required=True)
     parser.add_argument("--name", help="the dataset to add to, when it is not the same")
     parser.add_argument("--by", help="who asked for it")
+    parser.add_argument("--dry-run", action="store_true", help="say what would come out; write nothing")
+
+
+def _diff_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old", metavar="name[@n]")
+    parser.add_argument("new", metavar="name[@n]")
+    parser.add_argument("--catalog", type=Path, required=True)
+
+
+def _remove_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("versions", nargs="+", metavar="name@n")
+    parser.add_argument("--catalog", type=Path, required=True)
 
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
@@ -221,7 +269,9 @@ _ARGUMENTS: Mapping[str, Callable[[argparse.ArgumentParser], None]] = {
     "show": _show_arguments,
     "ingest": _ingest_arguments,
     "convert": _convert_arguments,
+    "diff": _diff_arguments,
     "verify": _verify_arguments,
+    "remove": _remove_arguments,
 }
 
 

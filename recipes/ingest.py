@@ -134,6 +134,19 @@ def convert(
         )
 
 
+def rehearse(catalog: Catalog, reference: str, recipe: Recipe, *, effort: Effort = ALONE) -> Summary:
+    """What convert would make of a version, in numbers, with what it would leave out and why; nothing is written or added.
+
+    DatasetError with every defect where convert would refuse.
+    """
+    version = catalog.get(reference, format_name=recipe.reader.name if recipe.reader else None)
+    with catalog.staging() as scratch:
+        catalog.materialize(version, scratch / "content", progress=effort.progress)
+        summary = run(recipe, scratch / "content", scratch / "result", dry_run=True, effort=replace(effort, scratch=scratch))
+    refuse(errors(summary.findings), f"What {recipe.name} would write", remedy="Mend the source, or change the recipe.")
+    return summary
+
+
 class _Digests:
     """The catalog knows every content's digest already, so equal images cost nothing to find."""
 

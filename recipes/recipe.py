@@ -30,7 +30,7 @@ from recipes.transforms import Transform, transform_called, transform_names
 from recipes.yaml_lines import YamlDocument, parse_yaml, read_yaml, refused, sentence
 
 LIBRARY = Path(__file__).parent / "library"
-RESERVED = frozenset({"check", "convert", "ingest", "list", "show", "verify", "help"})
+RESERVED = frozenset({"check", "convert", "diff", "help", "ingest", "list", "remove", "show", "verify"})
 
 
 class _Document(BaseModel):
