@@ -83,7 +83,7 @@ def _strict(verb: Verb, path: list[str], command: click.Command, words: list[str
             strict.append(option.lower() + equals + value)
         elif word.lower() in verb.words:
             strict += _meaning(verb, command, words, place)
-        elif "=" in word:
+        elif "=" in word and "://" not in word:
             strict += _assignment(verb, [verb.name, *path, *words], word, command)
         else:
             strict.append(word)

@@ -96,13 +96,29 @@ class TrainSpec(_Frozen):
     host: str | None = None
 
 
+class Origin(StrEnum):
+    """Where an ingest finds what it reads."""
+
+    INBOX = "inbox"
+    URL = "url"
+    HOST = "host"
+
+
 class IngestSpec(_Frozen):
-    """An uploaded archive becomes a raw dataset version. ``archive`` lies in the inbox of this machine."""
+    """An upload, a file from the web or a folder of a host becomes a raw dataset version.
+
+    ``archive`` is a file in the inbox of this machine, a URL, or an absolute path on ``host``, as ``origin`` says; ``file_name`` is
+    what people call it. ``format`` None: found out.
+    """
 
     kind: Literal[Kind.INGEST] = Kind.INGEST
     archive: str
     dataset: str
     file_name: str
+    origin: Origin = Origin.INBOX
+    host: str | None = None
+    sha256: str | None = None
+    format: str | None = None
 
 
 class ConvertSpec(_Frozen):
@@ -296,11 +312,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class WorkStep:
-    """Progress of work without epochs (ingest, convert, bootstrap): ``done`` of ``total`` in a phase."""
+    """Progress of work without epochs (ingest, convert, bootstrap): ``done`` of ``total`` in a phase.
+
+    ``unit`` is what is counted where that is not plain from the phase (``bytes``); ``rate`` is how many of it come a second.
+    """
 
     phase: str
     done: int
     total: int | None
+    unit: str = ""
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,14 @@ class Limits(_Group):
     upload_bytes: int = Field(default=20_000_000_000, gt=0)
 
 
+class Imports(_Group):
+    """What ``data add`` with a URL or a host's folder may cost, and where a URL may lead."""
+
+    size_bytes: int = Field(default=200_000_000_000, gt=0)
+    timeout_s: float = Field(default=21_600.0, gt=0)
+    private_addresses: bool = False
+
+
 class Settings(_Group):
     """Everything that can be set. ``slack`` is the face's own group (bot.settings)."""
 
@@ -67,6 +75,7 @@ class Settings(_Group):
     zone: str = "UTC"
     access: Access = Access()
     limits: Limits = Limits()
+    imports: Imports = Imports()
     extensions: tuple[Path, ...] = ()
     slack: dict[str, object] = Field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """Reads the progress of work without epochs (ingest, convert, bootstrap): one JSON object a line.
 
-``{"phase": "compile mmcv", "done": 12, "total": 78}`` is a step. An object with ``summary`` comes last and is the result: the summary
+``{"phase": "compile mmcv", "done": 12, "total": 78}`` is a step; ``unit`` and ``rate`` may say what is counted, and how many of it
+come a second. An object with ``summary`` comes last and is the result: the summary
 itself where it stands alone, else the whole object (a dataset version's card holds one). Other lines are for people and passed over.
 """
 
@@ -52,7 +53,11 @@ def _step(content: Mapping[str, object]) -> WorkStep | None:
     phase, done, total = content.get("phase"), content.get("done", 0), content.get("total")
     if not isinstance(phase, str) or not phase:
         return None
-    return WorkStep(phase=phase[:_LONGEST_PHASE], done=_count(done) or 0, total=_count(total))
+    unit, rate = content.get("unit"), content.get("rate")
+    return WorkStep(
+        phase=phase[:_LONGEST_PHASE], done=_count(done) or 0, total=_count(total), unit=unit if unit == "bytes" else "",
+        rate=float(rate) if isinstance(rate, (int, float)) and 0 < rate < 2**53 else None,
+    )
 
 
 def _count(value: object) -> int | None:

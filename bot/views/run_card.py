@@ -10,8 +10,8 @@ from bot.answer import Block
 from bot.views.blocks import Message, actions, context, fitting, section
 from bot.views.runs_in_words import buttons, origin, title
 from bot.views.states import explanation, headline, sign
-from bot.views.words import ap, bar, clock, code, count, duration, fixed, name, number, person, prose, sentence
-from runner.entities import Evaluation, Progress, TrainSpec
+from bot.views.words import ap, bar, clock, code, count, duration, fixed, name, number, person, prose, sentence, size
+from runner.entities import Evaluation, Progress, TrainSpec, WorkStep
 from runner.service.views import RunView
 from runner.states import Reason, State
 
@@ -46,15 +46,21 @@ def share_done(view: RunView) -> float | None:
 def where_in_words(view: RunView) -> str:
     """``epoch 7 of 20 · 30 of 60 iterations``, ``storing files · 120 of 400``: how far it is; empty before it began."""
     if view.work is not None and not isinstance(view.run.spec, TrainSpec):
-        total = f" of {view.work.total:,}" if view.work.total else ""
-        amount = f" · {view.work.done:,}{total}" if view.work.total or view.work.done else ""
-        return f"{name(view.work.phase)}{amount}"
+        return " · ".join([name(view.work.phase), *_amounts(view.work)])
     if view.progress is None:
         return f"{view.epochs} epochs" if view.epochs and view.run.state is State.PENDING else ""
     of = f" of {view.epochs}" if view.epochs else ""
     at = view.progress
     inside = f" · iteration {at.iteration:,} of {at.iterations:,}" if view.run.state is State.RUNNING and at.iterations else ""
     return f"epoch {at.epoch}{of}{inside}"
+
+
+def _amounts(work: WorkStep) -> list[str]:
+    """``120 of 400``; of bytes ``1.2 GB of 3.4 GB`` and how fast they come."""
+    in_words = size if work.unit == "bytes" else "{:,}".format
+    of = f" of {in_words(work.total)}" if work.total else ""
+    rate = [f"{in_words(round(work.rate))}/s"] if work.rate and work.unit == "bytes" and work.done != work.total else []
+    return [f"{in_words(work.done)}{of}", *rate] if work.total or work.done else []
 
 
 def epoch_table(view: RunView, *, zone: tzinfo) -> Message:

@@ -6,7 +6,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from runner.entities import Run
+from runner.entities import IngestSpec, Run
 from runner.service import runs
 from runner.service.house import House, Requester
 from runner.service.outbox import NewDelivery, add
@@ -33,7 +33,8 @@ def submit_upload(house: House, who: Requester, upload: Upload, archive: Path) -
         people.record_request(
             db, who.request_id, door=who.door, actor=who.person, text=f"data add {upload.dataset} ({upload.file_name})", now=house.now()
         )
-        run = runs.submit_ingest(house, who, archive=str(archive), dataset=upload.dataset, file_name=upload.file_name)
+        spec = IngestSpec(archive=str(archive), dataset=upload.dataset, file_name=upload.file_name, format=upload.format)
+        run = runs.submit_ingest(house, who, spec)
         people.settle_upload(db, upload.id)
         return run
 

@@ -77,10 +77,10 @@ def submit_convert(
     return _submit(house, who, spec)
 
 
-def submit_ingest(house: House, who: Requester, *, archive: str, dataset: str, file_name: str) -> Run:
-    """Queue the reading of an uploaded archive that lies in the inbox."""
+def submit_ingest(house: House, who: Requester, spec: IngestSpec) -> Run:
+    """Queue the reading of an upload that lies in the inbox, or of what was judged by runner.service.imports."""
     who.must_be(Role.MEMBER, "add datasets")
-    return _submit(house, who, IngestSpec(archive=archive, dataset=dataset, file_name=file_name))
+    return _submit(house, who, spec)
 
 
 def submit_bootstrap(house: House, who: Requester, *, host: str, environment: str = "upstream") -> Run:

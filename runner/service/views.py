@@ -60,7 +60,9 @@ class RunView:
 
     @property
     def eta(self) -> timedelta | None:
-        """Time left, as the program itself says."""
+        """Time left, as the program itself says; of work without epochs, of what it does just now."""
+        if self.work is not None and self.work.rate and self.work.total and self.run.state is State.RUNNING:
+            return timedelta(seconds=max(0, self.work.total - self.work.done) / self.work.rate)
         live = self.run.state is State.RUNNING and self.progress is not None and self.progress.eta_s is not None
         return timedelta(seconds=self.progress.eta_s) if live and self.progress and self.progress.eta_s is not None else None
 

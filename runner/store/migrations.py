@@ -93,9 +93,26 @@ CREATE TABLE people (person TEXT PRIMARY KEY, role TEXT NOT NULL, zone TEXT, gra
 """
 
 
+_WAYS_IN = """
+ALTER TABLE work_steps ADD COLUMN unit TEXT NOT NULL DEFAULT '';
+ALTER TABLE work_steps ADD COLUMN rate REAL;
+ALTER TABLE uploads ADD COLUMN format TEXT;
+"""
+
+
 @migrations()
 def first_schema(db: Database) -> None:
     """Everything the first release keeps."""
-    for statement in _FIRST.split(";\n"):
+    _carry_out(db, _FIRST)
+
+
+@migrations()
+def ways_in(db: Database) -> None:
+    """What is counted and how fast; the format that a person named for an upload."""
+    _carry_out(db, _WAYS_IN)
+
+
+def _carry_out(db: Database, statements: str) -> None:
+    for statement in statements.split(";\n"):
         if statement.strip():
             db.conn.execute(statement)

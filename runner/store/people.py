@@ -15,7 +15,7 @@ from runner.store.connection import required_time, to_text
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file somebody put into a channel, on its way into the inbox."""
+    """A file somebody put into a channel, on its way into the inbox. ``format`` None: found out."""
 
     id: str
     file_name: str
@@ -27,6 +27,7 @@ class Upload:
     thread: str | None
     state: str
     error: str | None
+    format: str | None = None
 
 
 def record_request(db: Database, request_id: str, *, door: str, actor: str, text: str, now: datetime) -> bool:
@@ -65,10 +66,10 @@ def grant(db: Database, person: str, role: str, *, by: str, now: datetime) -> No
 def record_upload(db: Database, upload: Upload, *, now: datetime) -> bool:
     """Note a file to fetch; False when it was noted before."""
     cursor = db.conn.execute(
-        "INSERT OR IGNORE INTO uploads (id, at, file_name, dataset, size_bytes, url, owner, channel, thread, state)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'wanted')",
+        "INSERT OR IGNORE INTO uploads (id, at, file_name, dataset, size_bytes, url, owner, channel, thread, format, state)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'wanted')",
         (upload.id, to_text(now), upload.file_name, upload.dataset, upload.size_bytes, upload.url, upload.owner, upload.channel,
-         upload.thread),
+         upload.thread, upload.format),
     )
     return cursor.rowcount == 1
 
@@ -97,5 +98,5 @@ def last_beat(db: Database, process: str) -> datetime | None:
 def _upload(row: Row) -> Upload:
     return Upload(
         id=row["id"], file_name=row["file_name"], dataset=row["dataset"], size_bytes=row["size_bytes"], url=row["url"],
-        owner=row["owner"], channel=row["channel"], thread=row["thread"], state=row["state"], error=row["error"],
+        owner=row["owner"], channel=row["channel"], thread=row["thread"], state=row["state"], error=row["error"], format=row["format"],
     )

@@ -80,7 +80,7 @@ def checkpoints(db: Database, run_id: str) -> list[tuple[int, Checkpoint]]:
 def work_step(db: Database, run_id: str) -> WorkStep | None:
     """How far work without epochs is."""
     row = db.conn.execute("SELECT * FROM work_steps WHERE run_id = ?", (run_id,)).fetchone()
-    return None if row is None else WorkStep(row["phase"], row["done"], row["total"])
+    return None if row is None else WorkStep(row["phase"], row["done"], row["total"], row["unit"], row["rate"])
 
 
 def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> None:
@@ -108,9 +108,8 @@ def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> 
             )
         case WorkStep():
             db.conn.execute(
-                "INSERT INTO work_steps (run_id, phase, done, total, at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-                " SET phase = excluded.phase, done = excluded.done, total = excluded.total, at = excluded.at",
-                (run_id, record.phase, record.done, record.total, moment),
+                "INSERT OR REPLACE INTO work_steps (run_id, phase, done, total, at, unit, rate) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (run_id, record.phase, record.done, record.total, moment, record.unit, record.rate),
             )
         case WorkResult():
             runs.keep_result(db, run_id, record.summary)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipes.ingest import ingest
-from runner.entities import Overrides, Place
+from runner.entities import IngestSpec, Overrides, Place
 from runner.errors import NotAllowedError, RequestError
 from runner.service import hosts as host_verbs
 from runner.service.house import House, Requester
@@ -41,7 +41,7 @@ def test_a_viewer_submits_nothing(house: House) -> None:
     with pytest.raises(NotAllowedError):
         submit_convert(house, viewer, dataset="fish", recipe="coco:coco")
     with pytest.raises(NotAllowedError):
-        submit_ingest(house, viewer, archive="a.zip", dataset="fish", file_name="a.zip")
+        submit_ingest(house, viewer, IngestSpec(archive="a.zip", dataset="fish", file_name="a.zip"))
     assert runs.live(house.store.reading()) == []
 
 
