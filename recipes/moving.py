@@ -1,0 +1,98 @@
+"""Annotations move with the pixels: boxes, outlines and run lengths alike."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite
+
+from recipes import polygons, run_lengths
+from recipes.dataset import Annotation, ImageRecord, Mask, Polygons
+from recipes.errors import FormatError
+from recipes.pixels import Edit, Placement
+
+OUTSIDE = "outside the image"
+EMPTY = "no area"
+
+
+def moved(record: ImageRecord, *edits: Edit) -> ImageRecord:
+    """The image with edits noted and every annotation where it is after them. Boxes and outlines may lie outside then.
+
+    FormatError names the annotation whose mask is damaged.
+    """
+    width, height, annotations = record.width, record.height, record.annotations
+    for edit in edits:
+        placement = edit.placement(width, height)
+        if placement != (width, height, 1.0, 1.0, 0.0, 0.0):
+            annotations = tuple(_placed(record, annotation, placement) for annotation in annotations)
+        width, height = placement[:2]
+    return replace(record, width=width, height=height, annotations=annotations, edits=record.edits + edits)
+
+
+def variant(record: ImageRecord, ending: str) -> ImageRecord:
+    """A copy of an image under a name of its own: fish/a.jpg with the ending _flip is fish/a_flip.jpg. It knows its original."""
+    folder, slash, base = record.name.rpartition("/")
+    stem, dot, suffix = base.rpartition(".")
+    name = f"{folder}{slash}{stem}{ending}{dot}{suffix}" if stem else f"{record.name}{ending}"
+    return replace(record, name=name, copy_of=record.copy_of or record.name)
+
+
+def cut(record: ImageRecord, annotation: Annotation, min_visible: float) -> Annotation | str:
+    """The annotation cut at the border of its image, or the reason why it goes: nothing, or too small a share of it, is left.
+
+    A box that is no box (not finite, inverted) is passed on for the checks to name.
+    """
+    x, y, w, h = annotation.x, annotation.y, annotation.w, annotation.h
+    if x >= 0 and y >= 0 and x + w <= record.width and y + h <= record.height and w > 0 and h > 0:
+        return annotation
+    if w < 0 or h < 0 or not isfinite(x + y + w + h):
+        return annotation
+    left, top = max(0.0, x), max(0.0, y)
+    right, bottom = min(float(record.width), x + w), min(float(record.height), y + h)
+    if right <= left or bottom <= top:
+        return OUTSIDE if w and h else EMPTY
+    if (right - left) * (bottom - top) < min_visible * w * h:
+        return f"less than {min_visible:.0%} inside the image"
+    mask, area = annotation.mask, annotation.mask_area
+    if isinstance(mask, Polygons):
+        mask, area = polygons.cut(mask, record.width, record.height)
+        if mask is None:
+            return OUTSIDE
+    elif mask is not None and run_lengths.area(mask) == 0:
+        return OUTSIDE
+    return replace(annotation, x=left, y=top, w=right - left, h=bottom - top, mask=mask, mask_area=area)
+
+
+def at_border(record: ImageRecord, annotation: Annotation, margin: float = 0.0, *, touching: bool = True) -> bool:
+    """Whether a box crosses the border of its image (less a margin), or touches it where that counts."""
+    over = min(
+        annotation.x,
+        annotation.y,
+        record.width - annotation.x - annotation.w,
+        record.height - annotation.y - annotation.h,
+    )
+    return over <= margin if touching else over < margin
+
+
+def _placed(record: ImageRecord, annotation: Annotation, placement: Placement) -> Annotation:
+    _, _, scale_x, scale_y, left, top = placement
+    x = (annotation.x if scale_x > 0 else annotation.x + annotation.w) * scale_x + left
+    y = (annotation.y if scale_y > 0 else annotation.y + annotation.h) * scale_y + top
+    w, h = annotation.w * abs(scale_x), annotation.h * abs(scale_y)
+    mask, area = annotation.mask, annotation.mask_area
+    if mask is not None:
+        mask, area = _placed_mask(record, annotation, mask, placement)
+    return replace(annotation, x=x, y=y, w=w, h=h, mask=mask, mask_area=area)
+
+
+def _placed_mask(record: ImageRecord, annotation: Annotation, mask: Mask, placement: Placement) -> tuple[Mask, float | None]:
+    area = annotation.mask_area
+    if isinstance(mask, Polygons):
+        scale = abs(placement.scale_x * placement.scale_y)
+        return polygons.placed(mask, placement), area if area is None or scale == 1 else area * scale
+    try:
+        runs = run_lengths.placed(mask, placement)
+    except FormatError as error:
+        raise FormatError(error.message, where=record.where(annotation)) from error
+    return runs, None if area is None else float(run_lengths.area(runs))
+
+
