@@ -128,7 +128,7 @@ class _Reader:
     def _image(self, document: Document, home: Home, name: str, reading: Reading) -> tuple[Path | None, str, int, int] | None:
         """Path, name and size of a document's image."""
         directory, _, last = name.rpartition("/")
-        stem, filename = last[:-4], re.split(r"[/\\]", document.filename)[-1]
+        stem, filename = last[:-4], document.filename.rpartition("/")[2].rpartition("\\")[2]
         vatic = document.database == VATIC
         told = document.size if document.size and all(document.size) else None
         if self.options.images == "absent":

@@ -150,7 +150,7 @@ def _mark(sets: ImageSets, place: int, entry: _List, identifier: str, line: int,
     if not other:
         sets.split_of[place] = number
     elif other != number and (entry.split != "trainval" or sets.names[other - 1] not in {"train", "val"}):
-        message = f"{identifier} is in the list {sets.names[other - 1]}, too; an image belongs to one split. Say with splits which lists to use."
+        message = f"{identifier} is in {sets.names[other - 1]}, too: an image has one split. The option splits names the lists to use."
         defects.add(message, Where(entry.path, line))
 
 

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 
 from recipes.file_names import FileNames
-from recipes.folder import Folder, suffix
+from recipes.folder import Folder
 
 ANNOTATIONS = frozenset({"annotations", "annotation", "labels", "xml", "xmls"})
 LABEL_MAP = "labelmap.txt"
@@ -43,6 +43,7 @@ class Layout:
     _prefixes: dict[str, str]
     _image_folders: frozenset[str]
     _homes: dict[str, Home] = field(default_factory=dict)
+    _next: int = 0
 
     @classmethod
     def of(cls, folder: Folder) -> Layout:
@@ -93,13 +94,18 @@ class Layout:
     def _called(self, path: str) -> list[str]:
         """The images of that path with any suffix."""
         images, start, found = self.folder.images, path + ".", []
-        for place in range(bisect_left(images, start), len(images)):
-            name = images[place]
-            if not name.startswith(start):
-                break
-            if len(name) == len(path) + len(suffix(name)):
+        place = self._next if self._is_place(self._next, start) else bisect_left(images, start)
+        while place < len(images) and (name := images[place]).startswith(start):
+            place += 1
+            if name.rfind(".") == len(path):
                 found.append(name)
+        self._next = place
         return found
+
+    def _is_place(self, place: int, start: str) -> bool:
+        """Whether the images that begin so would begin there: files come in order, so it is mostly the place after the last."""
+        images = self.folder.images
+        return place < len(images) and images[place].startswith(start) and (place == 0 or images[place - 1] < start)
 
     def _find_home(self, directory: str) -> Home:
         divided = _divided(directory)
