@@ -98,7 +98,7 @@ def _by_entries(folder: Folder, config: Config, defects: Defects, notes: list[st
             for place in fresh:
                 taken[place] = 1
         whole = config.paths.images_below(entries[0].written) if len(entries) == 1 else None
-        part.base = whole[0] if whole else _common_folder(folder, part.places)
+        part.base = (whole and whole[0]) or _common_folder(folder, part.places)
     if doubled:
         notes.append(f"{config.name} names {doubled:,} images twice: each is read once, in the split that comes first.")
     if unnamed := taken.count(0):

@@ -1,4 +1,4 @@
-"""The shortest way from YOLO to COCO: no check of anything. Arguments: the folder with images/ and labels/, the JSON file."""
+"""The shortest way from YOLO to COCO: no check of anything. Arguments: the folder (images/, labels/), the JSON file."""
 
 # pathlib would be slower:
 # ruff: noqa: PTH123, PTH208
