@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -145,7 +144,7 @@ class _Feed:
         self._held += data
         ready = len(self._held) - HELD_BACK_BYTES
         if ready > HELD_BACK_BYTES:
-            self._out.write(memoryview(self._held)[:ready].toreadonly().tobytes())
+            self._out.write(bytes(self._held[:ready]))
             del self._held[:ready]
         self._progress(min(self._count, self._total_bytes), self._total_bytes, "receiving")
 
@@ -157,21 +156,20 @@ class _Feed:
 
 
 def _poured(transport: Transport, asked: _Asked, size_bytes: int, progress: Progress) -> int:
-    program = subprocess.Popen(asked.command, stdin=subprocess.PIPE, bufsize=0)
-    assert program.stdin is not None
-    feed = _Feed(program.stdin, asked, size_bytes, progress)
-    try:
-        finished = transport.pour(settings(path=asked.path) + _ENTER + _POUR, feed, timeout_s=asked.timeout_s)
-        if finished.exit_code:
-            raise HostError(f"It was not read to its end: {_said(finished)}.")
-        feed.finish()
-    except BrokenPipeError:  # it refused what came, and says so itself
-        pass
-    except BaseException:
-        program.send_signal(signal.SIGTERM)
-        program.wait()
-        raise
-    return _status(program.wait())
+    with subprocess.Popen(asked.command, stdin=subprocess.PIPE, bufsize=0) as program:
+        assert program.stdin is not None
+        feed = _Feed(program.stdin, asked, size_bytes, progress)
+        try:
+            finished = transport.pour(settings(path=asked.path) + _ENTER + _POUR, feed, timeout_s=asked.timeout_s)
+            if finished.exit_code:
+                raise HostError(f"It was not read to its end: {_said(finished)}.")
+            feed.finish()
+        except BrokenPipeError:
+            pass  # it refused what came, and says so itself
+        except BaseException:
+            program.terminate()
+            raise
+    return _status(program.returncode)
 
 
 def _status(code: int) -> int:

@@ -22,7 +22,7 @@ from runner.loop import Runner
 from runner.service.house import House, Requester, open_house
 from runner.service.runs import submit_training
 from runner.service.views import RunView, view
-from runner.settings import Limits, Role, Settings
+from runner.settings import Imports, Limits, Role, Settings
 from runner.states import Reason
 from runner.store import hosts
 
@@ -96,11 +96,13 @@ def write_coco(folder: Path, *, images: int = 2) -> Path:
 
 
 @contextmanager
-def scripted_house(folder: Path, *, slots: int = 1, limits: Limits | None = None) -> Iterator[ScriptedHouse]:
+def scripted_house(
+    folder: Path, *, slots: int = 1, limits: Limits | None = None, imports: Imports = Imports()
+) -> Iterator[ScriptedHouse]:
     """Open a house in ``folder``: dataset fish@1, host gpu-1 with ``slots`` CPU slots and the scripted environment."""
     settings = Settings(
         state_folder=folder / "state", extensions=(SCRIPTED,),
-        limits=limits or Limits(stop_grace_s=2, retry_delay_s=0.2, heartbeat_timeout_s=15),
+        imports=imports, limits=limits or Limits(stop_grace_s=2, retry_delay_s=0.2, heartbeat_timeout_s=15),
     )
     house = open_house(settings)
     ingest(house.catalog, write_coco(folder / "coco"), name="fish", created_at=datetime.now(UTC))
