@@ -6,6 +6,7 @@ labelmap.txt (CVAT's) keeps the order of the classes and those without a box. <a
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -43,7 +44,8 @@ NOTES = {
 }
 NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _WORDS: dict[Flags, str] = {}
-Corners: TypeAlias = tuple[Annotation, float, float, float, float]
+Corners: TypeAlias = tuple[float, float, float, float]
+_BOX = "\t\t<bndbox>\n\t\t\t<xmin>%s</xmin>\n\t\t\t<ymin>%s</ymin>\n\t\t\t<xmax>%s</xmax>\n\t\t\t<ymax>%s</ymax>\n\t\t</bndbox>\n"
 
 
 class VocOutput(Parameters):
@@ -102,7 +104,6 @@ class _Writer:
     def chunk(self, records: Iterator[ImageRecord], ledger: Ledger) -> _Written:
         """Place each image, write its annotation file and put it on its list."""
         written, folders = _Written(), Folders()
-        exact = self.options.coordinates == "exact"
         for record in records:
             stem, suffix = splitext(record.name)  # noqa: PTH122 - once per image
             target = f"{self.root}/Annotations/{stem}.xml"
@@ -120,10 +121,9 @@ class _Writer:
                 except FileExistsError:
                     written.defects.add("Two images have this name.", Where(record.name))
                     continue
-            corners = list(_exact(record) if exact else _whole(record, written.counts, ledger))
+            document = self._document(record, written.counts, ledger)
             try:
-                with open(target, "xb") as out:  # noqa: PTH123 - once per image
-                    out.write(self._document(record, corners).encode())
+                _create(target, document.encode())
             except FileExistsError:
                 written.taken.append((f"{stem}.xml", record.name))
             if record.split is not None:
@@ -131,51 +131,58 @@ class _Writer:
             written.counts["other_suffix"] += suffix != ".jpg"
         return written
 
-    def _document(self, record: ImageRecord, corners: list[Corners]) -> str:
-        labels = self.labels
+    def _document(self, record: ImageRecord, counts: Counter[str], ledger: Ledger) -> str:
+        labels, width, height = self.labels, record.width, record.height
+        fitted = _exact if self.options.coordinates == "exact" else _whole
         parts = [
             f"<annotation>\n\t<folder>VOC{self.options.name}</folder>\n\t<filename>{escape(record.name.rpartition('/')[2])}</filename>\n"
             f"\t<source>\n\t\t<database>{DATABASE}</database>\n\t</source>\n"
             f"\t<size>\n\t\t<width>{record.width}</width>\n\t\t<height>{record.height}</height>\n\t\t<depth>3</depth>\n\t</size>\n"
             "\t<segmented>0</segmented>\n"
         ]
-        for annotation, left, top, right, bottom in corners:
+        for annotation in record.annotations:
+            x, y = annotation.x, annotation.y
+            end_x, end_y = x + annotation.w, y + annotation.h
+            if (
+                0 <= x < end_x <= width and 0 <= y < end_y <= height
+                and x == (left := int(x)) and y == (top := int(y)) and end_x == (right := int(end_x)) and end_y == (bottom := int(end_y))
+            ):  # as nearly all are: whole pixels inside the image
+                corners: Corners = left + 1, top + 1, right, bottom
+            elif (fit := fitted(annotation, width, height, counts)) is not None:
+                corners = fit
+            else:
+                ledger.drop_box(STEP, OUTSIDE, record, annotation)
+                continue
             label = labels.get(annotation.label) or labels.setdefault(annotation.label, escape(annotation.label))
             words = _WORDS.get(annotation.flags) or _learn(annotation.flags)
             pose, more = _attributes(annotation.attributes) if annotation.attributes else ("Unspecified", "")
             parts.append(
                 f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>{pose}</pose>\n{words}"
-                f"\t\t<bndbox>\n\t\t\t<xmin>{left}</xmin>\n\t\t\t<ymin>{top}</ymin>\n\t\t\t<xmax>{right}</xmax>\n"
-                f"\t\t\t<ymax>{bottom}</ymax>\n\t\t</bndbox>\n{more}\t</object>\n"
+                f"{_BOX % corners}{more}\t</object>\n"
             )
         parts.append("</annotation>\n")
         return "".join(parts)
 
 
-def _whole(record: ImageRecord, counts: Counter[str], ledger: Ledger) -> Iterator[Corners]:
-    """Corners as whole pixels that cover the box, cut at the image. A box that has no pixel in it is left out."""
-    width, height = record.width, record.height
-    for box in record.annotations:
-        x, y = box.x, box.y
-        end_x, end_y = x + box.w, y + box.h
-        if not (x < width and y < height and end_x > 0 and end_y > 0):
-            ledger.drop_box(STEP, OUTSIDE, record, box)
-            continue
-        left = min(int(x + NOISE) + 1, width) if x > 0 else 1
-        top = min(int(y + NOISE) + 1, height) if y > 0 else 1
-        right = max(ceil(end_x - NOISE), left) if end_x < width else width
-        bottom = max(ceil(end_y - NOISE), top) if end_y < height else height
-        if left - 1 != x or right != end_x or top - 1 != y or bottom != end_y:
-            if x < 0 or y < 0 or end_x > width or end_y > height:
-                counts["cut"] += 1
-            elif max(abs(left - 1 - x), abs(right - end_x), abs(top - 1 - y), abs(bottom - end_y)) > EXACT:
-                counts["rounded"] += 1
-        yield box, left, top, right, bottom
+def _whole(box: Annotation, width: int, height: int, counts: Counter[str]) -> Corners | None:
+    """Corners as whole pixels that cover the box, cut at the image; None for a box that has no pixel in it."""
+    x, y = box.x, box.y
+    end_x, end_y = x + box.w, y + box.h
+    if not (x < width and y < height and end_x > 0 and end_y > 0):
+        return None
+    left = min(int(x + NOISE) + 1, width) if x > 0 else 1
+    top = min(int(y + NOISE) + 1, height) if y > 0 else 1
+    right = max(ceil(end_x - NOISE), left) if end_x < width else width
+    bottom = max(ceil(end_y - NOISE), top) if end_y < height else height
+    if x < 0 or y < 0 or end_x > width or end_y > height:
+        counts["cut"] += 1
+    elif max(abs(left - 1 - x), abs(right - end_x), abs(top - 1 - y), abs(bottom - end_y)) > EXACT:
+        counts["rounded"] += 1
+    return left, top, right, bottom
 
 
-def _exact(record: ImageRecord) -> Iterator[Corners]:
-    for box in record.annotations:
-        yield box, _number(box.x + 1), _number(box.y + 1), _number(box.x + box.w), _number(box.y + box.h)
+def _exact(box: Annotation, width: int, height: int, counts: Counter[str]) -> Corners | None:  # noqa: ARG001 - as _whole
+    return _number(box.x + 1), _number(box.y + 1), _number(box.x + box.w), _number(box.y + box.h)
 
 
 def _number(value: float) -> float:
@@ -212,6 +219,16 @@ def _words(value: object) -> str:
 def _clean(words: str) -> str:
     """Text for XML; a character that XML does not have becomes U+FFFD."""
     return escape(NOT_XML.sub("\ufffd", words))
+
+
+def _create(path: str, data: bytes) -> None:
+    """Write a file that must not be there yet; a third faster than open(), and this is most of what writing costs."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        while data:
+            data = data[os.write(handle, data) :]
+    finally:
+        os.close(handle)
 
 
 def _name_problem(name: str, stem: str) -> str:
