@@ -1,0 +1,113 @@
+"""Which attribute of VIA's regions says the class: a person chose its name, so it is told, or found out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from recipes.errors import FormatError, Where
+from recipes.via.documents import Document
+
+PREFERRED = ("class", "label", "category", "name", "type")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """attribute says the class, name is that of regions where it says nothing; names turns what is said into the class's name."""
+
+    attribute: str | None = None
+    name: str | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def labels(self, attributes: Mapping[str, Any]) -> list[str]:
+        """The classes of a region: none, one, or each that is ticked."""
+        said = _said(attributes.get(self.attribute)) if self.attribute is not None else []
+        if not said and self.name is not None:
+            return [self.name]
+        return [self.names.get(label, label) for label in said]
+
+    def others(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes beside the class."""
+        return {key: value for key, value in attributes.items() if key != self.attribute}
+
+
+def choose_naming(documents: Sequence[Document], attribute: str | None, name: str | None) -> Naming:
+    """How regions are named: by the attribute, else all by name, else by the attribute that looks most like a class.
+
+    FormatError with the attributes there are, where none of it leads to a class.
+    """
+    seen, texts = _attributes(documents)
+    notes: tuple[str, ...] = ()
+    if attribute is not None:
+        if attribute not in seen:
+            raise _unnamed(documents, f"No region has an attribute {attribute!r}", seen)
+    elif name is not None or not any(entry.regions for document in documents for entry in document.entries):
+        return Naming(name=name, classes=(name,) if name else ())
+    else:
+        attribute = _likeliest(texts)
+        if attribute is None:
+            raise _unnamed(documents, "No attribute is known to say the class of a region", seen)
+        others = ", ".join(repr(other) for other in seen if other != attribute)
+        if others:
+            notes = (f"The attribute {attribute!r} is taken for the class (class_attribute=NAME takes another: {others}).",)
+    options = _options(documents, attribute)
+    names = _descriptions(options)
+    return Naming(attribute, name, names, tuple(dict.fromkeys(names.get(option, option) for option in options)), notes)
+
+
+def _attributes(documents: Iterable[Document]) -> tuple[Counter[str], Counter[str]]:
+    """How many regions have each attribute; and how many of them say something in words there."""
+    seen: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
+    for document in documents:
+        seen.update(dict.fromkeys(document.definitions, 0))
+        for entry in document.entries:
+            for _, _, own in entry.regions:
+                seen.update(own.keys())
+                texts.update(key for key, value in own.items() if isinstance(value, str | dict) and _said(value))
+    return seen, texts
+
+
+def _likeliest(texts: Counter[str]) -> str | None:
+    if len(texts) == 1:
+        return next(iter(texts))
+    by_name = {name.casefold(): name for name in reversed(texts)}
+    return next((by_name[name] for name in PREFERRED if name in by_name), None)
+
+
+def _said(value: object) -> list[str]:
+    """What an attribute says: a text, a number, or the ticked options of a checkbox."""
+    if isinstance(value, dict):
+        return [str(option) for option, ticked in value.items() if ticked is True]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return []
+    return [text] if (text := str(value).strip()) else []
+
+
+def _options(documents: Iterable[Document], attribute: str) -> dict[str, str]:
+    """The options that projects give the attribute, with their descriptions, in order."""
+    options: dict[str, str] = {}
+    for document in documents:
+        definition = document.definitions.get(attribute)
+        offered = definition.get("options") if isinstance(definition, dict) else None
+        for option, description in (offered if isinstance(offered, dict) else {}).items():
+            if option.strip():
+                options.setdefault(option.strip(), description.strip() if isinstance(description, str) else "")
+    return options
+
+
+def _descriptions(options: Mapping[str, str]) -> dict[str, str]:
+    """Options that are but numbers, as in projects made from COCO, stand for their descriptions."""
+    numbered = bool(options) and all(option.isdecimal() for option in options)
+    described = all(options.values()) and len(set(options.values())) == len(options)
+    return dict(options) if numbered and described else {}
+
+
+def _unnamed(documents: Sequence[Document], problem: str, seen: Collection[str]) -> FormatError:
+    there = f"there are {', '.join(map(repr, seen))}" if seen else "regions have no attributes"
+    remedy = "Say class_attribute=ATTRIBUTE, or class_name=NAME where all regions are of one class."
+    return FormatError(f"{problem}; {there}.", where=Where(documents[0].name), remedy=remedy)

@@ -1,0 +1,129 @@
+"""Turns the entries of VIA's documents into images with annotations."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from recipes.dataset import NO_FLAGS, Annotation, Flag, Flags, ImageRecord, Polygons
+from recipes.errors import Defects, FormatError, Where
+from recipes.names import unsafe_path
+from recipes.regions import Pictures, area
+from recipes.spool import Reading
+from recipes.via.documents import Document, Entry
+from recipes.via.naming import Naming
+from recipes.via.shapes import POINT, ShapeError, read_shape
+
+STEP = "read via"
+FLAGS = "flags"
+FILE_ATTRIBUTES = "file_attributes"
+ROUND = ("circle", "ellipse")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads one entry at a time; repeated are the file names that stand in several documents."""
+
+    pictures: Pictures
+    naming: Naming
+    repeated: Collection[str]
+
+    def record(self, entry: Entry, reading: Reading) -> ImageRecord:
+        """The image of an entry; what is wrong with a region goes to the reading. FormatError where the image is not there."""
+        names, own = file_names(entry.filename)
+        if not names:
+            raise FormatError(f"The filename {entry.filename[:60]!r} is refused.", where=entry.where())
+        name, file = self.pictures.find(names, beside=entry.file, split=entry.split, where=entry.where())
+        if not own:
+            name = file
+        elif name in self.repeated:
+            name = f"{entry.split or posixpath.splitext(entry.file)[0]}/{name}"
+        path = Path(self.pictures.path(file))
+        width, height = self.pictures.size(file, where=entry.where())
+        if str(entry.size).isdecimal() and int(str(entry.size)) not in (0, path.stat().st_size):
+            reading.counts["size"] += 1
+        annotations = tuple(self._annotations(entry, reading))
+        if entry.attributes and not annotations:
+            reading.counts[FILE_ATTRIBUTES] += 1
+        return ImageRecord(name, path, width, height, annotations, entry.split, source_file=entry.file, origin_is_line=entry.is_csv)
+
+    def _annotations(self, entry: Entry, reading: Reading) -> Iterable[Annotation]:
+        said = {key: value for key, value in entry.attributes.items() if value not in ("", None)}
+        for origin, shape, attributes in entry.regions:
+            labels = self.naming.labels(attributes)
+            if shape.get("name") == POINT or not labels:
+                reason = "region without a class" if labels == [] and shape.get("name") != POINT else "a point, which has no extent"
+                reading.ledger.drop_row(STEP, reason, str(entry.where(origin)))
+                continue
+            try:
+                (x, y, w, h), outline = read_shape(shape, closed=entry.closed)
+            except ShapeError as error:
+                reading.defects.add(str(error), entry.where(origin))
+                continue
+            reading.counts["several classes"] += len(labels) > 1
+            reading.counts["round"] += shape["name"] in ROUND
+            reading.counts["polyline"] += shape["name"] == "polyline"
+            others = self.naming.others(attributes)
+            flags = _flags(others)
+            if said:
+                others[FILE_ATTRIBUTES] = said
+            mask, mask_area = (Polygons((outline,)), area(outline)) if outline else (None, None)
+            for label in labels:
+                yield Annotation(label, x, y, w, h, flags, None, mask, mask_area, others or None, origin)
+
+
+def _flags(attributes: dict[str, object]) -> Flags:
+    """Takes out the checkbox that this format's writer ticks for flags."""
+    ticked = attributes.get(FLAGS)
+    if not isinstance(ticked, dict) or not ticked or not all(value is True and flag in Flag for flag, value in ticked.items()):
+        return NO_FLAGS
+    del attributes[FLAGS]
+    return frozenset(map(Flag, ticked))
+
+
+def file_names(filename: str) -> tuple[list[str], bool]:
+    """The names under which the file may be here, likeliest first; and whether the first is as good for the dataset.
+
+    It is not where filename is an address or leads to another machine's folders: then only its last parts count.
+    """
+    if "://" in filename:
+        path = unquote(urlsplit(filename, allow_fragments=False).path)
+    else:
+        path = posixpath.normpath(filename.replace("\\", "/"))
+        if not unsafe_path(path):
+            return [path], True
+    parts = [part for part in path.split("/") if part not in ("", "..", ".")]
+    names = ["/".join(parts[-2:]), "/".join(parts[-1:])]
+    return [name for name in dict.fromkeys(names) if not unsafe_path(name)], False
+
+
+def repeated_names(documents: Iterable[Document], defects: Defects) -> frozenset[str]:
+    """File names that stand in several documents; those that stand twice in one are defects."""
+    counts: Counter[str] = Counter()
+    for document in documents:
+        seen: dict[str, Entry] = {}
+        for entry in document.entries:
+            names, own = file_names(entry.filename)
+            if not own:
+                continue
+            if names[0] in seen:
+                defects.add(f"The image is annotated twice, here and in {seen[names[0]].key}.", Where(entry.file, key=entry.key))
+            seen[names[0]] = entry
+        counts.update(seen.keys())
+    return frozenset(name for name, count in counts.items() if count > 1)
+
+
+def sentences(counts: Mapping[str, int]) -> list[str]:
+    """What a person should know of the reading, from its counts."""
+    words = {
+        "size": "{} images have another size in bytes than when they were annotated.",
+        "several classes": "{} regions have several classes ticked: there is a box for each.",
+        "round": "{} circles and ellipses have masks of 64 points.",
+        "polyline": "{} polylines are taken for closed outlines.",
+        FILE_ATTRIBUTES: "{} images without a region have attributes of their own, which are left out.",
+    }
+    return [sentence.format(f"{counts[key]:,}") for key, sentence in words.items() if counts.get(key)]

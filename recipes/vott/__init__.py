@@ -1,0 +1,1 @@
+"""What the readers and writers of VoTT's formats share: projects and exports, assets, the files an export consists of."""
