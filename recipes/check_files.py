@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from functools import partial
 from pathlib import Path
 
 from recipes.check import Finding, Findings, Kind
@@ -24,7 +23,7 @@ class FileInspector:
         self._found = Findings()
         self._seen = array("Q")
         self._ends: Ends | None = None
-        self._contents = Contents(self._key)
+        self._contents = Contents(self._key, digest)
 
     def __call__(self, record: ImageRecord) -> None:
         """Check the file of one image. Images inside a larger file were checked as they were read."""
@@ -70,18 +69,19 @@ class FileInspector:
         for place, name in enumerate(self._folder.images):
             if not seen[place]:
                 self._found.add(Kind.ORPHAN_IMAGE, name)
-        return self._found.all() + self._contents.findings(digest)
+        return self._found.all() + self._contents.findings()
 
 
-def content_key(record: ImageRecord) -> bytes | None:
-    """The key of an image whose file is looked at for this alone."""
+def file_contents() -> Contents:
+    """Finds equal contents by looking at the files."""
+    return Contents(_key, digest)
+
+
+def _key(record: ImageRecord) -> bytes | None:
     if record.path is None or record.span is not None:
         return None
     ends = read_ends(str(record.path))
     return ends.size_bytes.to_bytes(8) + ends.tail
-
-
-leak_finder = partial(Contents, content_key)
 
 
 def digest(path: str) -> str | None:

@@ -6,12 +6,10 @@ results come back in the order of the pieces. So the result does not depend on h
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,6 +17,7 @@ from recipes.errors import DatasetError
 from recipes.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from multiprocessing.context import ForkProcess
 
 Result = TypeVar("Result")
@@ -53,6 +52,8 @@ ALONE = Effort()
 
 
 def _forked(work: Callable[[int], Result], count: int, processes: int) -> Iterator[Result]:
+    import multiprocessing  # one process does without it
+
     context = multiprocessing.get_context("fork")
     receivers: list[Connection] = []
     children: list[ForkProcess] = []

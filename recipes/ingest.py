@@ -9,6 +9,7 @@ from pathlib import Path
 
 from recipes import VERSION
 from recipes.archive import Limits, unpack
+from recipes.box_sizes import BoxSizeTally
 from recipes.catalog import Catalog
 from recipes.check import REPAIRABLE, Inspector, errors
 from recipes.check_files import FileInspector
@@ -72,9 +73,9 @@ def examine(
     started = time.monotonic()
     source = open_folder(root, effort, format_name=format_name)
     dataset = source.dataset
-    tally, samples, ledger = Tally(), Samples(), Ledger()
+    tally, sizes, samples, ledger = Tally(), BoxSizeTally(), Samples(), Ledger()
     inspector, files = Inspector(dataset.classes, dataset.splits), FileInspector(source.folder, full=full)
-    Audience(ledger, (tally, inspector, files, samples)).draw_all(dataset, effort, phase="checking")
+    Audience(ledger, (tally, inspector, files, samples, sizes)).draw_all(dataset, effort, phase="checking")
     findings = inspector.findings() + files.findings()
     if not keep_unfit:
         unfit = tuple(finding for finding in errors(findings) if finding.kind not in REPAIRABLE)
@@ -88,7 +89,7 @@ def examine(
         elapsed_s=time.monotonic() - started,
     )
     fit = () if keep_unfit and errors(findings) else samples.records
-    return summary, render(fit, dataset.classes)
+    return replace(summary, box_sizes=sizes.value()), render(fit, dataset.classes)
 
 
 def convert(
@@ -112,13 +113,13 @@ def convert(
         content, result = scratch / "content", scratch / "result"
         catalog.materialize(version, content, progress=effort.progress)
         known = _Digests(version, content)
-        samples, contents = Samples(), Contents(known.key)
-        summary = run(recipe, content, result, observers=(samples, contents), effort=replace(effort, scratch=scratch))
+        samples, sizes = Samples(), BoxSizeTally()
+        summary = run(recipe, content, result, observers=(samples, sizes), contents=Contents(known.key, known.of), effort=replace(effort, scratch=scratch))
         picture = render(samples.records, tuple(summary.classes))
         return catalog.add_version(
             result,
             name=target,
-            summary=replace(summary, findings=summary.findings + contents.findings(known.of)),
+            summary=replace(summary, box_sizes=sizes.value()),
             lineage=Lineage(
                 version.reference,
                 TOOL,

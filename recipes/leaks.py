@@ -13,15 +13,17 @@ from recipes.dataset import ImageRecord
 
 Key: TypeAlias = Callable[[ImageRecord], bytes | None]
 """Equal for images of equal content, and hardly ever for others; None for an image that is not compared."""
-
+Digest: TypeAlias = Callable[[str], str | None]
 KEY_BYTES = 8
 
 
 class Contents:
-    """An observer that remembers a key for the content of every image."""
+    """An observer that remembers a key for the content of every image. digest(path) tells equal keys from equal contents; None where
+    it cannot."""
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: Key, digest: Digest) -> None:
         self._key = key
+        self._digest = digest
         self._keys = array("Q")
         self._splits = bytearray()
         self._split_numbers: dict[str | None, int] = {}
@@ -37,7 +39,7 @@ class Contents:
 
     def fresh(self) -> Contents:
         """One that has seen nothing."""
-        return Contents(self._key)
+        return Contents(self._key, self._digest)
 
     def merge(self, other: Contents) -> None:
         """Take in what another has seen."""
@@ -46,8 +48,8 @@ class Contents:
             self._add(key, splits[other._splits[place]], bytes(other._texts[other._ends[place] : other._ends[place + 1]]))
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the key, which may hold much and is not needed in another process."""
-        return self.__dict__ | {"_key": _none}
+        """Without the functions, which may hold much; whoever merges has them."""
+        return self.__dict__ | {"_key": None, "_digest": None}
 
     def _add(self, key: int, split: str | None, text: bytes) -> None:
         self._keys.append(key)
@@ -55,15 +57,15 @@ class Contents:
         self._texts += text
         self._ends.append(len(self._texts))
 
-    def findings(self, digest: Callable[[str], str | None]) -> tuple[Finding, ...]:
-        """Equal contents; digest(path) confirms them, None where it cannot."""
+    def findings(self) -> tuple[Finding, ...]:
+        """Equal contents."""
         found = Findings()
         splits = list(self._split_numbers)
         for members in self._suspects():
             first: dict[str, tuple[str, str | None]] = {}
             for place in members:
                 name, path = self._texts[self._ends[place] : self._ends[place + 1]].decode().split("\0")
-                content, split = digest(path), splits[self._splits[place]]
+                content, split = self._digest(path), splits[self._splits[place]]
                 if content is None:
                     continue
                 other, other_split = first.setdefault(content, (name, split))
@@ -79,6 +81,3 @@ class Contents:
         groups = [members for _, group in groupby(order, key=self._keys.__getitem__) if len(members := list(group)) > 1]
         yield from sorted(groups)
 
-
-def _none(_: ImageRecord) -> None:
-    return None

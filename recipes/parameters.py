@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class Parameters(BaseModel):
     """Base of every parameter model: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     def describe(self) -> str:
         """What the parameters mean, as the end of a sentence; empty where there is nothing to say."""

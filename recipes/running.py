@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recipes.check import Finding, Inspector, errors
+from recipes.check_files import file_contents
 from recipes.dataset import Dataset, Feature
 from recipes.effort import ALONE, Effort
 from recipes.errors import Defect, FormatError, Where
 from recipes.formats import Format
+from recipes.leaks import Contents
 from recipes.ledger import Ledger
 from recipes.observing import Audience, Observer, Tally
 from recipes.placing import published
@@ -44,11 +46,13 @@ def run(
     *,
     dry_run: bool = False,
     observers: tuple[Observer, ...] = (),
+    contents: Contents | None = None,
     effort: Effort = ALONE,
 ) -> Summary:
     """Convert source (a folder or an archive) into destination, which must not exist; what a card needs to say of it.
 
-    destination appears whole, by one rename, or not at all. A dry run writes nothing. DatasetError with every defect
+    destination appears whole, by one rename, or not at all. A dry run writes nothing. contents finds equal images in several splits, by
+    their files where none is given. DatasetError with every defect
     where the source, or what would be written, is not fit.
     """
     started = time.monotonic()
@@ -57,15 +61,17 @@ def run(
         options = recipe.read_options if recipe.reader else None
         dataset = recipe.transform(open_folder(root, effort, format_name=name, options=options).dataset, effort)
         tally, inspector, ledger = Tally(), Inspector(dataset.classes, dataset.splits), Ledger()
-        audience = Audience(ledger, (tally, inspector, *observers))
+        contents = contents or file_contents()
+        leaks: tuple[Observer, ...] = (contents,) if len(dataset.splits) > 1 else ()
+        audience = Audience(ledger, (tally, inspector, *leaks, *observers))
         if dry_run:
             audience.draw_all(dataset, effort, phase="looking")
-            findings = inspector.findings()
+            findings = inspector.findings() + contents.findings()
         else:
             with published(destination) as fresh:
                 assert recipe.writer.write is not None
                 recipe.writer.write(dataset, fresh, recipe.write_options, audience, effort)
-                findings = inspector.findings()
+                findings = inspector.findings() + contents.findings()
                 refuse(errors(findings), f"What {recipe.name} would write", remedy=_remedy(recipe))
         for sentence in losses(tally, dataset, recipe.writer):
             ledger.note(sentence)

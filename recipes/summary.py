@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from recipes.box_sizes import BoxSizes
 from recipes.check import Finding
 from recipes.ledger import LeftOut
 from recipes.observing import SplitCount
@@ -17,7 +18,7 @@ class Summary:
     """A dataset in numbers. classes counts boxes by class in the dataset's order; flags counts boxes by flag.
 
     left_out says what did not come along and why; notes what was assumed or could not be held; findings what a check
-    found. elapsed_s is wall time.
+    found. elapsed_s is wall time. box_sizes is there for versions of a catalog.
     """
 
     format: str
@@ -31,6 +32,7 @@ class Summary:
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
     elapsed_s: float = 0.0
+    box_sizes: BoxSizes | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""
