@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from bot.views.words import ap as ap_in_words
 from bot.views.words import escaped, person
 from runner.crash_points import crash_point
-from runner.entities import Event, Kind, Run
+from runner.entities import ConvertSpec, Event, Kind, Run
 from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
 from runner.states import Reason, State
@@ -52,7 +52,7 @@ def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     if reason.state is State.FAILED:
         return (_owed(event, run, channel, "alert", {}),)
     if reason.state is State.SUCCEEDED:
-        kind = _ON_SUCCESS.get(run.kind)
+        kind = "report" if isinstance(run.spec, ConvertSpec) and run.spec.dry_run else _ON_SUCCESS.get(run.kind)
         return (_owed(event, run, channel, kind, {}),) if kind else ()
     return ()
 
@@ -94,7 +94,10 @@ def _owed(event: Event, run: Run, channel: str, kind: str, body: Mapping[str, ob
     return NewDelivery(f"event:{event.id}:{kind}", channel, kind, body, run.id)
 
 
-_ON_SUCCESS = {Kind.TRAIN: "result", Kind.INGEST: "dataset", Kind.CONVERT: "dataset"}
+_ON_SUCCESS = {
+    Kind.TRAIN: "result", Kind.INGEST: "dataset", Kind.CONVERT: "dataset",
+    Kind.DIFF: "report", Kind.VERIFY: "report", Kind.REMOVE: "report",
+}
 _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "state": _state,
     "evaluation": _evaluation,

@@ -8,6 +8,7 @@ from bot.answer import Block
 from bot.message import Message, Picture
 from bot.views.alert import failure_alert
 from bot.views.dataset_card import dataset_card
+from bot.views.report import report
 from bot.views.result import final_result
 from bot.views.run_card import epoch_table, run_card
 from runner.entities import Place
@@ -72,6 +73,12 @@ def _dataset(house: House, delivery: Delivery) -> Message:
     return Message(text, blocks, Place(delivery.channel), picture=picture)
 
 
+def _report(house: House, delivery: Delivery) -> Message:
+    shown = view(house, _run_of(delivery))
+    text, blocks = report(shown)
+    return Message(text, blocks, Place(delivery.channel, shown.run.place.thread))
+
+
 def _curve(house: House, shown: RunView, name: str) -> Picture:
     run_id, evaluations = shown.run.id, shown.evaluations
     title = f"Loss and mAP of {run_id}"
@@ -103,4 +110,5 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "alert": _alert,
     "result": _result,
     "dataset": _dataset,
+    "report": _report,
 }

@@ -19,6 +19,9 @@ class Kind(StrEnum):
     TRAIN = "train"
     CONVERT = "convert"
     INGEST = "ingest"
+    DIFF = "diff"
+    VERIFY = "verify"
+    REMOVE = "remove"
     BOOTSTRAP = "bootstrap"
 
 
@@ -122,7 +125,7 @@ class IngestSpec(_Frozen):
 
 
 class ConvertSpec(_Frozen):
-    """A recipe makes a new version of a dataset. ``text`` is the whole recipe as it was at submission."""
+    """A recipe makes a new version of a dataset, or a dry run only says what it would make. ``text`` is the recipe as it was."""
 
     kind: Literal[Kind.CONVERT] = Kind.CONVERT
     source: DatasetRef
@@ -130,6 +133,14 @@ class ConvertSpec(_Frozen):
     text: str = Field(repr=False)
     parameters: dict[str, str] = Field(default_factory=dict)
     dataset: str
+    dry_run: bool = False
+
+
+class VersionsSpec(_Frozen):
+    """Versions of datasets are compared (an old and a new), verified (one, or none for all) or removed."""
+
+    kind: Literal[Kind.DIFF, Kind.VERIFY, Kind.REMOVE]
+    versions: tuple[DatasetRef, ...] = ()
 
 
 class BootstrapSpec(_Frozen):
@@ -141,7 +152,7 @@ class BootstrapSpec(_Frozen):
     requirements: dict[str, object]
 
 
-RunSpec = Annotated[TrainSpec | IngestSpec | ConvertSpec | BootstrapSpec, Field(discriminator="kind")]
+RunSpec = Annotated[TrainSpec | IngestSpec | ConvertSpec | VersionsSpec | BootstrapSpec, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +169,7 @@ class Run:
 
     id: str
     nonce: str
-    spec: TrainSpec | IngestSpec | ConvertSpec | BootstrapSpec
+    spec: TrainSpec | IngestSpec | ConvertSpec | VersionsSpec | BootstrapSpec
     state: State
     reason: Reason
     detail: str

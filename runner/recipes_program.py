@@ -34,6 +34,11 @@ def keep_version(db: Database, run: Run) -> str:
     return reference
 
 
+def keep_report(db: Database, run: Run) -> str:
+    """Keep what the program found as it is; returns its one sentence, where it has one."""
+    return str(runs.result(db, run.id).get("sentence", ""))
+
+
 def _nothing_more(_house: House, _run: Run) -> None:
     """What a kind does afterwards that leaves nothing behind."""
 

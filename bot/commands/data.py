@@ -6,9 +6,13 @@ import click
 
 from bot.answer import Answer
 from bot.names import known_dataset
-from bot.verb import Asking, Topic, Verb
+from bot.verb import Asking, CommandError, Topic, Verb
 from bot.views.catalog import dataset_list
 from bot.views.dataset_card import dataset_card
+from bot.views.submitted import submitted
+from bot.views.versions import outline, removal_question
+from recipes.removal import would_free
+from runner.service import datasets, views
 from runner.service.datasets import find_version
 
 
@@ -32,10 +36,49 @@ def show(asking: Asking, dataset: str) -> Answer:
     return Answer(text, tuple(blocks))
 
 
+@data.command("diff", help="What changed from one version to another.")
+@click.argument("old", callback=known_dataset)
+@click.argument("new", callback=known_dataset)
+@click.option("--boxes", is_flag=True, help="look at every image and box, as a run")
+@click.pass_obj
+def diff(asking: Asking, old: str, new: str, *, boxes: bool) -> Answer:
+    before, after = find_version(asking.house, old), find_version(asking.house, new)
+    if before.reference == after.reference:
+        raise CommandError(f"{before.reference} is one version; name two.")
+    if boxes:
+        return submitted(views.view(asking.house, datasets.submit_diff(asking.house, asking.who, old, new).id))
+    text, blocks = outline(before, after)
+    return Answer(text, tuple(blocks))
+
+
+@data.command("verify", help="Read every stored file again, of one dataset or of all: finds what rotted on the disk.")
+@click.argument("dataset", callback=known_dataset, required=False)
+@click.pass_obj
+def verify(asking: Asking, dataset: str | None) -> Answer:
+    return submitted(views.view(asking.house, datasets.submit_verify(asking.house, asking.who, dataset).id))
+
+
+@data.command("remove", help="Remove a version, or every version of a dataset, and free what no other uses.")
+@click.argument("dataset", callback=known_dataset)
+@click.option("--yes", is_flag=True, help="remove without asking first")
+@click.pass_obj
+def remove(asking: Asking, dataset: str, *, yes: bool) -> Answer:
+    if yes:
+        return submitted(views.view(asking.house, datasets.submit_removal(asking.house, asking.who, dataset).id))
+    versions = datasets.doomed(asking.house, asking.who, dataset)
+    references = [version.reference for version in versions]
+    freed = would_free(asking.house.catalog, references)
+    text, blocks = removal_question(dataset, versions, freed, readers=datasets.trainings_on(asking.house, references))
+    return Answer(text, tuple(blocks))
+
+
 def _listed(asking: Asking) -> Answer:
     catalog = asking.house.catalog
     text, blocks = dataset_list([(catalog.get(name), len(catalog.numbers(name))) for name in catalog.names()])
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(data, Topic.DATA, examples=("data", "data list", "data show fish"))
+verb = Verb(
+    data, Topic.DATA,
+    examples=("data", "data list", "data show fish", "data diff fish@1 fish@2", "data verify fish", "data remove fish@1"),
+)

@@ -8,6 +8,7 @@ from bot.answer import Block
 from bot.views.blocks import Button, Message, actions, context, fitting, quoted, section
 from bot.views.words import code, count, name, person, prose, shortened, size
 from recipes.observing import SplitCount
+from recipes.summary import Summary
 from recipes.versions import DatasetVersion
 from runner.entities import IngestSpec, Run
 
@@ -24,13 +25,18 @@ def dataset_card(version: DatasetVersion, *, run: Run | None) -> Message:
     amount = f"{', '.join(holds)} ({name(version.format)})"
     bare = f"\n{count(counts.boxless_images, 'image')} without a box" if counts.boxless_images else ""
     head = f"{top}\n{amount}{bare}"
-    said = (_classes(counts.classes), _splits(counts.splits), _flags(counts.flags), _left_out(version), _findings(version))
-    parts = [part for part in said if part]
+    parts = summary_parts(counts)
     small = _small_print(version, run)
     blocks: list[Block] = [section(head), *(section(part) for part in parts), context(small)]
     row = _buttons(version)
     blocks += [actions(row)] if row else []
     return "\n".join([head, *parts, small]), fitting(blocks)
+
+
+def summary_parts(summary: Summary) -> list[str]:
+    """What a dataset holds, part by part: classes, splits, flags, what was left out, what is worth knowing."""
+    said = (_classes(summary.classes), _splits(summary.splits), _flags(summary.flags), _left_out(summary), _findings(summary))
+    return [part for part in said if part]
 
 
 def _classes(classes: Mapping[str, int]) -> str:
@@ -58,8 +64,8 @@ def _flags(flags: Mapping[str, int]) -> str:
     return f"*Boxes marked*\n{' · '.join(marked)}" if marked else ""
 
 
-def _left_out(version: DatasetVersion) -> str:
-    entries = version.summary.left_out
+def _left_out(summary: Summary) -> str:
+    entries = summary.left_out
     if not entries:
         return ""
     lines = [f"• {entry.count:,} {entry.unit}: {prose(entry.reason, 200)}{_cases(entry.cases)}" for entry in entries[:SHOWN_NOTES]]
@@ -68,9 +74,9 @@ def _left_out(version: DatasetVersion) -> str:
     return "*Left out*\n" + "\n".join(lines)
 
 
-def _findings(version: DatasetVersion) -> str:
-    found = [f"• {finding.count:,} {prose(finding.message, 200)}{_cases(finding.cases)}" for finding in version.summary.findings]
-    notes = [f"• {prose(note, 300)}" for note in version.summary.notes]
+def _findings(summary: Summary) -> str:
+    found = [f"• {finding.count:,} {prose(finding.message, 200)}{_cases(finding.cases)}" for finding in summary.findings]
+    notes = [f"• {prose(note, 300)}" for note in summary.notes]
     lines = [*found, *notes]
     if len(lines) > 2 * SHOWN_NOTES:
         lines = [*lines[: 2 * SHOWN_NOTES], f"• {len(lines) - 2 * SHOWN_NOTES} more"]
@@ -95,6 +101,8 @@ def _buttons(version: DatasetVersion) -> list[Button]:
     """A raw version offers the recipes that read it."""
     from recipes.recipe import library, load_recipe
 
+    if version.lineage.recipe is not None:
+        return []
     able = [recipe for recipe in map(load_recipe, library()) if recipe.reader is not None and recipe.reader.name == version.format]
     label = "Convert" if len(able) == 1 else "Convert: {}"
     wanted = [recipe for recipe in able if recipe.writer.name != version.format]

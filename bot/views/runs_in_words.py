@@ -7,7 +7,7 @@ from math import isfinite
 
 from bot.views.blocks import Button, quoted
 from bot.views.words import name
-from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Remedy, Run, StartMode, TrainSpec
+from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Kind, Remedy, Run, StartMode, TrainSpec, VersionsSpec
 from runner.service.views import RunView
 from runner.states import Reason, State
 
@@ -18,7 +18,9 @@ def title(run: Run) -> str:
         case TrainSpec() as spec:
             return f"{name(spec.preset.name)} on {name(str(spec.dataset))}"
         case ConvertSpec() as spec:
-            return f"{name(spec.recipe)} of {name(str(spec.source))}"
+            return f"{name(spec.recipe)} of {name(str(spec.source))}{' (dry run)' if spec.dry_run else ''}"
+        case VersionsSpec() as spec:
+            return f"{spec.kind.value} of {name(' and '.join(map(str, spec.versions)) or 'every dataset')}"
         case IngestSpec() as spec:
             return f"{name(spec.file_name, 60)} → {name(spec.dataset)}"
         case BootstrapSpec() as spec:
@@ -42,11 +44,21 @@ def again(run: Run, **changed: str) -> str:
         case ConvertSpec() as spec:
             renamed = ["--as", spec.dataset] if spec.dataset != spec.source.name else []
             parameters = [f"{key}={value}" for key, value in spec.parameters.items()]
-            return quoted(["convert", str(spec.source), spec.recipe, *renamed, *parameters])
+            dry_run = ["--dry-run"] if spec.dry_run else []
+            return quoted(["convert", str(spec.source), spec.recipe, *renamed, *dry_run, *parameters])
+        case VersionsSpec() as spec:
+            return _versions_again(spec)
         case BootstrapSpec() as spec:
             return quoted(["host", "bootstrap", spec.host, "--environment", spec.environment])
         case IngestSpec():
             return ""
+
+
+def _versions_again(spec: VersionsSpec) -> str:
+    if spec.kind is Kind.REMOVE and len(spec.versions) > 1:  # every version of one dataset
+        return quoted(["data", "remove", spec.versions[0].name])
+    boxes = ["--boxes"] if spec.kind is Kind.DIFF else []
+    return quoted(["data", spec.kind.value, *map(str, spec.versions), *boxes])
 
 
 def buttons(view: RunView) -> list[Button]:

@@ -10,7 +10,10 @@ _SIGN_OF_REASON = {
     Reason.HELD: "⏸️", Reason.RETRYING: "🔁", Reason.STAGING: "📦", Reason.LAUNCHING: "🚀", Reason.UNREACHABLE: "🟡",
     Reason.UNCLEAR: "🟠", Reason.STOPPING: "🛑",
 }
-_DOING = {Kind.TRAIN: "Training", Kind.CONVERT: "Converting", Kind.INGEST: "Reading", Kind.BOOTSTRAP: "Building"}
+_DOING = {
+    Kind.TRAIN: "Training", Kind.CONVERT: "Converting", Kind.INGEST: "Reading", Kind.BOOTSTRAP: "Building",
+    Kind.DIFF: "Comparing", Kind.VERIFY: "Verifying", Kind.REMOVE: "Removing",
+}
 
 REASONS: dict[Reason, tuple[str, str]] = {
     Reason.SUBMITTED: ("Queued", "The runner has not looked at it yet."),

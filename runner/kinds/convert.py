@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from sqlite_utils import Database
+
 from runner.entities import ConvertSpec, Kind, Run
 from runner.frameworks.base import LaunchPlan
-from runner.recipes_program import DatasetWork, program
+from runner.recipes_program import DatasetWork, keep_report, keep_version, program
 from runner.service.datasets import frozen
 from runner.service.house import House
 
@@ -13,12 +15,21 @@ RECIPE = "recipe.yaml"
 
 def _plan(house: House, run: Run) -> LaunchPlan:
     """The frozen recipe over the frozen version."""
-    spec = run.spec
-    assert isinstance(spec, ConvertSpec)
+    spec = _spec(run)
     frozen(house, spec.source)
     parameters = [f"{key}={value}" for key, value in spec.parameters.items()]
-    argv = program(house, "convert", str(spec.source), RECIPE, *parameters, "--name", spec.dataset, "--by", run.owner)
+    dry_run = ["--dry-run"] if spec.dry_run else []
+    argv = program(house, "convert", str(spec.source), RECIPE, *parameters, "--name", spec.dataset, "--by", run.owner, *dry_run)
     return LaunchPlan(argv, files={RECIPE: spec.text.encode()})
 
 
-kind = DatasetWork(Kind.CONVERT, _plan)
+def _keep(db: Database, run: Run) -> str:
+    return keep_report(db, run) if _spec(run).dry_run else keep_version(db, run)
+
+
+def _spec(run: Run) -> ConvertSpec:
+    assert isinstance(run.spec, ConvertSpec)
+    return run.spec
+
+
+kind = DatasetWork(Kind.CONVERT, _plan, _keep)

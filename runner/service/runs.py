@@ -65,15 +65,21 @@ def finetune(
 
 
 def submit_convert(
-    house: House, who: Requester, *, dataset: str, recipe: str, parameters: Mapping[str, str] | None = None, name: str | None = None
+    house: House, who: Requester, *, dataset: str, recipe: str, parameters: Mapping[str, str] | None = None, name: str | None = None,
+    dry_run: bool = False,
 ) -> Run:
-    """Queue a conversion: a new version of ``dataset`` (or of ``name``), made from its newest raw version or the one named."""
+    """Queue a conversion: a new version of ``dataset`` (or of ``name``), made from its newest raw version or the one named.
+
+    A dry run makes none: it says what would come out.
+    """
     who.must_be(Role.MEMBER, "convert datasets")
     if recipe.endswith((".yaml", ".yml")):
         who.must_be(Role.OPERATOR, "use a recipe file of this machine")
     source = resolve(house, dataset, recipe=recipe)
     text = load_recipe(recipe).text
-    spec = ConvertSpec(source=source, recipe=recipe, text=text, parameters=dict(parameters or {}), dataset=name or source.name)
+    spec = ConvertSpec(
+        source=source, recipe=recipe, text=text, parameters=dict(parameters or {}), dataset=name or source.name, dry_run=dry_run
+    )
     return _submit(house, who, spec)
 
 
