@@ -48,8 +48,9 @@ class Executor(Protocol):
 
     name: str
 
-    def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> None:
-        """Lay the attempt's directory: spec.json, launch.sh, launch.env, command.sh, the plan's files, the data tree."""
+    def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> int:
+        """Lay the attempt's directory: spec.json, launch.sh, launch.env, command.sh, the plan's files, the data tree. Returns how many
+        links of that tree had to be symbolic."""
         ...
 
     def launch(self, transport: Transport, order: LaunchOrder) -> None:

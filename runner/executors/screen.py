@@ -55,12 +55,15 @@ class ScreenExecutor:
 
     name = "screen"
 
-    def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> None:
-        """Lay the attempt's directory in one tar stream; nothing changes once it is claimed."""
-        links = {f"data/{path}": f"objects/{digest[:2]}/{digest}" for path, digest in order.dataset_manifest.items()}
-        script, stdin = unpack(root, order.directory, _files(order), links=links)
+    def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> int:
+        """Lay the attempt's directory, its data first; nothing changes once it is claimed."""
+        symbolic = 0
+        if manifest := order.dataset_manifest:
+            symbolic = transport.link_tree(f"{root}/objects", f"{order.directory}/data", manifest, timeout_s=STAGE_TIMEOUT_S)
+        script, stdin = unpack(order.directory, _files(order))
         finished = transport.shell(settings(directory=order.directory) + _UNLESS_CLAIMED + script, stdin=stdin, timeout_s=STAGE_TIMEOUT_S)
         _require(finished, f"The directory {order.directory} cannot be laid")
+        return symbolic
 
     def launch(self, transport: Transport, order: LaunchOrder) -> None:
         """Start the session; again is harmless."""

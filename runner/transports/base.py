@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+from runner.transports.sending import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,14 @@ class Transport(Protocol):
         """Write small files below ``directory`` (made where missing) in one tar stream, whole or not at all by name."""
         ...
 
-    def put_objects(
-        self, store: str, objects: Iterable[tuple[str, Path]], *, timeout_s: float, progress: Callable[[int], None] | None = None
-    ) -> None:
-        """Send content-addressed files into ``store`` (``<2 letters>/<digest>``, mode 0444) in one tar stream; skip what is there."""
+    def put_objects(self, store: str, objects: Iterable[tuple[str, Path]], *, timeout_s: float, progress: Progress | None = None) -> None:
+        """Send files named by their sha256 into ``store`` (``<2 letters>/<digest>``, mode 0444) in one stream; skip what is there,
+        go on inside a file where an earlier call was interrupted. What arrives damaged is not stored, and a HostError."""
+        ...
+
+    def link_tree(self, store: str, folder: str, manifest: Mapping[str, str], *, timeout_s: float) -> int:
+        """Make ``folder`` a tree of hard links to objects in ``store`` (path to digest), whole or not at all; one that is there stays.
+        Returns how many had to be symbolic links. HostError for objects that are not there."""
         ...
 
     def get(self, path: str, sink: BinaryIO, *, limit_bytes: int, timeout_s: float) -> int:

@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
 
 from runner.entities import Host
 from runner.errors import HostError, UnreachableError
-from runner.transports.archives import object_batches, object_stream, unpack
+from runner.transports.archives import unpack
 from runner.transports.base import Channel, Finished
 from runner.transports.conversation import Begun, Kept, converse, start
 from runner.transports.pipe import Connection, Deadline, Pipe
 from runner.transports.scripts import program_script, settings, whole
+from runner.transports.sending import Piece, Progress, frames, lacking, links, listed, piece
 
 STDERR_TAIL_BYTES = 2000
-
-_MISSING = 'while read -r digest; do [ -f "$store/${digest%"${digest#??}"}/$digest" ] || echo "$digest"; done'
-
-# cp -l publishes a batch with one process; where the file system knows no hard links, folder by folder with mv.
-_PUBLISH = """
-umask 022
-mkdir -p "$store" || exit 74
-incoming=$(mktemp -d "$store/.incoming-XXXXXX") || exit 74
-trap 'rm -rf "$incoming"' EXIT
-chmod 755 "$incoming"
-if ! tar -xof - -C "$incoming"; then cat >/dev/null; exit 74; fi
-cd "$incoming" || exit 74
-wrong=$(find . -type f -exec "${hash}sum" {} + | while read -r digest path; do [ "${path##*/}" = "$digest" ] || echo "${path##*/}"; done)
-if [ -n "$wrong" ]; then echo "arrived damaged:" $wrong >&2; exit 74; fi
-cp -rl . "$store/" 2>/dev/null && exit 0
-for folder in */; do mkdir -p "$store/$folder" && mv -f "$folder"* "$store/$folder" || exit 74; done
-"""
+OBJECT_STORE = Path(str(resources.files("runner.host") / "object_store.py"))
+ASKED_AT_ONCE = 50_000
+TRY_AGAIN = 75
+"""The exit code with which our programs say that another try may help (sysexits' EX_TEMPFAIL)."""
 
 _GET = """
 [ -f "$path" ] || { echo "is no file" >&2; exit 74; }
@@ -48,6 +38,7 @@ class ScriptTransport:
     def __init__(self, host: Host, connection: Connection) -> None:
         self.host = host
         self._connection = connection
+        self._sending = threading.Lock()
 
     def shell(self, script: str, *, stdin: bytes = b"", timeout_s: float) -> Finished:
         """Run a POSIX sh script."""
@@ -74,24 +65,31 @@ class ScriptTransport:
 
     def put_tree(self, directory: str, files: Mapping[str, bytes], *, timeout_s: float) -> None:
         """Write small files below ``directory``."""
-        script, stdin = unpack(directory, directory, files)
+        script, stdin = unpack(directory, files)
         finished = self.shell(script, stdin=stdin, timeout_s=timeout_s)
         if finished.exit_code:
             raise HostError(f"{self.host.name} does not take files in {directory}: {_said(finished)}")
 
-    def put_objects(
-        self, store: str, objects: Iterable[tuple[str, Path]], *, timeout_s: float, progress: Callable[[int], None] | None = None
-    ) -> None:
-        """Send what is missing, share by share: what arrived whole stays after an interruption. ``progress`` takes bytes."""
+    def put_objects(self, store: str, objects: Iterable[tuple[str, Path]], *, timeout_s: float, progress: Progress | None = None) -> None:
+        """Send what is missing; what arrived stays, to the byte. One call sends at a time, and the next finds out what is left."""
         deadline = Deadline.after(timeout_s)
-        wanted = dict(objects)
-        missing = self._missing(store, wanted, deadline)
-        for batch in object_batches((digest, wanted[digest]) for digest in missing):
-            script = settings(store=store, hash=_hash_of(batch[0][0])) + _PUBLISH
-            source = object_stream(batch, sent=progress or _nobody)
-            finished = self._run(whole(script), source=source, deadline=deadline)
-            if finished.exit_code:
-                raise HostError(f"{self.host.name} did not store {len(batch)} files in {store}: {_said(finished)}")
+        wanted = {digest: piece(digest, path) for digest, path in objects}
+        mine = self._sending.acquire(blocking=False)
+        try:
+            missing = self._missing(store, wanted, deadline)
+            if missing and not mine:
+                mine = self._sending.acquire(timeout=deadline.left_s())
+                missing = self._missing(store, wanted, deadline)
+            if missing:
+                self._object_store("receive", store, source=frames(missing, progress or _nobody), deadline=deadline)
+        finally:
+            if mine:
+                self._sending.release()
+
+    def link_tree(self, store: str, folder: str, manifest: Mapping[str, str], *, timeout_s: float) -> int:
+        """Lay links to objects."""
+        said = self._object_store("link", store, folder, source=[links(manifest)], deadline=Deadline.after(timeout_s))
+        return int(said) if said.strip().isdigit() else 0
 
     def get(self, path: str, sink: BinaryIO, *, limit_bytes: int, timeout_s: float) -> int:
         """Copy a file from the host into ``sink``."""
@@ -114,18 +112,23 @@ class ScriptTransport:
         """Close the connection."""
         self._connection.close()
 
-    def _missing(self, store: str, wanted: Mapping[str, Path], deadline: Deadline) -> list[str]:
-        for digest in wanted:
-            if not digest.isalnum() or len(digest) < 8:
-                raise HostError(f"{digest!r} is no digest.")
-        if not wanted:
-            return []
-        finished = self._run(
-            whole(settings(store=store) + _MISSING), source=["".join(f"{digest}\n" for digest in wanted).encode()], deadline=deadline
-        )
+    def _missing(self, store: str, wanted: Mapping[str, Piece], deadline: Deadline) -> list[Piece]:
+        """What the host lacks, asked for in shares whose answers are kept whole."""
+        found: list[Piece] = []
+        pieces = list(wanted.values())
+        for at in range(0, len(pieces), ASKED_AT_ONCE):
+            asked = listed(pieces[at : at + ASKED_AT_ONCE])
+            found += lacking(self._object_store("missing", store, source=[asked], deadline=deadline), wanted)
+        return found
+
+    def _object_store(self, *arguments: str, source: Iterable[bytes], deadline: Deadline) -> bytes:
+        """What the host's object store answers. UnreachableError where trying again may help."""
+        script = program_script(self.host.python or "python3", OBJECT_STORE, root=self.host.root, arguments=arguments)
+        finished = self._run(script, source=source, deadline=deadline)
         if finished.exit_code:
-            raise HostError(f"{self.host.name} cannot look into {store}: {_said(finished)}")
-        return [digest for digest in finished.stdout.decode("ascii", "replace").split() if digest in wanted]
+            kind = UnreachableError if finished.exit_code == TRY_AGAIN else HostError
+            raise kind(f"The store {arguments[1]} on {self.host.name} did not do its part ({arguments[0]}): {_said(finished)}")
+        return finished.stdout
 
     def _run(
         self, script: bytes, *, source: Iterable[bytes] | None, deadline: Deadline, sink: Callable[[bytes], None] | None = None
@@ -186,18 +189,10 @@ class ProgramChannel:
         raise HostError(sentence) if code in (126, 127) else UnreachableError(sentence)
 
 
-def _hash_of(digest: str) -> str:
-    """Which program on the host computes digests of this length."""
-    lengths = {64: "sha256", 40: "sha1", 128: "b2"}
-    if len(digest) not in lengths:
-        raise HostError(f"{digest!r} is a digest of an unknown kind: sha256 has 64 hexadecimal digits.")
-    return lengths[len(digest)]
-
-
 def _said(finished: Finished) -> str:
     said = (finished.stderr or finished.stdout).decode("utf-8", "replace").strip()[-STDERR_TAIL_BYTES:]
     return said or f"it ended with code {finished.exit_code} and said nothing"
 
 
-def _nobody(_: int) -> None:
+def _nobody(_sent: int, _total: int) -> None:
     """Progress that nobody wants to see."""

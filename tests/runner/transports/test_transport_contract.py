@@ -155,44 +155,81 @@ def objects(folder: Path, *contents: bytes) -> list[tuple[str, Path]]:
     return found
 
 
+def sending(any_host: Reached, wanted: list[tuple[str, Path]]) -> list[tuple[int, int]]:
+    """Send, and what was told meanwhile: bytes sent, bytes to send."""
+    told: list[tuple[int, int]] = []
+    any_host.transport.put_objects(f"{any_host.root}/objects", wanted, timeout_s=20, progress=lambda *now: told.append(now))
+    return told
+
+
 def test_objects_are_sent_once(any_host: Reached, tmp_path: Path) -> None:
     store = any_host.root / "objects"
     first = objects(tmp_path / "from", b"one", b"", b"x" * 1_000_000, b"y" * 512)
     second = [*first, *objects(tmp_path / "from", b"four")]
-    sent: list[int] = []
-    any_host.transport.put_objects(str(store), first, timeout_s=20, progress=sent.append)
-    assert sum(sent) == 1_000_515
-    any_host.transport.put_objects(str(store), second, timeout_s=20, progress=sent.append)
-    assert sum(sent) == 1_000_519
+    told = sending(any_host, first)
+    assert told[-1] == (1_000_515, 1_000_515)
+    assert told == sorted(told)
+    assert sending(any_host, second) == [(4, 4)]
+    assert sending(any_host, second) == []
     for digest, path in second:
         there = store / digest[:2] / digest
         assert there.read_bytes() == path.read_bytes()
         assert there.stat().st_mode & 0o777 == 0o444
-    assert not list(store.glob(".incoming*"))
+    assert not list((store / ".partial").iterdir())
 
 
 def test_a_damaged_object_is_not_stored(any_host: Reached, tmp_path: Path) -> None:
     store = any_host.root / "objects"
-    (digest, path), good = objects(tmp_path / "from", b"one", b"two")
+    (digest, path), (well, good) = objects(tmp_path / "from", b"one", b"two")
     path.write_bytes(b"0ne")
     with pytest.raises(HostError, match=f"damaged: {digest}"):
-        any_host.transport.put_objects(str(store), [(digest, path), good], timeout_s=20)
+        sending(any_host, [(digest, path), (well, good)])
     assert not (store / digest[:2] / digest).exists()
-    assert not list(store.glob(".incoming*"))
+    assert (store / well[:2] / well).read_bytes() == b"two"
+    assert not list((store / ".partial").iterdir())
 
 
-def test_an_interrupted_transfer_goes_on_where_it_was(any_host: Reached, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runner.transports.archives.BATCH_FILES", 2)
-    store = any_host.root / "objects"
-    wanted = objects(tmp_path / "from", *(b"%d" % number for number in range(7)))
-    wanted[5][1].rename(tmp_path / "away")
-    with pytest.raises(FileNotFoundError):
-        any_host.transport.put_objects(str(store), wanted, timeout_s=20)
-    assert len([path for path in store.glob("??/*") if path.is_file()]) == 4
-    (tmp_path / "away").rename(wanted[5][1])
-    sent: list[int] = []
-    any_host.transport.put_objects(str(store), wanted, timeout_s=20, progress=sent.append)
-    assert sum(sent) == 3
+def test_an_interrupted_transfer_goes_on_inside_the_file(any_host: Reached, tmp_path: Path) -> None:
+    store = f"{any_host.root}/objects"
+    wanted = objects(tmp_path / "from", b"small", os.urandom(12_000_000))
+
+    def interrupt(sent: int, _total: int) -> None:
+        if sent > 8_000_000:
+            raise OSError("the cable was pulled")
+
+    with pytest.raises(OSError, match="cable"):
+        any_host.transport.put_objects(store, wanted, timeout_s=20, progress=interrupt)
+    (_, total), *_ = told = sending(any_host, wanted)
+    assert told[-1] == (total, total)
+    assert total < 12_000_000
+    for digest, path in wanted:
+        assert Path(store, digest[:2], digest).read_bytes() == path.read_bytes()
+
+
+def test_of_two_that_send_the_same_one_sends(any_host: Reached, tmp_path: Path) -> None:
+    wanted = objects(tmp_path / "from", *(os.urandom(200_000) for _ in range(20)))
+    with ThreadPoolExecutor(2) as pool:
+        told = [told[-1:] for told in pool.map(lambda _: sending(any_host, wanted), range(2))]
+    assert sorted(told) == [[], [(4_000_000, 4_000_000)]]
+
+
+@pytest.mark.parametrize("digest", ["a" * 63, "A" * 64, "../" + "a" * 61, ""])
+def test_what_is_no_digest_is_refused(any_host: Reached, tmp_path: Path, digest: str) -> None:
+    with pytest.raises(HostError, match="no sha256"):
+        sending(any_host, [(digest, tmp_path)])
+
+
+def test_a_tree_of_links_is_laid_once(any_host: Reached, tmp_path: Path) -> None:
+    (digest, path), = objects(tmp_path / "from", b"pixels")
+    sending(any_host, [(digest, path)])
+    store, folder = any_host.root / "objects", any_host.root / "run" / "data"
+    manifest = {"images/ö 1.jpg": digest, "images/1.jpg": digest, "-rf": digest}
+    for laid in (manifest, {"other": digest}):
+        assert any_host.transport.link_tree(str(store), str(folder), laid, timeout_s=10) == 0
+        assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()) == sorted(manifest)
+    assert (folder / "-rf").samefile(store / digest[:2] / digest)
+    with pytest.raises(HostError, match="below its folder"):
+        any_host.transport.link_tree(str(store), str(folder), {"../x": digest}, timeout_s=10)
 
 
 def test_a_file_is_fetched(any_host: Reached) -> None:
