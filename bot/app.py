@@ -131,7 +131,7 @@ def _without_slack(house: House, settings: SlackSettings, stop: Event) -> Works:
 def _with_slack(
     house: House, slack: Slack, handler: SocketModeHandler, settings: SlackSettings, secrets: Tokens, stop: Event
 ) -> Works:
-    uploads = Uploads(house, Downloader(secrets, settings.call_timeout_s))
+    uploads = Uploads(house, slack, Downloader(secrets, settings.call_timeout_s))
     return {
         "deliveries": lambda: deliver(house, slack, settings, stop),
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),

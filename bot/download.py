@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from bot.settings import Tokens
+from recipes.archive_members import GZIP_START, SUFFIXES, ZIP_START, ZSTD_START
 
 _CHUNK_BYTES = 1 << 20
 _SHORTEST_DEADLINE_S = 600.0
 _SLOWEST_BYTES_PER_S = 50_000
-_MAGIC = ((0, b"PK\x03\x04"), (0, b"PK\x05\x06"), (0, b"\x1f\x8b"), (0, b"\x28\xb5\x2f\xfd"), (257, b"ustar"))
+_MAGIC = (*((0, start) for start in (*ZIP_START, GZIP_START, ZSTD_START)), (257, b"ustar"))
 
 
 class DownloadError(Exception):
@@ -55,7 +56,8 @@ class Downloader:
                 self._stream(url, file, size_bytes=size_bytes, stop=stop)
                 file.flush()
                 os.fsync(file.fileno())
-            _require_archive(partial)
+            if target.name.lower().endswith(SUFFIXES):
+                _require_archive(partial)
             partial.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
@@ -111,7 +113,7 @@ def _require_archive(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(512)
     if not any(head[at : at + len(magic)] == magic for at, magic in _MAGIC):
-        raise DownloadError("it is no archive, whatever its name says. Share a .zip, .tar, .tar.gz, .tgz or .tar.zst.")
+        raise DownloadError(f"it is no archive, whatever its name says. Share one of {', '.join(SUFFIXES)}.")
 
 
 def _sync_folder(folder: Path) -> None:

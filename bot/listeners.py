@@ -11,16 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from slack_bolt import Ack, App
+from slack_sdk import WebClient
 
 from bot import grammar
 from bot.access import Refusal, Speaker, known_teams, refusal
 from bot.answer import Answer
+from bot.calls import Done, Slack
+from bot.shared_files import dataset_name, shared_files
 from bot.silence import with_silence
-from bot.uploads import uploads_in
+from bot.uploads import upload_of, uploads_in
+from bot.views.import_dialog import CALLBACK, NAME, chosen, import_dialog
+from bot.views.words import code
+from recipes.names import is_dataset_name
 from runner.crash_points import crash_point
 from runner.entities import Place
 from runner.service import outbox, people
 from runner.service.house import House, Requester, role_of
+from runner.service.imports import readable_formats
 from runner.service.outbox import NewDelivery
 from runner.settings import Role
 
@@ -51,6 +58,8 @@ class Listeners:
         app.event("app_mention")(self.on_mention)
         app.event("message")(self.on_message)
         app.action(_ACTION)(self.on_click)
+        app.message_shortcut(CALLBACK)(self.on_import)
+        app.view(CALLBACK)(self.on_import_chosen)
 
     def on_command(self, ack: Ack, body: Json) -> None:
         """``/train …``: the answer travels in the ack."""
@@ -79,9 +88,8 @@ class Listeners:
 
     def on_click(self, ack: Ack, body: Json, action: Json) -> None:
         """A button: its value is a command line."""
-        container, user = _mapping(body, "container"), _mapping(body, "user")
-        teams = known_teams(_mapping(body, "team").get("id"), user.get("team_id"))
-        speaker = Speaker(_text(user, "id"), _text(container, "channel_id"), teams)
+        container = _mapping(body, "container")
+        speaker = Speaker(_text(_mapping(body, "user"), "id"), _text(container, "channel_id"), _teams(body))
         place = Place(speaker.channel, _text(container, "thread_ts") or None)
         trigger = _text(body, "trigger_id")
         refused, role = self._admit(speaker)
@@ -89,6 +97,46 @@ class Listeners:
             self._whisper(refused.sentence, f"refusal:{trigger}", speaker.person, place)
         else:
             self._answer(Requester(speaker.person, role, "button", trigger, place), _text(action, "value"))
+        ack()
+
+    def on_import(self, ack: Ack, body: Json, client: WebClient) -> None:
+        """The message shortcut: a dialog for the message's file."""
+        message, person, channel = _mapping(body, "message"), _text(_mapping(body, "user"), "id"), _text(_mapping(body, "channel"), "id")
+        trigger, thread = _text(body, "trigger_id"), _text(message, "thread_ts") or None
+        refused, role = self._admit(Speaker(person, channel, _teams(body)))
+        files = shared_files(message)
+        if refused is not None:
+            trouble = refused.sentence
+        elif role < Role.MEMBER:
+            trouble = "To add datasets one must be member. An admin can `grant` it."
+        elif not files:
+            trouble = "That message has no file that can be a dataset: an archive, annotations with their pictures, or a video."
+        else:
+            name = dataset_name(_text(message, "text"), files[0].name)
+            dialog = import_dialog(files, name=name, formats=readable_formats(), channel=channel, thread=thread)
+            opened = Slack(client).call("views.open", trigger_id=trigger, view=dialog)
+            trouble = "" if isinstance(opened, Done) else "Slack did not open the dialog in time. Try it again."
+        self._whisper(trouble, f"import:{trigger}", person, Place(channel, thread))
+        ack()
+
+    def on_import_chosen(self, ack: Ack, body: Json, view: Json) -> None:
+        """The dialog was submitted: the file is wanted."""
+        asked, person = chosen(view), _text(_mapping(body, "user"), "id")
+        refused, role = self._admit(Speaker(person, asked.channel, _teams(body)))
+        if refused is not None or role < Role.MEMBER:
+            ack(response_action="errors", errors={NAME: refused.sentence if refused else "To add datasets one must be member."})
+            return
+        if not is_dataset_name(asked.name):
+            ack(response_action="errors", errors={NAME: "Lower-case letters, digits, - and _, beginning with a letter or digit."})
+            return
+        view_id = _text(view, "id")
+        upload = upload_of(
+            asked.file, dataset=asked.name, owner=person, channel=asked.channel, thread=asked.thread, format_name=asked.format,
+            asked=view_id,
+        )
+        people.record_upload(self._house, upload)
+        told = f"{code(asked.file.name)} becomes {code(asked.name)} as soon as it is fetched; its run reports here."
+        self._whisper(told, f"import:{view_id}", person, Place(asked.channel, asked.thread))
         ack()
 
     def _hear(self, body: Json, event: Json) -> None:
@@ -142,6 +190,10 @@ def _speaker(body: Json, event: Json) -> Speaker:
     teams = known_teams(body.get("team_id"), event.get("team"), event.get("user_team"), event.get("source_team"))
     is_bot = bool(event.get("bot_id")) or event.get("subtype") == "bot_message"
     return Speaker(_text(event, "user"), _text(event, "channel"), teams, is_bot=is_bot)
+
+
+def _teams(body: Json) -> frozenset[str]:
+    return known_teams(_mapping(body, "team").get("id"), _mapping(body, "user").get("team_id"))
 
 
 def _text(values: Json, key: str) -> str:

@@ -1,4 +1,4 @@
-"""Archives that people drop into a channel: noted at once, fetched in the background, each ingested once."""
+"""Files that people drop into a channel: noted at once, fetched in the background, each ingested once."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import humanize
 
+from bot.calls import Slack
 from bot.download import Downloader, DownloadError
+from bot.shared_files import SharedFile, dataset_name, format_name, is_asked_for, shared_files
+from bot.thread_files import TO_BE_FOUND, thread_file
 from recipes.names import is_dataset_name
 from runner.crash_points import crash_point
 from runner.entities import Place
@@ -24,43 +28,38 @@ from runner.service.outbox import NewDelivery
 from runner.service.people import Upload
 
 _log = logging.getLogger(__name__)
-ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst")
-_NAMED = re.compile(r"\bdata\s+add\s+(?P<first>\S+)|\bas\s+(?P<last>\S+)\s*$", re.IGNORECASE)
-_FILE_ID = re.compile(r"[A-Z0-9]{2,32}")
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _TRIES = 2.0, 300.0, 10
 
 
 def uploads_in(event: Mapping[str, Any], *, owner: str, channel: str) -> list[Upload]:
-    """The archives that a message shares, each with the dataset it is to become."""
-    thread, said = event.get("thread_ts"), event.get("text")
-    files = event.get("files")
-    found = [file for file in files if isinstance(file, dict) and _is_archive(file)] if isinstance(files, list) else []
+    """The files of a message that are to become datasets, each with its name."""
+    thread, text = event.get("thread_ts"), event.get("text")
+    said = text if isinstance(text, str) else ""
     return [
-        Upload(
-            id=file["id"], file_name=file["name"], dataset=dataset_name(said if isinstance(said, str) else "", file["name"]),
-            size_bytes=file["size"], url=str(file.get("url_private_download") or file.get("url_private") or ""), owner=owner,
-            channel=channel, thread=thread if isinstance(thread, str) else None, state="wanted", error=None,
+        upload_of(
+            file, dataset=dataset_name(said, file.name), owner=owner, channel=channel, format_name=format_name(said),
+            thread=thread if isinstance(thread, str) else None,
         )
-        for file in found
+        for file in shared_files(event) if is_asked_for(said, file.name)
     ]
 
 
-def dataset_name(said: str, file_name: str) -> str:
-    """What the message names (``data add NAME``, ``as NAME``), else a name made from the file's; perhaps no valid one."""
-    named = _NAMED.search(said)
-    if named:
-        return (named["first"] or named["last"]).strip("`*_.,").lower()
-    stem = file_name.lower()
-    for suffix in sorted(ARCHIVES, key=len, reverse=True):
-        stem = stem.removesuffix(suffix)
-    return re.sub(r"[^a-z0-9_-]+", "-", stem).strip("-_")[:63] or "dataset"
+def upload_of(
+    file: SharedFile, *, dataset: str, owner: str, channel: str, thread: str | None, format_name: str | None, asked: str = ""
+) -> Upload:
+    """A file that is wanted as a dataset: once, or once for each ``asked`` (a dialog's id)."""
+    return Upload(
+        id=f"{file.id}-{asked}" if asked else file.id, file_name=file.name, dataset=dataset, size_bytes=file.size_bytes, url=file.url,
+        owner=owner, channel=channel, thread=thread, state="wanted", error=None, format=format_name,
+    )
 
 
 class Uploads:
     """Fetches what is wanted, one after the other. Used by one thread."""
 
-    def __init__(self, house: House, downloader: Downloader, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, house: House, slack: Slack, downloader: Downloader, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._house = house
+        self._slack = slack
         self._downloader = downloader
         self._clock = clock
         self._failures: dict[str, int] = {}
@@ -73,8 +72,12 @@ class Uploads:
                 self._take(upload, stop)
 
     def _take(self, upload: Upload, stop: Event) -> None:
-        target = self._house.settings.inbox / f"{upload.id}-{_safe(upload.file_name)}"
+        target: Path | None = None
         try:
+            if upload.url == TO_BE_FOUND:
+                found = thread_file(self._slack, upload)
+                upload = replace(upload, file_name=found.name, size_bytes=found.size_bytes, url=found.url)
+            target = self._house.settings.inbox / f"{upload.id}-{_safe(upload.file_name)}"
             self._check(upload)
             self._downloader.fetch(upload.url, target, size_bytes=upload.size_bytes, stop=stop)
             crash_point("bot.after_upload_downloaded")
@@ -89,7 +92,8 @@ class Uploads:
             else:
                 self._refuse(upload, str(error))
         except SignalboxError as error:
-            target.unlink(missing_ok=True)
+            if target is not None:
+                target.unlink(missing_ok=True)
             self._refuse(upload, str(error))
 
     def _check(self, upload: Upload) -> None:
@@ -121,15 +125,6 @@ class Uploads:
         body = {"text": text, "thread": upload.thread, "person": upload.owner}
         notice = NewDelivery(f"upload:{upload.id}:refused", upload.channel, "text", body)
         people.refuse_upload(self._house, upload, error=why, notice=notice)
-
-
-def _is_archive(file: Mapping[str, Any]) -> bool:
-    file_id, name, size = file.get("id"), file.get("name"), file.get("size")
-    return (
-        isinstance(file_id, str) and _FILE_ID.fullmatch(file_id) is not None
-        and isinstance(name, str) and name.lower().endswith(ARCHIVES)
-        and isinstance(size, int) and not file.get("is_external")
-    )
 
 
 def _safe(name: str) -> str:

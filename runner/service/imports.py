@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import cache
 
 from recipes.errors import DatasetError
 from recipes.fetching import is_sha256
+from recipes.formats import formats
 from recipes.names import is_dataset_name
 from recipes.web import is_url, require_url, shown
 from runner.entities import IngestSpec, Origin, Run
@@ -34,6 +36,12 @@ def submit_import(
     else:
         raise RequestError(f"{source!r} is neither a URL (https://…/fish.zip) nor a folder of a host (gpu-1:/data/fish).")
     return submit_ingest(house, who, spec.model_copy(update={"format": format_name}))
+
+
+@cache
+def readable_formats() -> tuple[str, ...]:
+    """The formats that can be named for an import."""
+    return tuple(name for name, entry in formats().items() if entry.read is not None)
 
 
 def require_dataset_name(name: str) -> None:

@@ -24,6 +24,8 @@ class Heard:
     def __init__(self) -> None:
         self.commands: list[str] = []
         self.events: list[str] = []
+        self.shortcuts: list[str] = []
+        self.views: list[str] = []
 
     def command(self, name: str):  # type: ignore[no-untyped-def]
         self.commands.append(name)
@@ -31,6 +33,14 @@ class Heard:
 
     def event(self, name: str):  # type: ignore[no-untyped-def]
         self.events.append(name)
+        return lambda listener: listener
+
+    def message_shortcut(self, name: str):  # type: ignore[no-untyped-def]
+        self.shortcuts.append(name)
+        return lambda listener: listener
+
+    def view(self, name: str):  # type: ignore[no-untyped-def]
+        self.views.append(name)
         return lambda listener: listener
 
     def action(self, _constraint: object):  # type: ignore[no-untyped-def]
@@ -55,13 +65,15 @@ def test_the_scopes_are_those_of_the_methods_events_and_files_in_use() -> None:
     assert set(app.scopes) == needed
 
 
-def test_the_events_and_the_command_are_those_listened_to() -> None:
+def test_the_events_the_command_and_the_shortcut_are_those_listened_to() -> None:
     heard, app = Heard(), AppConfiguration.from_manifest(MANIFEST)
     Listeners(None, Identity("T", "U")).register(heard)  # type: ignore[arg-type]
     assert {event.partition(".")[0] for event in app.bot_events} == set(heard.events)
     assert [command.command for command in app.slash_commands] == heard.commands == [COMMAND]
+    assert [shortcut.callback_id for shortcut in app.shortcuts] == heard.shortcuts == heard.views
+    assert all(shortcut.kind == "message" for shortcut in app.shortcuts)
     assert app.interactivity
 
 
 def test_the_methods_in_use_are_found() -> None:
-    assert {"chat.postMessage", "chat.update", "conversations.replies", "files.completeUploadExternal"} <= called_methods()
+    assert {"chat.postMessage", "chat.update", "views.open", "conversations.replies", "files.completeUploadExternal"} <= called_methods()

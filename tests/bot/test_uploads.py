@@ -11,7 +11,8 @@ import pytest
 
 from bot.download import Downloader, DownloadError
 from bot.settings import Tokens
-from bot.uploads import Uploads, dataset_name, uploads_in
+from bot.shared_files import dataset_name
+from bot.uploads import Uploads, uploads_in
 from runner.service import people
 from runner.service.people import Upload
 from runner.settings import Limits
@@ -62,6 +63,36 @@ def test_a_mention_with_the_file_names_the_dataset_and_the_file_is_taken_once(se
     assert not served.rows("SELECT 1 FROM requests WHERE text LIKE '%data add pond%' AND door = 'mention'")
 
 
+def test_a_single_file_is_taken_where_it_is_asked_for(served: SlackHouse, tmp_path: Path) -> None:
+    before = len(ingests(served))
+    for name in ("passing.json", "instances.json"):
+        (tmp_path / name).write_text("{}")
+    served.person().upload(served.training, tmp_path / "passing.json", text="look at this")
+    served.person().upload(served.training, tmp_path / "instances.json", text="@signalbox data add reef --format coco")
+    run = until(lambda: ingests(served)[before:])[0]
+    assert (run["dataset"], Path(str(run["archive"])).read_text()) == ("reef", "{}")
+    assert served.rows("SELECT json_extract(spec, '$.format') AS format FROM runs WHERE id = ?", run["id"]) == [{"format": "coco"}]
+    assert not served.rows("SELECT 1 FROM uploads WHERE file_name = 'passing.json'")
+
+
+def test_in_a_thread_the_file_that_it_hangs_on_is_meant(served: SlackHouse, tmp_path: Path) -> None:
+    ben = served.person("ben")
+    (tmp_path / "clip.mp4").write_bytes(b"frames")
+    shared = ben.upload(served.training, tmp_path / "clip.mp4", text="from this morning")
+    ben.say(served.training, "@signalbox data add morning", thread_ts=shared["ts"])
+    run = until(lambda: [run for run in ingests(served, "ben") if run["dataset"] == "morning"])[0]
+    assert Path(str(run["archive"])).read_bytes() == b"frames"
+    assert served.rows("SELECT thread FROM runs WHERE id = ?", run["id"]) == [{"thread": shared["ts"]}]
+    plain = ben.say(served.training, "no file here")
+    ben.say(served.training, "@signalbox data add nothing", thread_ts=plain["ts"])
+    note = ben.wait_for_message(
+        served.training, lambda m: bool(m.get("is_ephemeral")) and "was not taken" in m["text"], timeout_s=5, thread_ts=plain["ts"]
+    )
+    assert "hangs on has no archive" in note["text"]
+    ben.say(served.training, "@signalbox data add nothing")
+    ben.wait_for_message(served.training, lambda m: "needs to know from where" in m["text"], timeout_s=5)
+
+
 def test_files_of_strangers_and_of_other_channels_are_left_alone(served: SlackHouse, tmp_path: Path) -> None:
     served.person("eve").upload(served.training, archive(tmp_path / "eve.zip"))
     served.person("ada").upload(served.channels["lounge"], archive(tmp_path / "lounge.zip"))
@@ -94,7 +125,7 @@ def test_what_cannot_be_taken_is_refused_with_a_sentence(
 def test_an_upload_that_was_noted_before_a_crash_is_fetched_once(tmp_path: Path) -> None:
     with slack_house(tmp_path) as served:
         upload = shared(served, archive(tmp_path / "fish.zip"))
-        fetch = Uploads(served.house, Downloader(served.tokens, 5.0))
+        fetch = Uploads(served.house, served.slack(), Downloader(served.tokens, 5.0))
         fetch.step(threading.Event())
         assert not people.record_upload(served.house, upload)
         fetch.step(threading.Event())
@@ -104,7 +135,7 @@ def test_an_upload_that_was_noted_before_a_crash_is_fetched_once(tmp_path: Path)
 def test_a_person_who_lost_the_role_in_between_is_refused(tmp_path: Path) -> None:
     with slack_house(tmp_path) as served:
         shared(served, archive(tmp_path / "fish.zip"), owner="eve")
-        Uploads(served.house, Downloader(served.tokens, 5.0)).step(threading.Event())
+        Uploads(served.house, served.slack(), Downloader(served.tokens, 5.0)).step(threading.Event())
         (notice,) = served.rows("SELECT body FROM deliveries")
         assert "must be member" in notice["body"]
         assert not list(served.house.settings.inbox.iterdir())
@@ -114,7 +145,7 @@ def test_an_outage_is_waited_for(tmp_path: Path) -> None:
     now = [0.0]
     with slack_house(tmp_path) as served:
         shared(served, archive(tmp_path / "fish.zip"))
-        fetch = Uploads(served.house, Downloader(served.tokens, 5.0), clock=lambda: now[0])
+        fetch = Uploads(served.house, served.slack(), Downloader(served.tokens, 5.0), clock=lambda: now[0])
         served.workspace.stop()
         fetch.step(threading.Event())
         served.workspace.start(int(served.workspace.base_url.rsplit(":", 1)[1]))
@@ -157,6 +188,8 @@ def test_a_wrong_token_is_told_from_a_missing_file(tmp_path: Path) -> None:
         ("here is the pond as pond-2", "x.zip", "pond-2"),
         ("@signalbox data add Fish", "x.zip", "fish"),
         ("as promised: the fish", "x.zip", "x"),
+        ("", "Pond 3.tar.zst", "pond-3"),
+        ("", "Clip.v2.MP4", "clip-v2"),
     ],
 )
 def test_the_datasets_name(said: str, file_name: str, name: str) -> None:
