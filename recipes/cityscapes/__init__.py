@@ -1,0 +1,1 @@
+"""Cityscapes: its labels, its polygon files, and the images of instance ids."""
