@@ -19,10 +19,10 @@ from runner.service import imports, views
 @click.option("--format", "format_name", metavar="FORMAT", show_default="found out", help="read it as this format")
 @click.pass_obj
 def add(asking: Asking, name: str, source: str | None, *, sha256: str | None, format_name: str | None) -> Answer:
-    dataset, known = name.lower(), imports.readable_formats()
+    dataset = name.lower()
     imports.require_dataset_name(dataset)
-    if format_name is not None and format_name not in known:
-        raise UnknownNameError("format", format_name, known)
+    if format_name is not None and format_name not in imports.readable_formats():
+        raise UnknownNameError("format", format_name, imports.readable_formats())
     if source is not None:
         run = imports.submit_import(asking.house, asking.who, dataset=dataset, source=source, sha256=sha256, format_name=format_name)
         return submitted(views.view(asking.house, run.id))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 from bot.answer import Answer
+from bot.data_add import add
+from bot.dataset_pictures import owe_pictures
 from bot.names import known_dataset
 from bot.verb import Asking, CommandError, Topic, Verb
 from bot.views.catalog import dataset_list
@@ -16,7 +18,10 @@ from runner.service import datasets, views
 from runner.service.datasets import find_version
 
 
-@click.group("data", help="The datasets and their versions. To add one, upload its zip to the channel.", invoke_without_command=True)
+@click.group(
+    "data", invoke_without_command=True,
+    help="The datasets and their versions. To add one, share its archive in the channel, or `data add`.",
+)
 @click.pass_context
 def data(context: click.Context) -> Answer | None:
     return None if context.invoked_subcommand else _listed(context.obj)
@@ -28,11 +33,13 @@ def listed(asking: Asking) -> Answer:
     return _listed(asking)
 
 
-@data.command("show", help="What a dataset holds, and where it came from.")
+@data.command("show", help="What a dataset holds, in numbers and pictures, and where it came from.")
 @click.argument("dataset", callback=known_dataset)
 @click.pass_obj
 def show(asking: Asking, dataset: str) -> Answer:
-    text, blocks = dataset_card(find_version(asking.house, dataset), run=None)
+    version = find_version(asking.house, dataset)
+    owe_pictures(asking.house, asking.who, version)
+    text, blocks = dataset_card(version, run=None)
     return Answer(text, tuple(blocks))
 
 
@@ -72,6 +79,9 @@ def remove(asking: Asking, dataset: str, *, yes: bool) -> Answer:
     return Answer(text, tuple(blocks))
 
 
+data.add_command(add)
+
+
 def _listed(asking: Asking) -> Answer:
     catalog = asking.house.catalog
     text, blocks = dataset_list([(catalog.get(name), len(catalog.numbers(name))) for name in catalog.names()])
@@ -80,5 +90,8 @@ def _listed(asking: Asking) -> Answer:
 
 verb = Verb(
     data, Topic.DATA,
-    examples=("data", "data list", "data show fish", "data diff fish@1 fish@2", "data verify fish", "data remove fish@1"),
+    examples=(
+        "data", "data list", "data show fish", "data add fish https://example.org/fish.zip", "data add fish gpu1:/data/fish",
+        "data diff fish@1 fish@2", "data verify fish", "data remove fish@1",
+    ),
 )

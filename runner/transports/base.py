@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -40,6 +40,10 @@ class Transport(Protocol):
     def shell(self, script: str, *, stdin: bytes = b"", timeout_s: float) -> Finished:
         """Run a POSIX sh script (through ``exec sh -s``: the login shell never sees it). ``stdin`` is for the script's own
         commands. Output is drained while it runs, at most 8 MiB of it kept."""
+        ...
+
+    def pour(self, script: str, sink: Callable[[bytes], None], *, timeout_s: float) -> Finished:
+        """Run a POSIX sh script whose output goes to ``sink`` as it comes, however much it is; the host waits where ``sink`` does."""
         ...
 
     def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:

@@ -44,6 +44,10 @@ class ScriptTransport:
         """Run a POSIX sh script."""
         return self._run(whole(script), source=[stdin] if stdin else None, deadline=Deadline.after(timeout_s))
 
+    def pour(self, script: str, sink: Callable[[bytes], None], *, timeout_s: float) -> Finished:
+        """Run a POSIX sh script whose output goes to ``sink``."""
+        return self._run(whole(script), source=None, sink=sink, deadline=Deadline.after(timeout_s))
+
     def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:
         """Run one of our own programs."""
         script = program_script(interpreter, program, root=self.host.root, arguments=arguments)

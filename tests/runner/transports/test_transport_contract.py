@@ -43,6 +43,24 @@ def test_floods_on_both_outputs_do_not_hang_a_call(any_host: Reached) -> None:
     assert len(finished.stdout) == len(finished.stderr) == 8 * 1024 * 1024
 
 
+def test_output_is_poured_whole_however_much_it_is(any_host: Reached) -> None:
+    got = hashlib.sha256()
+    finished = any_host.transport.pour("echo err >&2; head -c 30000000 /dev/zero; exit 6", got.update, timeout_s=30)
+    assert (finished.exit_code, finished.stderr) == (6, b"err\n")
+    assert got.digest() == hashlib.sha256(bytes(30_000_000)).digest()
+
+
+def test_whoever_takes_what_is_poured_may_refuse_it(any_host: Reached) -> None:
+    def refuse(data: bytes) -> None:
+        raise BrokenPipeError(len(data))
+
+    with pytest.raises(BrokenPipeError):
+        any_host.transport.pour("cat /dev/zero", refuse, timeout_s=30)
+    assert any_host.transport.shell("echo on", timeout_s=10).stdout == b"on\n"
+    with pytest.raises(UnreachableError):
+        any_host.transport.pour("cat /dev/zero", lambda _: None, timeout_s=0.5)
+
+
 @pytest.mark.parametrize("stdin", [b"", b"x" * 20_000_000])
 def test_a_deadline_holds(any_host: Reached, stdin: bytes) -> None:
     began = time.monotonic()
