@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recipes.dataset import Flag, ImageRecord
-from recipes.effort import ALONE
+from recipes.dataset import Annotation, Dataset, Flag, ImageRecord
+from recipes.effort import ALONE, Effort
 from recipes.errors import FormatError
 from recipes.folder import scan
 from recipes.formats.vatic import FORMAT, VaticOptions, read, sniff
 from recipes.ledger import Ledger
+from recipes.observing import Audience
+from recipes.recipe import load_recipe
+from recipes.running import run
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples" / "vatic"
 FLOATING = re.compile(r'^(\d+) (\S+) (\S+) (\S+) (\S+) (\d+) ([01]) ([01]) ([01]) "([^"]*)"((?: "[^"]*")*)$')
@@ -189,6 +193,105 @@ def test_reads_real_dumps_exactly(name: str, tmp_path: Path, vatic_folder: Calla
         for box in image.annotations
     )
     assert found == wanted
+
+
+@pytest.mark.parametrize(("name", "text"), [("facetracks.xml", "facetracks.txt"), ("facetracks.json", "facetracks.txt")])
+def test_xml_and_json_hold_what_the_text_holds(name: str, text: str, tmp_path: Path, vatic_folder: Callable[..., Path]) -> None:
+    """All but ``generated``, which they do not tell."""
+    if not (SAMPLES / name).is_file():
+        pytest.skip("the real VATIC samples are not at hand")
+
+    def essence(source: str) -> list[tuple[object, ...]]:
+        folder = vatic_folder([], frames=300, root=tmp_path / source, name="empty.txt")
+        (folder / "empty.txt").unlink()
+        (folder / source).write_bytes((SAMPLES / source).read_bytes())
+        return [
+            (image.frame, box.track, box.label, box.x, box.y, box.w, box.h, box.flags - {Flag.GENERATED})
+            for image in records(folder)
+            for box in sorted(image.annotations, key=lambda box: box.track or 0)
+        ]
+
+    assert essence(name) == essence(text) != []
+
+
+BOX = '<box frame="0" xtl="1" ytl="2" xbr="30" ybr="40" outside="0" occluded="1"><attribute id="6">on a phone</attribute></box>'
+
+
+def test_xml_is_read_with_attributes_and_lines(vatic_folder: Callable[..., Path]) -> None:
+    folder = vatic_folder([f'<annotations count="1">\n<track id="7" label="Größe 6">\n{BOX}\n</track></annotations>'], name="fish.xml")
+    (image, *_) = records(folder)
+    (box,) = image.annotations
+    assert (box.label, box.track, box.x, box.y, box.w, box.h) == ("Größe 6", 7, 1, 2, 29, 38)
+    assert box.flags == {Flag.OCCLUDED}
+    assert box.attributes == {"on a phone": True}
+    assert str(image.where(box)) == "fish.xml, line 3, frames/0.jpg"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (BOX.replace('"1"', '"x"'), "fish.xml, line 3: The box's xtl is 'x'; it must be a whole number."),
+        (BOX.replace('outside="0"', ""), "fish.xml, line 3: The box's outside is None; it must be 0 or 1."),
+        (BOX.replace('frame="0"', 'frame="-1"'), "fish.xml, line 3: The box's frame is '-1'"),
+        (BOX.replace('xbr="30"', 'xbr="0"'), "fish.xml, line 3: The box is inverted: xmax 0 is left of xmin 1."),
+        (BOX + BOX, "fish.xml, line 3: Track 7 has frame 0 twice, first in line 3."),
+        (BOX.replace("phone", "R&D <x"), "fish.xml, line 3: This is not XML: not well-formed"),
+        ("<a><a><a><a>", "fish.xml, line 3: The elements are nested too deeply."),
+    ],
+)
+def test_names_the_line_of_a_broken_box(vatic_folder: Callable[..., Path], content: str, says: str) -> None:
+    text = f'<annotations count="1">\n<track id="7" label="fish">\n{content}\n</track></annotations>'
+    assert says in str(refusal(vatic_folder([text], name="fish.xml")))
+
+
+def test_entities_are_refused_before_they_grow(vatic_folder: Callable[..., Path]) -> None:
+    bomb = '<?xml version="1.0"?>\n<!DOCTYPE annotations [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
+    folder = vatic_folder([f'{bomb}<annotations><track id="0" label="&b;">{BOX}</track></annotations>'], name="fish.xml")
+    assert "fish.xml, line 2: A DOCTYPE is refused." in str(refusal(folder))
+
+
+@pytest.mark.parametrize(
+    ("track", "says"),
+    [
+        ('{"label": "fish", "boxes": {"0": {"xtl": "1"}}}', "fish.json, track 3, frame 0: The box's xtl is '1'; it must be a number."),
+        ('{"label": "", "boxes": {}}', "fish.json, track 3: A track needs a label and boxes."),
+        ("5", "fish.json, track 3: A track is an object"),
+        ('{"label": "fish", "boxes": {"-1": {}}}', "fish.json, track 3, frame -1: A frame is a whole number from 0."),
+        ('{"label": "fish",}', "fish.json, line 1: This is not JSON"),
+    ],
+)
+def test_names_the_track_of_a_broken_box_in_json(vatic_folder: Callable[..., Path], track: str, says: str) -> None:
+    good = '{"label": "fish", "boxes": {"0": {"xtl": 1, "ytl": 2, "xbr": 3, "ybr": 4, "outside": 0, "occluded": 0, "attributes": []}}}'
+    assert says in str(refusal(vatic_folder([f'{{"2": {good}, "3": {track}}}'], name="fish.json")))
+
+
+def test_a_pickle_is_refused_with_the_reason(vatic_folder: Callable[..., Path]) -> None:
+    folder = vatic_folder([], name="empty.txt")
+    (folder / "empty.txt").unlink()
+    (folder / "fish.pkl").write_bytes(b"\x80\x02]q\x00}q\x01(U\x05boxesq\x02]q\x03cvision.annotations\nBox\nq\x04)\x81q\x05")
+    assert FORMAT.sniff is not None
+    assert FORMAT.sniff(scan(folder)).confidence > 0.9
+    assert str(refusal(folder)) == (
+        "fish.pkl: A pickle can run any program while it is opened, so none is. Dump it again as text: turkic dump SLUG -o fish.txt."
+    )
+
+
+def test_writes_what_it_reads(video: Path, tmp_path: Path) -> None:
+    run(load_recipe("vatic:vatic"), video, tmp_path / "one")
+    run(load_recipe("vatic:vatic"), tmp_path / "one", tmp_path / "two", effort=Effort(2))
+    assert (tmp_path / "one/fish.txt").read_bytes() == (tmp_path / "two/fish.txt").read_bytes()
+    assert (tmp_path / "one/fish/7.jpg").stat().st_ino == (video / "frames/7.jpg").stat().st_ino
+
+    def essence(folder: Path) -> list[object]:
+        return [(image.frame, [replace(box, origin=None) for box in image.annotations]) for image in records(folder)]
+
+    assert essence(tmp_path / "one") == essence(video)
+
+
+def test_what_cannot_be_quoted_is_refused(dataset_of: Callable[..., Dataset], tmp_path: Path) -> None:
+    record = ImageRecord("a.jpg", None, 9, 9, (Annotation('a" "b', 1, 1, 3, 3, origin=4),), source_file="x.txt")
+    with pytest.raises(FormatError, match="VATIC cannot write the class or attribute"):
+        FORMAT.write(dataset_of([record]), tmp_path, FORMAT.write_options(), Audience(Ledger()), ALONE)  # type: ignore[misc]
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
