@@ -1,4 +1,4 @@
-"""Pictures of a training for a thread: the loss falls, mAP rises. Drawn for a phone's width.
+"""Pictures for a phone's width: of a training (the loss falls, mAP rises), of a dataset (boxes by class, boxes by size).
 
 matplotlib is imported when the first picture is drawn, never when the bot starts, and without its global state.
 """
@@ -6,12 +6,14 @@ matplotlib is imported when the first picture is drawn, never when the bot start
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
+from recipes.box_sizes import MEDIUM, SHARES, SIDES, SMALL, BoxSizes, edge
+from recipes.observing import SplitCount
 from runner.entities import Evaluation, Progress
 
 if TYPE_CHECKING:
@@ -38,12 +40,22 @@ class _Colours:
     loss: str
     ap: str
     ap50: str
+    splits: tuple[str, ...]
+    heat: tuple[str, ...]
 
 
 _THEMES: dict[Theme, _Colours] = {
-    "light": _Colours(paper="#ffffff", ink="#1d1c1d", faint="#dddddd", loss="#8a8f98", ap="#1264a3", ap50="#2f9e77"),
-    "dark": _Colours(paper="#1a1d21", ink="#e8e8e8", faint="#3a3d42", loss="#9aa0a8", ap="#5bb5f0", ap50="#5fd0a5"),
+    "light": _Colours(
+        paper="#ffffff", ink="#1d1c1d", faint="#dddddd", loss="#8a8f98", ap="#1264a3", ap50="#2f9e77",
+        splits=("#1264a3", "#2f9e77", "#d98e04", "#8a5aa8"), heat=("#d3e6f5", "#5b9fd0", "#1264a3", "#0a2f52"),
+    ),
+    "dark": _Colours(
+        paper="#1a1d21", ink="#e8e8e8", faint="#3a3d42", loss="#9aa0a8", ap="#5bb5f0", ap50="#5fd0a5",
+        splits=("#5bb5f0", "#5fd0a5", "#f0b64a", "#c39be0"), heat=("#1f3a52", "#2f72a8", "#5bb5f0", "#d9f0ff"),
+    ),
 }
+_SHOWN_CLASSES = 16
+_LONGEST_CLASS = 22
 
 
 def curve(progress: Sequence[Progress], evaluations: Sequence[Evaluation], *, title: str, theme: Theme = "light") -> bytes:
@@ -171,3 +183,120 @@ def _draw_ap(axes: Axes, shown: Sequence[Evaluation], colours: _Colours) -> None
 
 def _legend(axes: Axes, right: float, text: str, colour: str) -> None:
     axes.text(right, 1.03, text, transform=axes.transAxes, color=colour, fontsize=9, fontweight="bold", ha="right", va="bottom")
+
+
+def class_bars(classes: Mapping[str, int], splits: Mapping[str, SplitCount], *, title: str, theme: Theme = "light") -> bytes:
+    """A PNG of 1000 x 750 pixels: the boxes of every class, the most first, each bar in the colours of the splits they are in."""
+    from matplotlib.figure import Figure
+
+    colours = _THEMES[theme]
+    figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=colours.paper, layout=_layout())
+    axes = figure.add_subplot()
+    _bare(axes, colours, title)
+    shown = sorted(classes.items(), key=lambda item: -item[1])[:_SHOWN_CLASSES]
+    parts = {label: part.classes for label, part in splits.items()} or {"": dict(classes)}
+    _stack(axes, [label for label, _ in shown], parts, colours)
+    most = max([1, *classes.values()])
+    for place, (_, number) in enumerate(shown):
+        axes.text(number + most * 0.015, place, f"{number:,}", color=colours.ink, fontsize=8, va="center")
+    axes.set_xlim(0, most * 1.16)
+    axes.set_ylim(max(len(shown), 5) - 0.4, -0.6)
+    axes.set_yticks(range(len(shown)), [_cut(label, _LONGEST_CLASS) for label, _ in shown], parse_math=False)
+    axes.set_xticks([])
+    if len(classes) > len(shown):
+        rest = sum(classes.values()) - sum(number for _, number in shown)
+        axes.set_xlabel(f"and {len(classes) - len(shown)} more classes with {rest:,} boxes", color=colours.ink, fontsize=9)
+    return _png(figure)
+
+
+def box_size_map(sizes: BoxSizes, *, title: str, theme: Theme = "light") -> bytes:
+    """A PNG of 1000 x 750 pixels: how many boxes have which width and height, both in doublings, and COCO's small, medium and large areas.
+
+    Below it, how large the boxes are in relation to their images.
+    """
+    from matplotlib.figure import Figure
+
+    colours = _THEMES[theme]
+    figure = Figure(figsize=_INCHES, dpi=_DPI, facecolor=colours.paper, layout=_layout())
+    above, below = figure.subplots(2, 1, height_ratios=(3.4, 1))
+    _bare(above, colours, title)
+    _draw_sizes(above, sizes, colours)
+    _bare(below, colours, "")
+    _draw_shares(below, sizes, colours)
+    return _png(figure)
+
+
+def _bare(axes: Axes, colours: _Colours, title: str) -> None:
+    if title:
+        axes.set_title(_cut(title, _LONGEST_TITLE), loc="left", color=colours.ink, fontsize=10, fontweight="bold", pad=22, parse_math=False)
+    axes.set_facecolor(colours.paper)
+    _plain(axes, colours)
+
+
+def _cut(text: str, longest: int) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= longest else plain[: longest - 1] + "…"
+
+
+def _stack(axes: Axes, labels: Sequence[str], parts: Mapping[str, Mapping[str, int]], colours: _Colours) -> None:
+    left = [0] * len(labels)
+    for place, (split, counts) in enumerate(parts.items()):
+        widths = [counts.get(label, 0) for label in labels]
+        colour = colours.splits[place % len(colours.splits)]
+        axes.barh(range(len(labels)), widths, left=left, height=0.72, color=colour)
+        left = [before + width for before, width in zip(left, widths, strict=True)]
+        if split and place < len(colours.splits):
+            text = f"■ {_cut(split, 12)}"
+            axes.text(0.2 * place, 1.03, text, transform=axes.transAxes, color=colour, fontsize=9, fontweight="bold", parse_math=False)
+
+
+def _draw_sizes(axes: Axes, sizes: BoxSizes, colours: _Colours) -> None:
+    import numpy as np
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    counts = np.zeros((SIDES, SIDES))
+    for column, row, number in sizes.cells:
+        counts[max(1, row), max(1, column)] += number  # what is smaller than a pixel is drawn as one pixel
+    rows, columns = (np.flatnonzero(counts.any(axis=axis)) for axis in (1, 0))
+    low = min([rows.min(), columns.min()]) if rows.size else 1
+    high = max([rows.max(), columns.max()]) if rows.size else 28
+    low, high = max(1, int(low) - 2), min(SIDES - 1, max(int(high) + 3, int(low) + 16))
+    edges = [edge(number) for number in range(SIDES + 1)]
+    heat = LinearSegmentedColormap.from_list("boxes", list(colours.heat))
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    shown = np.ma.masked_less(counts[1:, 1:], 1)
+    axes.pcolormesh(edges[1:], edges[1:], shown, cmap=heat, norm=LogNorm(1, max(2.0, counts.max())), linewidth=0, antialiased=False)
+    axes.set_xlim(edges[low], edges[high])
+    axes.set_ylim(edges[low], edges[high])
+    doublings = [2.0**power for power in range(14) if edges[low] <= 2.0**power <= edges[high]]
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(FixedLocator(doublings))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.grid(visible=True, color=colours.faint, linewidth=0.5)
+    axes.set_ylabel("height, px", color=colours.ink, fontsize=9)
+    axes.set_xlabel("width, px", color=colours.ink, fontsize=9)
+    _draw_areas(axes, sizes, colours)
+
+
+def _draw_areas(axes: Axes, sizes: BoxSizes, colours: _Colours) -> None:
+    """COCO's borders are lines of one area; how much lies on either side is said above."""
+    left, right = axes.get_xlim()
+    for area in (SMALL, MEDIUM):
+        axes.plot([left, right], [area / left, area / right], color=colours.ink, linewidth=1.1, linestyle=(0, (4, 3)))
+    total = max(1, sizes.boxes)
+    for place, (what, number) in enumerate((("small", sizes.small), ("medium", sizes.medium), ("large", sizes.large))):
+        text = f"{what} {number / total:.0%}"
+        axes.text(place * 0.5, 1.04, text, transform=axes.transAxes, color=colours.ap, fontsize=9, fontweight="bold",
+                  ha=("left", "center", "right")[place])
+
+
+def _draw_shares(axes: Axes, sizes: BoxSizes, colours: _Colours) -> None:
+    counts = sizes.shares
+    axes.bar(range(len(counts)), counts, width=0.86, color=colours.ap50)
+    axes.set_yticks([])
+    shares = [f"{share:.1%}" if share < 0.01 else f"{share:.0%}" for share in SHARES[::4]]
+    axes.set_xticks([place + 0.5 for place in range(0, len(SHARES), 4)], shares)
+    axes.set_xlabel("side of the box in relation to the image's", color=colours.ink, fontsize=9)

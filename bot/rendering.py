@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.answer import Block
+from bot.dataset_pictures import dataset_picture
 from bot.message import Message, Picture
 from bot.views.alert import failure_alert
 from bot.views.dataset_card import dataset_card
@@ -68,9 +69,17 @@ def _dataset(house: House, delivery: Delivery) -> Message:
     run = view(house, _run_of(delivery))
     version = house.catalog.get(str(run.result["reference"]))
     text, blocks = dataset_card(version, run=run.run)
-    path = house.catalog.preview_path(version)
-    picture = Picture(f"{delivery.id}-{version.reference}", f"Samples of {version.reference}", path.read_bytes) if path else None
-    return Message(text, blocks, Place(delivery.channel), picture=picture)
+    samples = dataset_picture(house, version, "samples", name=delivery.id) if version.preview else None
+    return Message(text, blocks, Place(delivery.channel), picture=samples)
+
+
+def _dataset_picture(house: House, delivery: Delivery) -> Message:
+    body = delivery.body
+    version = house.catalog.get(str(body["reference"]))
+    shown = dataset_picture(house, version, str(body["part"]), name=delivery.id)
+    thread, person = body.get("thread"), body.get("person")
+    place = Place(delivery.channel, str(thread) if thread else None)
+    return Message(shown.title, (), place, person=str(person) if person else None, picture=shown)
 
 
 def _report(house: House, delivery: Delivery) -> Message:
@@ -110,5 +119,6 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "alert": _alert,
     "result": _result,
     "dataset": _dataset,
+    "dataset_picture": _dataset_picture,
     "report": _report,
 }

@@ -39,7 +39,8 @@ def removal_question(asked: str, versions: Sequence[DatasetVersion], freed: Swep
 def _totals(old: DatasetVersion, new: DatasetVersion) -> str:
     one, two = old.summary, new.summary
     amounts = (
-        ("images", one.images, two.images), ("boxes", one.boxes, two.boxes), ("images without a box", one.boxless_images, two.boxless_images),
+        ("images", one.images, two.images), ("boxes", one.boxes, two.boxes),
+        ("images without a box", one.boxless_images, two.boxless_images),
     )
     lines = [f"{what}: {before:,} → {after:,} ({after - before:+,})" for what, before, after in amounts if before or after]
     formats = f"format: {name(old.format)} → {name(new.format)}" if old.format != new.format else ""

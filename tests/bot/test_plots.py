@@ -1,4 +1,4 @@
-"""The curve: the right size in both themes, any input, and nothing of matplotlib before it is needed."""
+"""Plots: the right size in both themes, any input, and nothing of matplotlib before it is needed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from bot.plots import Theme, curve
+from bot.plots import Theme, box_size_map, class_bars, curve
+from recipes.box_sizes import BoxSizes, BoxSizeTally
+from recipes.dataset import Annotation, ImageRecord
+from recipes.observing import SplitCount
 from runner.entities import Evaluation, Progress
 
 PROGRESS = [Progress(epoch, iteration, 8, loss=3.0 / (8 * epoch + iteration)) for epoch in range(1, 13) for iteration in range(1, 9)]
@@ -74,3 +77,37 @@ def test_matplotlib_is_loaded_only_by_drawing_and_pyplot_never() -> None:
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def sizes(*sides: float) -> BoxSizes:
+    tally = BoxSizeTally()
+    tally(ImageRecord("a", None, 640, 480, tuple(Annotation("cod", 0, 0, side, side) for side in sides)))
+    return tally.value()
+
+
+SPLITS = {"train": SplitCount(1, 30, {"cod": 30, "$eel$": 0}), "val": SplitCount(1, 9, {"cod": 8, "$eel$": 1})}
+FIRST_SPLIT, SECOND_SPLIT = (0x12, 0x64, 0xA3), (0x2F, 0x9E, 0x77)
+
+
+def test_bars_have_the_colours_of_their_splits() -> None:
+    assert {FIRST_SPLIT, SECOND_SPLIT} <= colours(class_bars({"cod": 38, "$eel$": 1}, SPLITS, title="fish@1"))
+    assert SECOND_SPLIT not in colours(class_bars({"cod": 38}, {}, title="fish@1"))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "classes", [{}, {"cod": 0}, {f"class {number} <!channel> $x_$ " * 9: number for number in range(300)}], ids=["none", "no box", "many"]
+)
+def test_any_classes_give_bars(theme: Theme, classes: dict[str, int]) -> None:
+    assert colours(class_bars(classes, {}, title="$x_$ " * 30, theme=theme))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("sides", [(), (0.2,), (1e9, 3), (8191,), tuple(range(1, 2000, 3))], ids=["none", "tiny", "huge", "last", "many"])
+def test_any_sizes_give_a_map(theme: Theme, sides: tuple[float, ...]) -> None:
+    assert colours(box_size_map(sizes(*sides), title="fish@1", theme=theme))
+
+
+def test_the_same_dataset_gives_the_same_bytes() -> None:
+    assert box_size_map(sizes(3, 40), title="t") == box_size_map(sizes(3, 40), title="t")
+    assert class_bars({"cod": 1}, SPLITS, title="t") == class_bars({"cod": 1}, SPLITS, title="t")
