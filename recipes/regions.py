@@ -83,11 +83,10 @@ class Pictures:
         FormatError where there is none, or several are as likely.
         """
         home = home_of(beside)
+        problems: list[str] = []
         for name in names:
             if home + name in self.folder.files:
                 return name, home + name
-        problems: list[str] = []
-        for name in names:
             file, problem = self.index.find(name, beside=beside, split=split)
             if file:
                 return name, file

@@ -20,6 +20,7 @@ from recipes.via.shapes import POINT, ShapeError, read_shape
 
 STEP = "read via"
 FLAGS = "flags"
+KNOWN_FLAGS = frozenset(map(str, Flag))
 FILE_ATTRIBUTES = "file_attributes"
 ROUND = ("circle", "ellipse")
 
@@ -79,7 +80,7 @@ class Reader:
 def _flags(attributes: dict[str, object]) -> Flags:
     """Takes out the checkbox that this format's writer ticks for flags."""
     ticked = attributes.get(FLAGS)
-    if not isinstance(ticked, dict) or not ticked or not all(value is True and flag in Flag for flag, value in ticked.items()):
+    if not isinstance(ticked, dict) or not ticked or not all(value is True and flag in KNOWN_FLAGS for flag, value in ticked.items()):
         return NO_FLAGS
     del attributes[FLAGS]
     return frozenset(map(Flag, ticked))

@@ -53,18 +53,22 @@ class Rows:
         self._defects.raise_if_any(SUBJECT, remedy="Export it again from VoTT, with its images.")
 
     def _rows(self, name: str) -> Iterator[tuple[int, list[str]]]:
-        with self._folder.path(name).open(encoding="utf-8-sig", newline="") as file:
+        # Bytes that are not UTF-8 pass as surrogates, so that their row can be named.
+        with self._folder.path(name).open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
             try:
                 for number, row in enumerate(reader):
                     if number and row:
                         yield reader.line_num, row
-            except (csv.Error, UnicodeDecodeError) as error:
-                self._defects.add(f"From here on this is no CSV in UTF-8: {error}.", Where(name, reader.line_num + 1))
+            except csv.Error as error:
+                self._defects.add(f"From here on this is no CSV: {error}.", Where(name, reader.line_num))
 
     def _add(self, file: int, where: Where, row: list[str]) -> None:
         if len(row) != len(COLUMNS):
             self._defects.add(f"A row has {len(COLUMNS)} fields ({', '.join(COLUMNS)}), not {len(row)}.", where)
+            return
+        if any("\udc80" <= letter <= "\udcff" for text in row if not text.isascii() for letter in text):
+            self._defects.add("The row is not UTF-8.", where)
             return
         name, *corners, label = row
         numbers = [_number(corner) for corner in corners]
