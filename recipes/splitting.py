@@ -1,13 +1,16 @@
-"""Where to cut videos and whom to give what: the arithmetic behind the split transform, free of images and files."""
+"""Where to cut videos: the arithmetic behind splitting by track and time, free of images and files."""
 
 from __future__ import annotations
 
-import hashlib
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TypeAlias
+
+from recipes.contents import number_of
+from recipes.dealing import drawn
 
 Block: TypeAlias = tuple[int, int, str]
 """First frame, last frame (both inside), split."""
@@ -17,19 +20,24 @@ Block: TypeAlias = tuple[int, int, str]
 class Timeline:
     """What a first pass learns of one video: its frames, and the first and last frame of every track."""
 
-    frames: list[int] = field(default_factory=list)
+    frames: array[int] = field(default_factory=lambda: array("q"))
     spans: dict[int, tuple[int, int]] = field(default_factory=dict)
-    images: int = 0
 
-    def see(self, frame: int | None, tracks: Iterable[int]) -> None:
-        """Take in one image; frame is None for an image that is no frame of a video."""
-        self.images += 1
-        if frame is None:
-            return
+    def see(self, frame: int, tracks: Iterable[int]) -> None:
+        """Take in one frame."""
         self.frames.append(frame)
         for track in tracks:
-            first, last = self.spans.get(track, (frame, frame))
-            self.spans[track] = min(first, frame), max(last, frame)
+            self._widen(track, frame, frame)
+
+    def merge(self, other: Timeline) -> None:
+        """Take in what another part of the pass has learned of the same video."""
+        self.frames += other.frames
+        for track, (first, last) in other.spans.items():
+            self._widen(track, first, last)
+
+    def _widen(self, track: int, first: int, last: int) -> None:
+        known = self.spans.get(track, (first, last))
+        self.spans[track] = min(known[0], first), max(known[1], last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +48,12 @@ class VideoPlan:
     cut_tracks: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The split of everything: blocks for videos that are cut, one split for each unit that stays whole."""
-
-    blocks: Mapping[str, tuple[Block, ...]]
-    whole: Mapping[str, str]
-    notes: tuple[str, ...]
-
-    def split_of(self, unit: str, frame: int | None) -> str | None:
-        """The split of an image; None for a frame in the gap between two blocks."""
-        if unit in self.whole:
-            return self.whole[unit]
-        if frame is None:
-            return None
-        return next((split for first, last, split in self.blocks[unit] if first <= frame <= last), None)
-
-
 def plan_video(
     timeline: Timeline, *, shares: Mapping[str, float], gap: int, tolerance: float, whole_tracks: bool, seed: str
 ) -> VideoPlan | None:
     """Cut one video into a block per split, in an order drawn from the seed; None where it has to stay whole."""
     frames = sorted(set(timeline.frames))
-    order = sorted(shares, key=lambda split: _draw(seed, split))
+    order = sorted(shares, key=lambda split: drawn(seed, number_of(split)))
     bounds = [0.0, *accumulate(shares[split] for split in order)]
     crossing = _crossing_tracks(frames, timeline.spans, gap)
     seams: list[tuple[int, int]] = []
@@ -115,21 +106,3 @@ def _crossing_tracks(frames: Sequence[int], spans: Mapping[int, tuple[int, int]]
             changes[begin] += 1
             changes[end] -= 1
     return list(accumulate(changes))
-
-
-def deal(sizes: Mapping[str, int], *, shares: Mapping[str, float], seed: str) -> dict[str, str]:
-    """Give whole units (with their numbers of images) to splits: each next one, in an order drawn from the seed, to the
-    split that lacks most; so every split is within one unit of its share."""
-    total = sum(sizes.values())
-    lacking = {split: share * total for split, share in shares.items()}
-    dealt: dict[str, str] = {}
-    for unit in sorted(sizes, key=lambda unit: (-sizes[unit], _draw(seed, unit))):
-        split = max(lacking, key=lambda name: lacking[name])
-        dealt[unit] = split
-        lacking[split] -= sizes[unit]
-    return dealt
-
-
-def _draw(seed: str, name: str) -> bytes:
-    """A number for a name that depends on nothing but the seed and the name."""
-    return hashlib.blake2b(name.encode(), key=seed.encode()[-64:], digest_size=8).digest()

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from recipes.dataset import Annotation, Dataset, Flag, ImageRecord, Polygons, RunLengths
+from recipes.effort import ALONE
 from recipes.errors import RecipeError
 from recipes.ledger import Ledger
 from recipes.transforms import transforms
@@ -20,7 +21,7 @@ def applied(dataset_of: DatasetOf) -> Callable[..., tuple[list[Annotation], dict
     def apply(name: str, boxes: list[Annotation], **parameters: Any) -> tuple[list[Annotation], dict[str, int], Dataset]:
         transform, ledger = transforms()[name], Ledger()
         source = dataset_of([ImageRecord("a.jpg", None, 64, 48, tuple(boxes), source_file="a.txt")])
-        result = transform.apply(source, transform.parameters(**parameters))
+        result = transform.apply(source, transform.parameters(**parameters), ALONE)
         (image,) = result.stream(ledger)
         return list(image.annotations), {entry.reason: entry.count for entry in ledger.left_out}, result
 
@@ -59,13 +60,40 @@ def test_clip_can_ask_for_a_share_inside(applied: Callable[..., Any]) -> None:
 
 def test_clip_moves_masks_with_boxes(applied: Callable[..., Any]) -> None:
     square = Polygons(((-10, 0, 10, 0, 10, 10, -10, 10), (-9, 1, -5, 1, -5, 5)))
-    runs = RunLengths(48, 64, "abc")
-    left, _, _ = applied("clip", [box(-10, 0, 20, 10, mask=square, mask_area=208), box(-10, 0, 20, 10, mask=runs, mask_area=9)])
+    runs = RunLengths(48, 64, (0, 9, 48 * 64 - 9))
+    nothing = RunLengths(48, 64, (48 * 64,))
+    left, reasons, _ = applied(
+        "clip",
+        [
+            box(-10, 0, 20, 10, mask=square, mask_area=208),
+            box(-10, 0, 20, 10, mask=runs, mask_area=9),
+            box(-10, 0, 20, 10, mask=Polygons(((-9, 1, -5, 1, -5, 5),))),
+            box(-10, 0, 20, 10, mask=nothing),
+        ],
+    )
+    assert reasons == {"outside the image": 2}
     assert isinstance(left[0].mask, Polygons)
     assert len(left[0].mask.parts) == 1
     assert {tuple(left[0].mask.parts[0][i : i + 2]) for i in range(0, 8, 2)} == {(0, 0), (10, 0), (10, 10), (0, 10)}
     assert left[0].area == 100
     assert (left[1].mask, left[1].area) == (runs, 9)
+
+
+def test_clip_passes_on_what_is_no_box_for_the_checks_to_name(applied: Callable[..., Any]) -> None:
+    broken = [box(float("nan"), 0, 5, 5), box(20, 0, -5, 5), box(70, 0, 5, float("inf"))]
+    left, reasons, _ = applied("clip", [*broken, box(5, 5, 0, 3)])
+    assert all(one is other for one, other in zip(left, broken, strict=True))
+    assert reasons == {"no area": 1}
+
+
+def test_drop_border_by_touch_crossing_and_margin(applied: Callable[..., Any]) -> None:
+    boxes = [box(0, 5, 9, 9), box(5, 5, 59, 9), box(3, 3, 9, 9), box(-1, 5, 9, 9), box(1, 39.5, 5, 9)]
+    left, reasons, _ = applied("drop_border", boxes)
+    assert left == [boxes[2]]
+    assert reasons == {"at the image border": 4}
+    assert applied("drop_border", boxes, touching=False)[0] == boxes[:3]
+    assert applied("drop_border", boxes, margin=3)[0] == []
+    assert applied("drop_border", boxes, margin=2.5)[0] == [boxes[2]]
 
 
 def test_classes_renames_merges_keeps_and_drops(applied: Callable[..., Any]) -> None:
