@@ -153,7 +153,8 @@ def load_recipe(name: str, overrides: Iterable[str] = ()) -> Recipe:
 def _direct(source: str, target: str) -> str:
     reader, writer = format_named(source), format_named(target)
     title = f"{reader.title} to {writer.title}"
-    return f"name: {source}-to-{target}\ntitle: {title}\nread: {{format: {source}}}\nwrite: {{format: {target}}}\n"
+    name = f"{source}-to-{target}".replace("_", "-")
+    return f"name: {name}\ntitle: {title}\nread: {{format: {source}}}\nwrite: {{format: {target}}}\n"
 
 
 def _build(document: YamlDocument, text: str, overrides: tuple[str, ...]) -> Recipe:
