@@ -39,13 +39,12 @@ def image_bytes(record: ImageRecord) -> bytes:
     """The bytes of an image file as a record wants them. ValueError where it has no path."""
     if record.path is None:
         raise ValueError(f"{record.name} has no bytes")
-    if record.span is None:
-        data = record.path.read_bytes()
-    else:
-        offset, length = record.span
-        with record.path.open("rb") as file:
-            file.seek(offset)
-            data = file.read(length)
+    handle = os.open(record.path, os.O_RDONLY)
+    try:
+        offset, length = record.span or (0, os.fstat(handle).st_size)
+        data = os.pread(handle, length, offset)
+    finally:
+        os.close(handle)
     if record.edits:
         from recipes.rendering import edited
 

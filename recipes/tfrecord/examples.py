@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -28,9 +29,11 @@ FLAG_KEYS = {
     "image/object/is_crowd": Flag.CROWD,
     "image/object/group_of": Flag.CROWD,
 }
+COLUMNS = (*((key, FLOATS) for key in CORNERS), (TEXT, BYTES), (LABEL, INTEGERS), *((key, INTEGERS) for key in FLAG_KEYS))
 NOT_NEEDED = frozenset({"image/format", "image/source_id", "image/key/sha256", "image/channels", "image/colorspace"})
 KNOWN = frozenset({ENCODED, FILE_NAME, HEIGHT, WIDTH, *CORNERS, TEXT, LABEL, *FLAG_KEYS}) | NOT_NEEDED
 ENTRY = b"\n\x0dimage/encoded\x12"
+"""How the map of features begins what it has under ENCODED: the key, and the tag of its value."""
 PLAIN_NAME = re.compile(rb"\w[\w .,+@()%#=-]{0,199}\.(jpe?g|png|bmp|gif|webp|tiff?)", re.IGNORECASE)
 ENDINGS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"GIF": ".gif", b"RIFF": ".webp", b"II": ".tif", b"MM": ".tif"}
 MOST_COUNTED = 100
@@ -56,32 +59,32 @@ class Row(NamedTuple):
     flags: list[int] | None
 
 
-def parsed(data: bytes, reading: Reading, *, fallback: str, images: bool) -> Row:
+def parsed(data: bytes, reading: Reading, *, fallback: Callable[[], str], images: bool) -> Row:
     """The row of a record; reading counts what is worth a note. FormatError says what is wrong with it.
 
-    fallback is the name without suffix for an image without one. images: whether there must be an image.
+    fallback gives the name, but for its suffix, of an image without one. images: whether there must be an image.
     """
     try:
         features = Example.FromString(data).features.feature
     except DecodeError as error:
         raise FormatError("The record is no tf.train.Example.") from error
+    columns = [getattr(features[key], kind).value[:] if key in features else [] for key, kind in COLUMNS]
+    count = len(columns[0])
+    for place, column in enumerate(columns):
+        if len(column) != count or not count:
+            _require_absence(features, *COLUMNS[place], count)
     encoded = _first(features, ENCODED, BYTES, b"")
     width, height = _size(features, encoded, images=images)
-    corners = tuple([_values(features, key, FLOATS) for key in CORNERS])
-    count = len(corners[0])
-    for key, values in zip(CORNERS, corners, strict=True):
-        _require_count(key, values, count)
-    texts, labels = _values(features, TEXT, BYTES), _values(features, LABEL, INTEGERS)
-    _require_count(TEXT, texts, count, optional=True)
-    _require_count(LABEL, labels, count, optional=True)
-    for key in features:
-        if key not in KNOWN and len(reading.counts) < MOST_COUNTED:
-            reading.counts[UNREAD + key[:200]] += 1
+    if sum(map(features.__contains__, KNOWN)) < len(features):
+        for key in set(features) - KNOWN:
+            if len(reading.counts) < MOST_COUNTED:
+                reading.counts[UNREAD + key[:200]] += 1
     if orientation(encoded) > 1:
         reading.counts[TURNED] += 1
     name = _name(_first(features, FILE_NAME, BYTES, b""), fallback, encoded, reading)
     at = _place(encoded, data) if images else 0
-    return Row(name, width, height, at, len(encoded), texts, labels, corners, _flags(features, count))
+    xmin, ymin, xmax, ymax, texts, labels, *flags = columns
+    return Row(name, width, height, at, len(encoded), texts, labels, (xmin, ymin, xmax, ymax), _bits(flags))
 
 
 def flags_of(bits: int) -> Flags:
@@ -91,17 +94,6 @@ def flags_of(bits: int) -> Flags:
     return _FLAGS[bits]
 
 
-def _values(features: Any, key: str, kind: str) -> list[Any]:
-    """The list of a feature; empty where it is absent."""
-    if key not in features:
-        return []
-    feature = features[key]
-    values: list[Any] = getattr(feature, kind).value[:]
-    if not values and feature.WhichOneof("kind") not in (None, kind):
-        raise FormatError(f"{key} is a {feature.WhichOneof('kind')}; it has to be a {kind}.")
-    return values
-
-
 def _first(features: Any, key: str, kind: str, default: Any) -> Any:
     if key not in features:
         return default
@@ -109,9 +101,14 @@ def _first(features: Any, key: str, kind: str, default: Any) -> Any:
     return values[0] if values else default
 
 
-def _require_count(key: str, values: list[Any], count: int, *, optional: bool = False) -> None:
-    if len(values) != count and (values or not optional):
-        raise FormatError(f"{key} has {len(values):,} values, {CORNERS[0]} has {count:,}.")
+def _require_absence(features: Any, key: str, kind: str, count: int) -> None:
+    """A column that has not a value for each box may only be missing, and a corner's may not."""
+    held = features[key].WhichOneof("kind") if key in features else None
+    if held not in (None, kind):
+        raise FormatError(f"{key} is a {held}; it has to be a {kind}.")
+    values = len(getattr(features[key], kind).value) if held else 0
+    if values != count and (values or key in CORNERS):
+        raise FormatError(f"{key} has {values:,} values, {CORNERS[0]} has {count:,}.")
 
 
 def _size(features: Any, encoded: bytes, *, images: bool) -> tuple[int, int]:
@@ -129,36 +126,30 @@ def _size(features: Any, encoded: bytes, *, images: bool) -> tuple[int, int]:
     return size
 
 
-def _flags(features: Any, count: int) -> list[int] | None:
-    """Bits for each object; None where none has a flag."""
+def _bits(columns: list[list[int]]) -> list[int] | None:
+    """The flags of each object; None where none has one."""
     bits: list[int] | None = None
-    for key, flag in FLAG_KEYS.items():
-        if key in features and any(values := _values(features, key, INTEGERS)):
-            _require_count(key, values, count)
+    for column, flag in zip(columns, FLAG_KEYS.values(), strict=True):
+        if any(column):
             bit = 1 << _BITS.index(flag)
-            bits = [old | bit * (value != 0) for old, value in zip(bits or [0] * count, values, strict=True)]
+            bits = [old | bit * (value != 0) for old, value in zip(bits or [0] * len(column), column, strict=True)]
     return bits
 
 
 def _place(encoded: bytes, data: bytes) -> int:
-    """Where the image's bytes begin in its record: behind its key and three lengths, or wherever else they are found."""
-    at = data.find(ENTRY) + len(ENTRY)
-    size = len(encoded)
-    for _ in range(3):
-        varint = max(1, (size.bit_length() + 6) // 7)
-        size += 1 + varint
-    at += size - len(encoded) - 1  # the first tag is the entry's last byte
+    """Where the image's bytes begin in their record."""
+    at = data.find(encoded[:32], data.find(ENTRY) + len(ENTRY))
     return at if data.startswith(encoded, at) else data.find(encoded)
 
 
-def _name(raw: bytes, fallback: str, encoded: bytes, reading: Reading) -> str:
+def _name(raw: bytes, fallback: Callable[[], str], encoded: bytes, reading: Reading) -> str:
     """The image's name, made safe: of a path that leads elsewhere only the last part is kept; a suffix is added where there is none."""
     if PLAIN_NAME.fullmatch(raw):
         return raw.decode()
     name = raw.decode(errors="replace").replace("\\", "/")
     if unsafe_path(name):
         name = name.rpartition("/")[2]
-        name = fallback if unsafe_path(name) else name
+        name = fallback() if unsafe_path(name) else name
     name = posixpath.normpath(name)
     if not is_image(name):
         name += next((ending for start, ending in ENDINGS.items() if encoded.startswith(start)), ".jpg")

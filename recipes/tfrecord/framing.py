@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from struct import Struct
 
 import google_crc32c
@@ -17,6 +18,7 @@ from recipes.errors import Defects, FormatError, Where
 
 HEAD = Struct("<QI")
 CHECKSUM = Struct("<I")
+CUT_OFF = "The file ends within this record."
 LARGEST_RECORD = 64 * 1024**2
 """Bytes. No image that is trained on takes more; what parsing a record takes is bounded by it."""
 
@@ -26,10 +28,11 @@ def masked(checksum: int) -> int:
     return ((checksum >> 15 | checksum << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def frame(record: bytes) -> tuple[bytes, bytes]:
-    """What stands before and behind a record in its file."""
-    length = len(record).to_bytes(8, "little")
-    return length + CHECKSUM.pack(masked(google_crc32c.value(length))), CHECKSUM.pack(masked(google_crc32c.value(record)))
+def framed(pieces: Sequence[bytes]) -> tuple[bytes, ...]:
+    """A record that comes in pieces, with what stands before and behind it in its file."""
+    length = sum(map(len, pieces)).to_bytes(8, "little")
+    checksum = reduce(google_crc32c.extend, pieces, 0)
+    return length + CHECKSUM.pack(masked(google_crc32c.value(length))), *pieces, CHECKSUM.pack(masked(checksum))
 
 
 def is_head(head: bytes) -> bool:
@@ -38,63 +41,63 @@ def is_head(head: bytes) -> bool:
 
 
 class RecordIndex:
-    """Where the records of some files lie: twenty bytes a record."""
+    """Where the records of some files lie, and the checksums they must have: 24 bytes a record."""
 
     def __init__(self) -> None:
         self.files = array("I")
         self.starts = array("Q")
         self.lengths = array("Q")
-        self.firsts = array("Q")
+        self._checksums = array("I")
+        self._firsts = array("Q")
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def add_file(self, path: str, name: str, defects: Defects) -> None:
         """Take in the records of the next file; a defect where it does not end with a record."""
-        file = len(self.firsts)
-        self.firsts.append(len(self))
+        file = len(self._firsts)
+        self._firsts.append(len(self))
         handle = os.open(path, os.O_RDONLY)
         try:
-            for start, length in _records(handle, name):
+            for start, length, checksum in _records(handle):
                 self.files.append(file)
                 self.starts.append(start)
                 self.lengths.append(length)
+                self._checksums.append(checksum)
         except FormatError as error:
-            defects.add_error(error)
+            defects.add(error.message, Where(name, key=f"record {len(self) - self._firsts[file] + 1}"))
         finally:
             os.close(handle)
 
     def number(self, record: int) -> int:
         """The number of a record in its file, from 1."""
-        return record - self.firsts[self.files[record]] + 1
+        return record - self._firsts[self.files[record]] + 1
 
     def read(self, record: int, handle: int) -> bytes:
-        """The bytes of a record; handle is its file. FormatError where its checksum is another one."""
-        start, length = self.starts[record], self.lengths[record]
-        data = os.pread(handle, length + CHECKSUM.size, start)
-        content, stored = data[:length], data[length:]
-        if len(stored) < CHECKSUM.size or masked(google_crc32c.value(content)) != CHECKSUM.unpack(stored)[0]:
+        """The bytes of a record; handle is its file. FormatError where they do not have their checksum."""
+        data = os.pread(handle, self.lengths[record], self.starts[record])
+        if masked(google_crc32c.value(data)) != self._checksums[record]:
             raise FormatError("The record is damaged: its checksum is another one.")
-        return content
+        return data
 
 
-def _records(handle: int, name: str) -> Iterator[tuple[int, int]]:
-    """(start, length) of every record."""
-    size, position, number = os.fstat(handle).st_size, 0, 0
-    pread, unpack, value = os.pread, HEAD.unpack, google_crc32c.value
-    while position < size:
-        number += 1
-        where = Where(name, key=f"record {number}")
-        head = pread(handle, HEAD.size, position)
-        if len(head) < HEAD.size:
-            raise FormatError("The file ends within this record.", where=where, remedy="Send the file again.")
-        length, stored = unpack(head)
-        if masked(value(head[:8])) != stored:
-            reason = "This is no TFRecord file" if number == 1 else "The length of this record is damaged"
-            raise FormatError(f"{reason}: the checksum of the length is another one.", where=where)
-        if position + HEAD.size + length + CHECKSUM.size > size:
-            raise FormatError("The file ends within this record.", where=where)
+def _records(handle: int) -> Iterator[tuple[int, int, int]]:
+    """Start, length and checksum of every record; FormatError where there is none where one should be."""
+    size, start = os.fstat(handle).st_size, HEAD.size
+    between = os.pread(handle, HEAD.size, 0)
+    while between:
+        if len(between) < HEAD.size:
+            raise FormatError(CUT_OFF)
+        length, stored = HEAD.unpack(between)
+        if masked(google_crc32c.value(between[:8])) != stored:
+            raise FormatError("There is no record here: what should be its length does not have its checksum.")
+        if length > size - start - CHECKSUM.size:
+            raise FormatError(CUT_OFF)
         if length > LARGEST_RECORD:
-            raise FormatError(f"The record takes {length:,} bytes; more than {LARGEST_RECORD:,} are refused.", where=where)
-        yield position + HEAD.size, length
-        position += HEAD.size + length + CHECKSUM.size
+            raise FormatError(f"The record takes {length:,} bytes; more than {LARGEST_RECORD:,} are refused.")
+        behind = os.pread(handle, CHECKSUM.size + HEAD.size, start + length)  # and the head of the next record
+        if len(behind) < CHECKSUM.size:  # somebody is cutting it off just now
+            raise FormatError(CUT_OFF)
+        yield start, length, CHECKSUM.unpack_from(behind)[0]
+        start += length + len(behind)
+        between = behind[CHECKSUM.size :]

@@ -60,4 +60,5 @@ def _class(file: descriptor_pb2.FileDescriptorProto, name: str) -> Any:
 
 
 Example: Any = _class(_example(), "Example")
+Features: Any = _class(_example(), "Features")
 LabelMap: Any = _class(_label_map(), "StringIntLabelMap")

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
@@ -58,6 +59,11 @@ class Files:
 
     def where(self, record: int) -> Where:
         return Where(self.names[self.index.files[record]], key=f"record {self.index.number(record)}")
+
+    def stem(self, record: int) -> str:
+        """A name for an image without one, but for its suffix."""
+        file = PurePosixPath(self.names[self.index.files[record]])
+        return f"{file.name.partition('.')[0]}-{self.index.number(record):06d}"
 
     def read(self, record: int) -> bytes:
         """The bytes of a record; the file of the last one stays open."""
@@ -208,8 +214,7 @@ def _read_chunk(files: Files, records: range, *, images: bool) -> _Piece:
     reading, rows, keys, names = Reading(), _Rows(), set[Key](), array("q")
     for record in records:
         try:
-            stem = f"{PurePosixPath(files.names[files.index.files[record]]).name.partition('.')[0]}-{files.index.number(record):06d}"
-            row = parsed(files.read(record), reading, fallback=stem, images=images)
+            row = parsed(files.read(record), reading, fallback=partial(files.stem, record), images=images)
         except FormatError as error:
             reading.defects.add(error.message, files.where(record))
             continue

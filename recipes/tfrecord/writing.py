@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from uuid import uuid4
 
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
@@ -21,10 +20,9 @@ from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.tfrecord import label_map
 from recipes.tfrecord.building import built
-from recipes.tfrecord.framing import frame
+from recipes.tfrecord.framing import framed
 
 SHARD_BYTES = 200 * 1000**2
-BUFFER_BYTES = 1 << 18
 WITHOUT_SPLIT = "dataset"
 
 
@@ -75,7 +73,7 @@ def write(dataset: Dataset, destination: Path, audience: Audience, effort: Effor
     alone = effort.processes < 2
 
     def work(records: Iterator[ImageRecord], _: Ledger) -> tuple[dict[str, str], Defects]:
-        return _write_chunk(records, ids, files.path if alone else lambda _: _fresh(destination))
+        return _write_chunk(records, ids, files.path if alone else lambda _: f"{destination}/{uuid4().hex}.partial")
 
     all_defects = Defects()
     for parts, defects in audience.results(dataset, work, effort, phase="writing records"):
@@ -91,29 +89,29 @@ def _write_chunk(records: Iterator[ImageRecord], ids: dict[str, int], place: Cal
     parts: dict[str, str] = {}
     defects = Defects()
     with ExitStack() as stack:
-        files: dict[str, BinaryIO] = {}
+        files: dict[str, int] = {}
         for record in records:
             try:
-                data = built(record, ids)
+                pieces = framed(built(record, ids))
             except FormatError as error:
                 defects.add_error(error)
                 continue
             split = record.split or WITHOUT_SPLIT
             if split not in files:
                 parts[split] = place(split)
-                files[split] = stack.enter_context(open(parts[split], "ab", BUFFER_BYTES))  # noqa: PTH123 - the stack closes it
-            before, behind = frame(data)
-            file = files[split]
-            file.write(before)
-            file.write(data)
-            file.write(behind)
+                files[split] = os.open(parts[split], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+                stack.callback(os.close, files[split])
+            _write_all(files[split], pieces)
     return parts, defects
 
 
-def _fresh(destination: Path) -> str:
-    handle, path = tempfile.mkstemp(suffix=".partial", dir=destination)
-    os.close(handle)
-    return path
+def _write_all(handle: int, pieces: Sequence[bytes]) -> None:
+    """Write pieces one after the other, images without another copy of their bytes."""
+    written = os.writev(handle, pieces)
+    if written < sum(map(len, pieces)):  # the disk is about to be full
+        rest = b"".join(pieces)[written:]
+        while rest:
+            rest = rest[os.write(handle, rest) :]
 
 
 def _append(part: str, target: str) -> None:
