@@ -26,7 +26,7 @@ def removal_question(asked: str, versions: Sequence[DatasetVersion], freed: Swep
     images = sum(version.summary.images for version in versions)
     named = ", ".join(version.reference for version in versions[:10]) + (" …" if len(versions) > 10 else "")
     what = f"{count(len(versions), 'version')} with {count(images, 'image')}"
-    lost = f"{count(freed.files, 'file')} that no other version has are deleted for ever; {size(freed.size_bytes)} get free."
+    lost = f"This deletes {count(freed.files, 'file')} that no other version has, for ever; {size(freed.size_bytes)} get free."
     if not freed.files:
         lost = "Every file of it is also in another version, so nothing is lost but the version itself, and no space gets free."
     trained = f" {count(readers, 'training')} on it can then not be resumed." if readers else ""

@@ -60,7 +60,7 @@ def require_unused(house: House, references: Sequence[str]) -> None:
     if users:
         named = ", ".join(f"{run.id} ({run.kind.value} on {', '.join(sorted(_read_by(run)))}, {run.reason.in_words})" for run in users[:5])
         more = f" and {len(users) - 5} more" if len(users) > 5 else ""
-        raise RequestError(f"It cannot be removed: {named}{more} depends on it. Stop that first, or wait for its end.")
+        raise RequestError(f"It cannot be removed while it is needed by {named}{more}. Stop that first, or wait for its end.")
 
 
 def trainings_on(house: House, references: Sequence[str]) -> int:
