@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isfinite
+from urllib.parse import urlsplit
 
 from bot.views.blocks import Button, quoted
 from bot.views.words import name
-from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Kind, Remedy, Run, StartMode, TrainSpec, VersionsSpec
+from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Kind, Origin, Remedy, Run, StartMode, TrainSpec, VersionsSpec
 from runner.service.views import RunView
 from runner.states import Reason, State
 
@@ -22,7 +23,7 @@ def title(run: Run) -> str:
         case VersionsSpec() as spec:
             return f"{spec.kind.value} of {name(' and '.join(map(str, spec.versions)) or 'every dataset')}"
         case IngestSpec() as spec:
-            return f"{name(spec.file_name, 60)} → {name(spec.dataset)}"
+            return f"{_file(spec)} → {name(spec.dataset)}"
         case BootstrapSpec() as spec:
             return f"environment {name(spec.environment)} on {name(spec.host)}"
 
@@ -50,8 +51,8 @@ def again(run: Run, **changed: str) -> str:
             return _versions_again(spec)
         case BootstrapSpec() as spec:
             return quoted(["host", "bootstrap", spec.host, "--environment", spec.environment])
-        case IngestSpec():
-            return ""
+        case IngestSpec() as spec:
+            return _import_again(spec)
 
 
 def _versions_again(spec: VersionsSpec) -> str:
@@ -59,6 +60,20 @@ def _versions_again(spec: VersionsSpec) -> str:
         return quoted(["data", "remove", spec.versions[0].name])
     boxes = ["--boxes"] if spec.kind is Kind.DIFF else []
     return quoted(["data", spec.kind.value, *map(str, spec.versions), *boxes])
+
+
+def _file(spec: IngestSpec) -> str:
+    """What is read; of a URL its last part and its server, for a whole one would become a link."""
+    parts = urlsplit(spec.file_name) if spec.origin is Origin.URL else None
+    return name(f"{parts.path.rpartition('/')[2]} from {parts.netloc}".strip() if parts else spec.file_name, 60)
+
+
+def _import_again(spec: IngestSpec) -> str:
+    """An upload is gone; of a URL, what grants access is not put into a button."""
+    if spec.origin is Origin.INBOX or (spec.origin is Origin.URL and spec.archive != spec.file_name):
+        return ""
+    told = [f"--{key}={value}" for key, value in (("sha256", spec.sha256), ("format", spec.format)) if value]
+    return quoted(["data", "add", spec.dataset, spec.file_name, *told])
 
 
 def buttons(view: RunView) -> list[Button]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Mapping
 from functools import cache
 
 from recipes.errors import DatasetError
@@ -39,9 +40,9 @@ def submit_import(
 
 
 @cache
-def readable_formats() -> tuple[str, ...]:
-    """The formats that can be named for an import."""
-    return tuple(name for name, entry in formats().items() if entry.read is not None)
+def readable_formats() -> Mapping[str, str]:
+    """The formats that can be named for an import, and what people call them."""
+    return {name: entry.title for name, entry in formats().items() if entry.read is not None}
 
 
 def require_dataset_name(name: str) -> None:

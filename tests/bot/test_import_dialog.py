@@ -85,7 +85,7 @@ def test_a_dialog_that_slack_does_not_open_is_said(served: SlackHouse, tmp_path:
 def test_the_dialog_stays_within_slacks_limits_and_remembers(count: int) -> None:
     url = f"https://files.slack.com/{'x' * 120}"
     files = [SharedFile(f"F{number}", f"{'ünï ' * 20}{number}.zip", number, url) for number in range(count)]
-    view = import_dialog(files, name="fish", formats=["coco", "voc"], channel="C1", thread="1.2")
+    view = import_dialog(files, name="fish", formats={"coco": "COCO", "voc": "Pascal VOC"}, channel="C1", thread="1.2")
     accepted = accept_view(view, kinds=("modal",), file_is_ready=lambda _: True)
     values = {block["block_id"]: {block["block_id"]: {"selected_option": block["element"].get("initial_option")}}
               for block in accepted["blocks"] if block["type"] == "input"}  # fmt: skip

@@ -70,13 +70,15 @@ function replies(message, context) {
 function tools(message, context) {
   if (message.is_ephemeral || message.subtype === "tombstone") return null;
   const shortcuts = context.shortcuts.filter((shortcut) => shortcut.kind === "message");
-  const run = (callback_id) =>
+  const run = (event, callback_id) => {
+    event.target.closest("details").open = false;
     post("shortcut", { person: context.person, callback_id, channel: message.channel, ts: message.ts })
       .then((answer) => answer.problem && toast(`The app did not answer: ${answer.problem}`), (error) => toast(error.message));
+  };
   return h("div", { class: "tools" },
     !context.inThread && h("button", { type: "button", title: "Reply in thread", "aria-label": "Reply in thread", onclick: () => context.openThread(message) }, "Reply"),
     shortcuts.length && h("details", { class: "overflow" }, h("summary", { title: "More actions", "aria-label": "More actions" }, "⋯"),
-      h("div", { class: "menu" }, shortcuts.map((s) => h("button", { type: "button", onclick: () => run(s.callback_id) }, s.name)))));
+      h("div", { class: "menu" }, shortcuts.map((s) => h("button", { type: "button", onclick: (event) => run(event, s.callback_id) }, s.name)))));
 }
 
 // `follows`: the message continues one by the same author, a moment ago; it shows no author again.

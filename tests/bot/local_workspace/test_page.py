@@ -251,3 +251,18 @@ def contrast(first: str, second: str) -> float:
 
     bright, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (bright + 0.05) / (dark + 0.05)
+
+
+def test_a_messages_menu_runs_a_shortcut(slack: Any, page: Page) -> None:
+    slack.person("ben").say("training", "look at this")
+    with slack.socket() as connection:
+        page.wait("document.querySelector('.message .tools summary')")
+        page.evaluate("document.querySelector('.message .tools summary').click()")
+        page.click("Import as dataset")
+        while (envelope := json.loads(connection.recv(timeout=10)))["type"] != "interactive":
+            connection.send(json.dumps({"envelope_id": envelope["envelope_id"]}))
+        connection.send(json.dumps({"envelope_id": envelope["envelope_id"]}))
+    payload = envelope["payload"]
+    assert (payload["type"], payload["callback_id"]) == ("message_action", "import_dataset")
+    assert payload["message"]["text"] == "look at this"
+    assert not page.evaluate("document.querySelector('.message details').open")
