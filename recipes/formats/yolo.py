@@ -24,7 +24,7 @@ from recipes.yolo.labels import Lines, SixthColumn, label_names, read_label_file
 from recipes.yolo.selection import Selection, select
 from recipes.yolo.writing import YoloWriteOptions, write
 
-CLASS_LISTS = frozenset({"classes.txt", "obj.names", "_darknet.labels", "classes.names", "predefined_classes.txt"})
+CLASS_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "classes.names", "predefined_classes.txt")
 OTHER_TEXTS = re.compile(r"(^|/)(readme[^/]*|notes|train|val|valid|test|trainval)\.txt$", re.IGNORECASE)
 LABEL_LINE = re.compile(rb"\d+(\.0*)?([ \t]+-?\d*\.?\d+([eE][-+]?\d+)?){4,}[ \t]*")
 SNIFFED_FILES = 24
@@ -60,7 +60,7 @@ def _holds_labels(folder: Folder, name: str) -> bool | None:
 
 def class_lists(folder: Folder) -> Iterator[str]:
     """The files that list the names of classes."""
-    return (name for name in folder.files if name.rpartition("/")[2] in CLASS_LISTS)
+    return (name for name in folder.files if name.endswith(CLASS_LISTS) and name.rpartition("/")[2] in CLASS_LISTS)
 
 
 def read(folder: Folder, options: YoloOptions, effort: Effort) -> Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
@@ -55,7 +56,7 @@ def _by_id(names: dict[str, object], document: YamlDocument, defects: Defects) -
     if set(names) != {str(number) for number in range(len(names))}:
         odd = next(iter(sorted(set(names) - {str(number) for number in range(len(names))})))
         sentence = f"The ids of {len(names)} classes must be 0 to {len(names) - 1}; {_shown(odd)} is not."
-        defects.add(sentence, document.where("names", odd))
+        defects.add(sentence, replace(document.where("names", odd), key="names"))
         return []
     return [(names[str(number)], document.where("names", str(number))) for number in range(len(names))]
 
@@ -76,6 +77,8 @@ def _distinct(entries: Sequence[tuple[str, Where]], where: Where, defects: Defec
     for number, (name, place) in enumerate(entries):
         if not name:
             defects.add(f"Class {number} has no name.", place)
+        elif any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in name):
+            defects.add(f"The name {_shown(name)} holds control characters or is no text.", place)
         elif name in first:
             defects.add(f"The class {_shown(name)} is in the list twice, as {first[name]} and as {number}.", place)
         first.setdefault(name, number)

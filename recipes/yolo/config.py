@@ -91,7 +91,7 @@ def _read_yaml(folder: Folder, name: str, defects: Defects) -> Config:
 
 def _yaml_entries(document: YamlDocument, key: str, value: object, defects: Defects) -> Sequence[Entry]:
     """Ultralytics knows train, val and test; another split is known by having the folder that Signalbox gives it."""
-    if value is None or (key not in SPLITS and value != f"images/{key}"):
+    if value is None or (key not in SPLITS and not (key.isprintable() and value == f"images/{key}")):
         return ()
     values = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in values):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,9 +24,10 @@ from recipes.ledger import Ledger
 from recipes.names import unsafe_path
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.placing import Folders, place_image
+from recipes.placing import place_image
 from recipes.yolo.labels import label_names
 
+_BOX = attrgetter("label", "x", "y", "w", "h")
 NO_SPLIT = "unassigned"
 TRAIN = "train"
 NOTES = {
@@ -43,6 +46,14 @@ class YoloWriteOptions(Parameters):
     segments: Literal["auto", "never"] = "never"
 
 
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """A folder of images and the one of their label files, each with its '/', below the destination."""
+
+    images: str
+    labels: str
+
+
 class _LabelWriter:
     """Writes the images of a chunk with their label files; counts what is to be said of it."""
 
@@ -52,45 +63,48 @@ class _LabelWriter:
         self._number = f" %.{options.decimals}f"
         self._box = "%d" + 4 * self._number + "\n"
         self._segments = options.segments == "auto"
-        self._home = unsplit_home(dataset)
+        self._unsplit = unsplit_home(dataset)
 
     def __call__(self, records: Iterator[ImageRecord], _: Ledger) -> tuple[Counter[str], set[str]]:
         counts: Counter[str] = Counter()
-        splits: set[str] = set()
-        folders = Folders()
+        homes: dict[tuple[str | None, str], _Home] = {}
         for record in records:
-            split = record.split or self._home
-            splits.add(split)
-            counts["unsplit"] += record.split is None
-            image = f"images/{split}/{record.name}"
-            target = self._root + image
+            folder, _slash, name = record.name.rpartition("/")
+            home = homes.get((record.split, folder))
+            if home is None:
+                home = homes[record.split, folder] = self._home(record.split, folder)
+            if record.split is None:
+                counts["unsplit"] += 1
             if record.path is None:
                 counts["pathless"] += 1
-            else:
-                folders.make_parent(target)
-                place_image(record, target)
-            label = label_names(image)[0]
-            folders.make_parent(self._root + label)
-            self._write(label, self._lines(record, counts).encode(), image)
-        return counts, splits
+            label = f"{home.labels}{os.path.splitext(name)[0]}.txt"  # noqa: PTH122 - once per image
+            try:
+                if record.path is not None:
+                    place_image(record, f"{self._root}{home.images}{name}")
+                _write_fresh(self._root + label, self._lines(record, counts).encode())
+            except (FileExistsError, IsADirectoryError):
+                raise self._collision(home.images, name, label) from None
+        return counts, {split or self._unsplit for split, _folder in homes}
 
-    def _write(self, label: str, data: bytes, image: str) -> None:
-        try:
-            handle = os.open(self._root + label, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            raise self._collision(label, image) from None
-        try:
-            os.write(handle, data)
-        finally:
-            os.close(handle)
+    def _home(self, split: str | None, folder: str) -> _Home:
+        """The folders of images that are in one folder of a split, made."""
+        images = f"images/{split or self._unsplit}/{folder}/".replace("//", "/")
+        labels = label_names(f"{images}x")[0].removesuffix("x.txt")
+        for made in (images, labels):
+            try:
+                os.makedirs(self._root + made, exist_ok=True)  # noqa: PTH103 - text, as all names here
+            except (FileExistsError, NotADirectoryError):
+                raise FormatError("A file is called as the folder of another one.", where=Where(made), remedy="Rename it.") from None
+        return _Home(images, labels)
 
-    def _collision(self, label: str, image: str) -> FormatError:
-        home, _, name = image.rpartition("/")
+    def _collision(self, home: str, name: str, label: str) -> FormatError:
         stem = os.path.splitext(name)[0]  # noqa: PTH122 - a name, not a path
         with os.scandir(self._root + home) as entries:
-            alike = sorted(f"{home}/{entry.name}" for entry in entries if os.path.splitext(entry.name)[0] == stem)  # noqa: PTH122
+            alike = sorted(home + entry.name for entry in entries if os.path.splitext(entry.name)[0] == stem)  # noqa: PTH122
+        if len(alike) < 2:
+            return FormatError("There are two images of this name.", where=Where(home + name), remedy="Rename one of them.")
         return FormatError(
-            f"{' and '.join(alike) or image} would have the same label file.",
+            f"{' and '.join(alike)} would have the same label file.",
             where=Where(label),
             remedy="Rename one of them: YOLO finds labels by the image's name without its suffix.",
         )
@@ -99,8 +113,11 @@ class _LabelWriter:
         boxes = record.annotations
         if self._segments and any(isinstance(box.mask, Polygons) for box in boxes):
             return "".join(self._outline(record, box, counts) for box in boxes)
-        width, height, ids, form = record.width, record.height, self._ids, self._box
-        return "".join([form % (ids[a.label], (a.x + a.w / 2) / width, (a.y + a.h / 2) / height, a.w / width, a.h / height) for a in boxes])
+        width, height, ids = record.width, record.height, self._ids
+        numbers: list[float] = []
+        for label, x, y, w, h in map(_BOX, boxes):
+            numbers += (ids[label], (x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
+        return self._box * len(boxes) % tuple(numbers)
 
     def _outline(self, record: ImageRecord, annotation: Annotation, counts: Counter[str]) -> str:
         if isinstance(annotation.mask, Polygons):
@@ -114,6 +131,14 @@ class _LabelWriter:
         size = (record.width, record.height)
         numbers = [self._number % (value / size[place % 2]) for place, value in enumerate(points)]
         return f"{self._ids[annotation.label]}{''.join(numbers)}\n"
+
+
+def _write_fresh(path: str, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        os.write(handle, data)
+    finally:
+        os.close(handle)
 
 
 def unsplit_home(dataset: Dataset) -> str:

@@ -263,10 +263,12 @@ def test_labels_or_images_that_were_not_sent_are_asked_for(ultralytics: Path, tm
     [
         ("train: images/train\nnames: [fish, no]\n", "data.yaml, line 2, names.1: YAML reads this name as False: write it in quotes."),
         ("train: images/train\nnames: [fish, fish]\n", "names.1: The class 'fish' is in the list twice, as 0 and as 1."),
-        ("train: images/train\nnames: {0: fish, 2: x}\n", "names.2: The ids of 2 classes must be 0 to 1; '2' is not."),
+        ("train: images/train\nnames: {0: fish, 2: x}\n", "names: The ids of 2 classes must be 0 to 1; '2' is not."),
         ("train: images/train\nnames: fish\n", "names: The names of the classes must be a list, or a mapping from ids."),
         ("train: images/train\nnames: []\n", "names: There is no class in this list."),
         ("train: images/train\nnames: ['']\n", "names.0: Class 0 has no name."),
+        ('train: images/train\nnames: ["\\ud800"]\n', r"names.0: The name '\ud800' holds control characters or is no text."),
+        ('train: images/train\nnames: {0: a, "\\ud800": b}\n', r"names: The ids of 2 classes must be 0 to 1; '\ud800' is not."),
         ("train: images/train\nnc: 3\nnames: [a, b]\n", "data.yaml, line 2, nc: nc says 3 classes, and there are 2 names."),
         ("train: images/gone\nnames: [a, b]\n", "no list 'images/gone' for the split train."),
         ("train: 3\nnames: [a, b]\n", "train: train must be a folder, a list file, or a list of them."),
@@ -365,6 +367,15 @@ def test_images_that_would_share_a_label_file_are_both_named(tmp_path: Path, dra
     records = records_of(tmp_path / "in", draw, [], "a.jpg", "a.png", "b.jpg")
     with pytest.raises(FormatError, match=r"images/train/a.jpg and images/train/a.png would have the same label file"):
         written(dataset_of(records), tmp_path / "out")
+
+
+def test_two_images_of_one_name_are_refused(tmp_path: Path, draw: Draw, dataset_of: Callable[..., Dataset]) -> None:
+    records = records_of(tmp_path / "in", draw, [], "a.jpg") * 2
+    with pytest.raises(FormatError, match=r"images/train/a.jpg: There are two images of this name"):
+        written(dataset_of(records), tmp_path / "out")
+    alike = [ImageRecord(name, None, 64, 48, (), "train") for name in ("x.jpg", "x.txt/y.jpg")]
+    with pytest.raises(FormatError, match=r"labels/train/x.txt/: A file is called as the folder of another one"):
+        written(dataset_of(alike), tmp_path / "clash")
 
 
 def test_a_split_that_is_no_folder_name_is_refused(tmp_path: Path, draw: Draw, dataset_of: Callable[..., Dataset]) -> None:
@@ -466,7 +477,7 @@ def test_any_bytes_make_a_dataset_or_a_named_error(ultralytics: Path, data: st.D
         try:
             read_folder(ultralytics)
         except DatasetError as error:
-            assert str(error)
+            assert str(error).encode()
     finally:
         for path in ultralytics.rglob("*"):
             if path.is_file() and path not in kept:
