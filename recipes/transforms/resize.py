@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
+from recipes.image_header import MAX_PIXELS
 from recipes.ledger import Ledger
 from recipes.moving import moved
 from recipes.parameters import Parameters
@@ -39,6 +40,8 @@ class Resize(Parameters):
             raise ValueError("give width and height, or longest")
         if self.longest is not None and self.fit == "stretch":
             raise ValueError("longest keeps the shape, so it cannot stretch")
+        if self.frame[0] * self.frame[1] > MAX_PIXELS:
+            raise ValueError(f"an image has {MAX_PIXELS:,} pixels at most")
         return self
 
     @property

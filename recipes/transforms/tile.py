@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.moving import cut, moved, variant
+from recipes.observing import Audience
 from recipes.parameters import Parameters
 from recipes.pixels import Crop
 from recipes.transforms import Transform, edit_images
@@ -43,30 +45,34 @@ class Tile(Parameters):
         return f"cut images into tiles of {self.width} x {self.height} pixels that overlap by {self.overlap}{empty}"
 
 
-def apply(dataset: Dataset, parameters: Tile, _: Effort) -> Dataset:
+def apply(dataset: Dataset, parameters: Tile, effort: Effort) -> Dataset:
     """The dataset with every larger image replaced by its tiles, row by row: a_y0_x576.jpg has its corner at (576, 0).
 
     The last tile of a row or column is moved back so that it ends with the image. A box that is visible enough in several tiles is
     in each of them, cut at their borders.
     """
 
+    across, down = (parameters.width, parameters.overlap), (parameters.height, parameters.overlap)
+
     def tile(record: ImageRecord, ledger: Ledger) -> Iterator[ImageRecord]:
         if record.width <= parameters.width and record.height <= parameters.height:
             yield record
             return
         placed: set[int] = set()
-        for top in starts(record.height, parameters.height, parameters.overlap):
-            for left in starts(record.width, parameters.width, parameters.overlap):
-                piece = _piece(record, left, top, parameters, placed)
-                if piece.annotations or parameters.empty == "keep":
-                    yield piece
-                else:
-                    ledger.drop_image(STEP, "tile without a box", piece)
+        for top, left in product(starts(record.height, *down), starts(record.width, *across)):
+            piece = _piece(record, left, top, parameters, placed)
+            if piece.annotations or parameters.empty == "keep":
+                yield piece
+            else:
+                ledger.drop_image(STEP, "tile without a box", piece)
         for place, annotation in enumerate(record.annotations):
             if place not in placed:
                 ledger.drop_box(STEP, f"less than {parameters.min_visible:.0%} inside any tile", record, annotation)
 
-    return edit_images(dataset, tile)
+    def count(records: Iterator[ImageRecord], _: Ledger) -> int:
+        return sum(len(starts(one.width, *across)) * len(starts(one.height, *down)) for one in records)
+
+    return replace(edit_images(dataset, tile), total=sum(Audience(Ledger()).results(dataset, count, effort, phase="counting tiles")))
 
 
 def starts(length: int, tile: int, overlap: int) -> list[int]:
