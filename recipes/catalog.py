@@ -79,6 +79,10 @@ class Catalog:
             raise CatalogError(f"No version of {name} is {format_name}.", remedy="Convert one first.")
         return version
 
+    def manifest_bytes(self) -> int:
+        """Of all manifests together: how much there is to read where every version is looked at."""
+        return sum(file.stat().st_size for file in self._datasets.glob("*/*.json"))
+
     def add_version(
         self,
         folder: Path,

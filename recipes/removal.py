@@ -19,6 +19,8 @@ from recipes.objects import StoredFile
 from recipes.progress import Progress, silent
 from recipes.versions import DatasetVersion, parse_reference
 
+QUICKLY_READ_BYTES = 40_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Swept:
@@ -51,8 +53,13 @@ def versions_of(catalog: Catalog, reference: str) -> tuple[str, ...]:
     return tuple(f"{name}@{known}" for known in catalog.numbers(name)) or (catalog.get(reference).reference,)
 
 
-def would_free(catalog: Catalog, references: Iterable[str]) -> Swept:
-    """What removing these versions would free: the contents that no other version has."""
+def would_free(catalog: Catalog, references: Iterable[str], *, hurried: bool = False) -> Swept | None:
+    """What removing these versions would free: the contents that no other version has.
+
+    None where whoever asks is hurried and there are too many manifests to read in a second or so.
+    """
+    if hurried and catalog.manifest_bytes() > QUICKLY_READ_BYTES:
+        return None
     wanted = set(references)
     theirs: set[StoredFile] = set()
     others: set[StoredFile] = set()

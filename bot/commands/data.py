@@ -74,7 +74,7 @@ def remove(asking: Asking, dataset: str, *, yes: bool) -> Answer:
         return submitted(views.view(asking.house, datasets.submit_removal(asking.house, asking.who, dataset).id))
     versions = datasets.doomed(asking.house, asking.who, dataset)
     references = [version.reference for version in versions]
-    freed = would_free(asking.house.catalog, references)
+    freed = would_free(asking.house.catalog, references, hurried=True)
     text, blocks = removal_question(dataset, versions, freed, readers=datasets.trainings_on(asking.house, references))
     return Answer(text, tuple(blocks))
 

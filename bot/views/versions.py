@@ -21,19 +21,26 @@ def outline(old: DatasetVersion, new: DatasetVersion) -> Message:
     return f"{text}\n{code(look)} compares every image and box.", fitting(blocks)
 
 
-def removal_question(asked: str, versions: Sequence[DatasetVersion], freed: Swept, *, readers: int) -> Message:
-    """What removing these versions costs, with the two buttons that answer."""
+def removal_question(asked: str, versions: Sequence[DatasetVersion], freed: Swept | None, *, readers: int) -> Message:
+    """What removing these versions costs, with the two buttons that answer. ``freed`` None: nobody has looked."""
     images = sum(version.summary.images for version in versions)
     named = ", ".join(version.reference for version in versions[:10]) + (" …" if len(versions) > 10 else "")
     what = f"{count(len(versions), 'version')} with {count(images, 'image')}"
-    lost = f"This deletes {count(freed.files, 'file')} that no other version has, for ever; {size(freed.size_bytes)} get free."
-    if not freed.files:
-        lost = "Every file of it is also in another version, so nothing is lost but the version itself, and no space gets free."
+    lost = _lost(versions, freed)
     trained = f" {count(readers, 'training')} on it can then not be resumed." if readers else ""
     text = f"Remove {named} ({what})?\n{lost}{trained} The number is not given again."
     yes = quoted(["data", "remove", asked, "--yes"])
     buttons = [Button("Remove it", yes, "danger"), Button("Keep it", quoted(["data", "show", asked]))]
     return f"{text}\n{code(yes)} removes it.", [section(text), actions(buttons)]
+
+
+def _lost(versions: Sequence[DatasetVersion], freed: Swept | None) -> str:
+    if freed is None:
+        most = sum(version.size_bytes for version in versions)
+        return f"This deletes every file that no other version has, for ever; at most {size(most)} get free."
+    if not freed.files:
+        return "Every file of it is also in another version, so nothing is lost but the version itself, and no space gets free."
+    return f"This deletes {count(freed.files, 'file')} that no other version has, for ever; {size(freed.size_bytes)} get free."
 
 
 def _totals(old: DatasetVersion, new: DatasetVersion) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes import removal
 from recipes.catalog import Catalog
 from recipes.errors import CatalogError
 from recipes.removal import Swept, remove, sweep, versions_of, would_free
@@ -46,14 +47,23 @@ def python(code: str, *arguments: str | Path) -> subprocess.Popen[str]:
 def test_only_what_nobody_else_uses_is_freed(catalog: Catalog, tmp_path: Path) -> None:
     add(catalog, tmp_path / "a", one="1", two="22", preview=b"picture")
     add(catalog, tmp_path / "a", two="22", three="333")
-    assert would_free(catalog, ["fish@1"]) == Swept(2, 8)
-    removal = remove(catalog, ["fish@1"])
-    assert removal.freed == Swept(2, 8)
-    assert removal.sentence() == "fish@1 is removed. 2 files with 0.0 MB are freed."
+    assert would_free(catalog, ["fish@1"]) == would_free(catalog, ["fish@1"], hurried=True) == Swept(2, 8)
+    done = remove(catalog, ["fish@1"])
+    assert done.freed == Swept(2, 8)
+    assert done.sentence() == "fish@1 is removed. 2 files with 0.0 MB are freed."
     assert catalog.numbers("fish") == (2,)
     assert catalog.verify() == ()
     with pytest.raises(CatalogError, match="fish@1"):
         catalog.get("fish@1")
+
+
+def test_whoever_is_hurried_is_not_kept_by_very_many_manifests(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(catalog, tmp_path / "a", one="1")
+    monkeypatch.setattr(removal, "QUICKLY_READ_BYTES", 100)
+    assert would_free(catalog, ["fish@1"], hurried=True) is None
+    assert would_free(catalog, ["fish@1"]) == Swept(1, 1)
 
 
 def test_a_number_is_never_given_again(catalog: Catalog, tmp_path: Path) -> None:
@@ -121,9 +131,9 @@ def test_what_another_process_found_stored_and_is_about_to_use_is_not_freed(cata
     other = python(ADDS, catalog.root, tmp_path / "a")
     assert other.stdout is not None
     assert other.stdout.readline() == "found\n"
-    removal = remove(catalog, ["fish@1"])
-    assert removal.freed is None
-    assert "is being added" in removal.sentence()
+    done = remove(catalog, ["fish@1"])
+    assert done.freed is None
+    assert "is being added" in done.sentence()
     assert other.communicate("go\n", timeout=20)[0] == "eel@1\n"
     assert sweep(catalog) == Swept(0, 0)
     assert catalog.verify() == ()

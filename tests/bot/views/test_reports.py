@@ -104,3 +104,4 @@ def test_the_question_before_removing_says_what_is_lost(house: House) -> None:
                  "`data remove fish@1 --yes`"):
         assert part in text, part
     assert "nothing is lost but the version itself" in removal_question("fish@1", [version] * 30, Swept(0, 0), readers=0)[0]
+    assert f"at most {version.size_bytes} B get free" in removal_question("fish@1", [version], None, readers=0)[0]
