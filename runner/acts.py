@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import shlex
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.crash_points import crash_point
-from runner.entities import Attempt, Environment, Host, Run
+from runner.entities import Attempt, Environment, Host, Run, TrainSpec, WorkStep
 from runner.errors import HostError, UnreachableError
 from runner.executors.base import Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
 from runner.transports.base import Transport
+from runner.transports.sending import Progress
 
 PREPARE_TIMEOUT_S = 300.0
 SEND_TIMEOUT_S = 6 * 3600.0
 LAUNCH_TIMEOUT_S = 30.0
+TOLD_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +34,21 @@ class PreparedOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedOutcome:
-    """An attempt's directory is laid."""
+class SendingStep:
+    """How far the dataset of an attempt is on its way to the host."""
 
     run_id: str
     attempt: int
+    step: WorkStep
+
+
+@dataclass(frozen=True, slots=True)
+class StagedOutcome:
+    """An attempt's directory is laid; so many of its data's links had to be symbolic."""
+
+    run_id: str
+    attempt: int
+    symbolic: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +108,35 @@ def order_for(work: Work, *, run: Run, attempt: Attempt, devices: tuple[str, ...
     )
 
 
-def stage(transport: Transport, executor: Executor, work: Work, order: LaunchOrder, *, run: Run, host: Host) -> StagedOutcome:
-    """Send what the host lacks and lay the attempt's directory."""
+def stage(
+    transport: Transport, executor: Executor, work: Work, order: LaunchOrder, *, run: Run, host: Host,
+    tell: Callable[[SendingStep], None], wanted: Callable[[], bool],
+) -> StagedOutcome:
+    """Send what the host lacks, as long as that is ``wanted``, and lay the attempt's directory."""
     if work.objects:
-        transport.put_objects(f"{host.root}/objects", work.objects.items(), timeout_s=SEND_TIMEOUT_S)
-    executor.stage(transport, order, root=host.root)
+        transport.put_objects(
+            f"{host.root}/objects", work.objects.items(), timeout_s=SEND_TIMEOUT_S, progress=_sending(run, tell, wanted)
+        )
+    symbolic = executor.stage(transport, order, root=host.root)
     crash_point("runner.after_staged")
-    return StagedOutcome(run.id, run.attempt)
+    return StagedOutcome(run.id, run.attempt, symbolic)
+
+
+def _sending(run: Run, tell: Callable[[SendingStep], None], wanted: Callable[[], bool]) -> Progress:
+    """Tells how far it is, once in a while; what is not wanted any more is broken off, and would go on where it was."""
+    name = str(run.spec.dataset) if isinstance(run.spec, TrainSpec) else "files"
+    began = told_at = time.monotonic()
+
+    def progress(sent: int, total: int) -> None:
+        nonlocal told_at
+        if not wanted():
+            raise UnreachableError(f"{name} was not sent to its end: {run.id} was stopped.")
+        now = time.monotonic()
+        if now - told_at >= TOLD_EVERY_S:
+            told_at = now
+            tell(SendingStep(run.id, run.attempt, WorkStep(name, sent, total, "bytes", sent / (now - began))))
+
+    return progress
 
 
 def launch(transport: Transport, executor: Executor, order: LaunchOrder, *, run: Run, root: str, again: bool) -> LaunchedOutcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, StagedOutcome, StoppedOutcome
+from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, SendingStep, StagedOutcome, StoppedOutcome
 from runner.attempt_intake import AttemptIntake, OfAttempt
 from runner.conclusions import conclude, refusal
 from runner.entities import Host, Run
@@ -14,9 +14,11 @@ from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
 from runner.states import Reason, State
-from runner.store import events, hosts, runs
+from runner.store import events, hosts, progress, runs
 
 log = logging.getLogger(__name__)
+
+SYMBOLIC = "{host} makes no hard links there: {count} files of the dataset are symbolic links into its store, which has to stay."
 
 
 class Intake:
@@ -27,13 +29,15 @@ class Intake:
         self._links = links
         self._attempts = AttemptIntake(house)
 
-    def take(self, arrival: Evidence | Outcome) -> None:
+    def take(self, arrival: Evidence | Outcome | SendingStep) -> None:
         """Apply one arrival. What a host says counts only while it is the machine that it was."""
         match arrival:
             case Connected() | Disconnected() | Heartbeat() | Resources():
                 self._take_host(arrival)
             case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | FailedOutcome():
                 self._take_outcome(arrival)
+            case SendingStep():
+                self._take_step(arrival)
             case _:
                 link = self._links.get(arrival.host)
                 if link is not None and link.connected and link.watches(arrival.directory):
@@ -118,12 +122,20 @@ class Intake:
             case FailedOutcome():
                 self._take_failure(run, outcome)
 
+    def _take_step(self, arrival: SendingStep) -> None:
+        run = runs.get(self.house.store.reading(), arrival.run_id)
+        if (run.reason, run.attempt) == (Reason.STAGING, arrival.attempt):
+            with self.house.store.writing() as db:
+                progress.keep_step(db, run.id, arrival.step, now=self.house.now())
+
     def _take_staged(self, run: Run, outcome: StagedOutcome) -> None:
         link = self._links.get(run.host or "")
+        note = SYMBOLIC.format(host=run.host, count=outcome.symbolic) if outcome.symbolic else ""
         with self.house.store.writing() as db:
+            progress.forget_step(db, run.id)
             runs.note_staged(db, run.id, outcome.attempt)
             if run.reason is Reason.STAGING:
-                runs.transition(db, run, Reason.LAUNCHING, now=self.house.now())
+                runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         if link is not None:
             link.staged.add(runs.attempt(self.house.store.reading(), run.id, outcome.attempt).directory)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-from runner.acts import FailedOutcome, Outcome
+from runner.acts import FailedOutcome, Outcome, SendingStep
 from runner.entities import Host
 from runner.evidence import Connected, Disconnected, Evidence, WatchedAttempt
 from runner.executors import executors
@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 ACTS_AT_ONCE = 4
 PREPARES_AT_ONCE = 2
+STAGES_AT_ONCE = 8
 REST_S = 1.0
 """How long what did not come through is left alone, so that a host in trouble is not asked without pause."""
 
@@ -32,7 +33,7 @@ class HostLink:
     how long the host may say nothing before it counts as unreachable.
     """
 
-    def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome], None], *, silence_s: float) -> None:
+    def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome | SendingStep], None], *, silence_s: float) -> None:
         self.host = host
         self.connected = False
         self.trouble = ""
@@ -43,12 +44,16 @@ class HostLink:
         self.staged: set[str] = set()
         self.broken: dict[str, Exception] = {}
         self._closed = False
+        self._unwanted: set[str] = set()
         self._resting: dict[str, float] = {}
         self._inbox = inbox
         self._watched: dict[str, WatchedAttempt] = {}
         self._threads = ThreadPoolExecutor(ACTS_AT_ONCE, thread_name_prefix=f"act-{host.name}")
-        # Preparing takes many seconds; whatever is ready to start or to stop must not wait behind it.
-        self._preparing = ThreadPoolExecutor(PREPARES_AT_ONCE, thread_name_prefix=f"prepare-{host.name}")
+        # These take many seconds, or hours; whatever is ready to start or to stop must not wait behind them.
+        self._slow = {
+            "prepare": ThreadPoolExecutor(PREPARES_AT_ONCE, thread_name_prefix=f"prepare-{host.name}"),
+            "stage": ThreadPoolExecutor(STAGES_AT_ONCE, thread_name_prefix=f"stage-{host.name}"),
+        }
         self._watch = HostWatch(host, self.transport, inbox, silence_s=silence_s)
         self._watch.start()
 
@@ -57,8 +62,21 @@ class HostLink:
         if self.busy(run_id):
             return
         self.acting[run_id] = name
-        threads = self._preparing if name == "prepare" else self._threads
-        threads.submit(self._perform, run_id, name, what)
+        self._slow.get(name, self._threads).submit(self._perform, run_id, name, what)
+
+    def tell(self, step: SendingStep) -> None:
+        """Say how far something under way is."""
+        if not self._closed:
+            self._inbox(step)
+
+    def give_up(self, run_id: str) -> None:
+        """What is under way for a run is not wanted any more, and may break off."""
+        if run_id in self.acting:
+            self._unwanted.add(run_id)
+
+    def wants(self, run_id: str) -> bool:
+        """Whether what is under way for a run is still wanted."""
+        return run_id not in self._unwanted
 
     def busy(self, run_id: str) -> bool:
         """Whether something is under way for a run, or failed just now and is left alone for a moment."""
@@ -66,6 +84,7 @@ class HostLink:
 
     def done(self, run_id: str, *, rest: bool = False) -> None:
         """Note that the outcome of a run's act was taken in; ``rest``: nothing more is done for it for a moment."""
+        self._unwanted.discard(run_id)
         if self.acting.pop(run_id, None) is not None and rest:
             self._resting[run_id] = time.monotonic() + REST_S
 
@@ -110,7 +129,7 @@ class HostLink:
         """Let go of the host, without waiting for it; what runs there goes on, and what was under way is decided anew."""
         self._closed = True
         self._watch.stop(timeout_s=0)
-        for threads in (self._threads, self._preparing):
+        for threads in (self._threads, *self._slow.values()):
             threads.shutdown(wait=False, cancel_futures=True)
         self.transport.close()
 

@@ -19,7 +19,7 @@ from functools import partial
 from types import FrameType
 
 from runner import acts
-from runner.acts import Outcome
+from runner.acts import Outcome, SendingStep
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
 from runner.decisions import (
@@ -68,7 +68,7 @@ class Runner:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self._inbox: queue.SimpleQueue[Evidence | Outcome] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Evidence | Outcome | SendingStep] = queue.SimpleQueue()
         self._links: dict[str, HostLink] = {}
         self._intake = Intake(house, self._links)
         self._beaten: datetime | None = None
@@ -105,7 +105,7 @@ class Runner:
             link.close()
         self._links.clear()
 
-    def tick(self, arrivals: list[Evidence | Outcome]) -> None:
+    def tick(self, arrivals: list[Evidence | Outcome | SendingStep]) -> None:
         """One pass: take in what arrived, then decide for every live run."""
         for arrival in arrivals:
             self._guard(partial(self._intake.take, arrival), about=repr(arrival)[:200])
@@ -155,8 +155,8 @@ class Runner:
         elif link is not None and run.reason in (Reason.STAGING, Reason.LAUNCHING):
             link.broken[run.id] = error
 
-    def _arrivals(self) -> list[Evidence | Outcome]:
-        found: list[Evidence | Outcome] = []
+    def _arrivals(self) -> list[Evidence | Outcome | SendingStep]:
+        found: list[Evidence | Outcome | SendingStep] = []
         try:
             found.append(self._inbox.get(timeout=POLL_S))
             while len(found) < MOST_AT_ONCE:
@@ -188,6 +188,8 @@ class Runner:
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)
+        if run.stop_requested_by is not None:
+            link.give_up(run.id)
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if acting else Stop()
@@ -247,7 +249,9 @@ class Runner:
         devices = tuple(lease.device for lease in hosts.leases(self.house.store.reading(), run.id))
         order = acts.order_for(work, run=run, attempt=attempt, devices=devices)
         if isinstance(decision, Stage):
-            link.act(run.id, "stage", lambda: acts.stage(link.transport, link.executor, work, order, run=run, host=link.host))
+            link.act(run.id, "stage", lambda: acts.stage(
+                link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
+            ))
         else:
             again = attempt.directory not in link.staged
             link.staged.discard(attempt.directory)

@@ -45,7 +45,7 @@ def share_done(view: RunView) -> float | None:
 
 def where_in_words(view: RunView) -> str:
     """``epoch 7 of 20 · 30 of 60 iterations``, ``storing files · 120 of 400``: how far it is; empty before it began."""
-    if view.work is not None and not isinstance(view.run.spec, TrainSpec):
+    if view.work is not None:
         return " · ".join([name(view.work.phase), *_amounts(view.work)])
     if view.progress is None:
         return f"{view.epochs} epochs" if view.epochs and view.run.state is State.PENDING else ""

@@ -142,7 +142,12 @@ def forget_old(folder):
                 os.unlink(entry.path)
 
 
+def give_up(_number, _frame):
+    raise StoreError(TRY_AGAIN, "nothing came for %d s" % PATIENCE_S)
+
+
 def receive(store):
+    signal.signal(signal.SIGALRM, give_up)
     os.umask(0o022)
     os.makedirs(os.path.join(store, ".partial"), exist_ok=True)
     forget_old(os.path.join(store, ".partial"))

@@ -83,6 +83,19 @@ def work_step(db: Database, run_id: str) -> WorkStep | None:
     return None if row is None else WorkStep(row["phase"], row["done"], row["total"], row["unit"], row["rate"])
 
 
+def keep_step(db: Database, run_id: str, step: WorkStep, *, now: datetime) -> None:
+    """Store how far it is; the step before is forgotten."""
+    db.conn.execute(
+        "INSERT OR REPLACE INTO work_steps (run_id, phase, done, total, at, unit, rate) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (run_id, step.phase, step.done, step.total, to_text(now), step.unit, step.rate),
+    )
+
+
+def forget_step(db: Database, run_id: str) -> None:
+    """What a step told is over."""
+    db.conn.execute("DELETE FROM work_steps WHERE run_id = ?", (run_id,))
+
+
 def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> None:
     run_id, number, moment = attempt.run_id, attempt.number, to_text(now)
     match record:
@@ -107,10 +120,7 @@ def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> 
                 (run_id, number, record.name, record.epoch, int(record.best), moment),
             )
         case WorkStep():
-            db.conn.execute(
-                "INSERT OR REPLACE INTO work_steps (run_id, phase, done, total, at, unit, rate) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (run_id, record.phase, record.done, record.total, moment, record.unit, record.rate),
-            )
+            keep_step(db, run_id, record, now=now)
         case WorkResult():
             runs.keep_result(db, run_id, record.summary)
 

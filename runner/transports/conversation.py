@@ -49,13 +49,20 @@ class _Feeder(threading.Thread):
     def run(self) -> None:
         try:
             for data in self._source:
-                self._pipe.send(data)
+                if not self._sent(data):
+                    return
             self._pipe.finish()
-        except UnreachableError:
-            return  # The draining side finds out why, and says it better.
         except Exception as error:  # noqa: BLE001 - raised again by the thread that waits for this one
             self.error = error
             self._pipe.close()
+
+    def _sent(self, data: bytes) -> bool:
+        """Where sending fails, the draining side finds out why, and says it better."""
+        try:
+            self._pipe.send(data)
+        except UnreachableError:
+            return False
+        return True
 
 
 def start(pipe: Pipe, script: bytes, *, deadline: Deadline) -> Begun | Finished:

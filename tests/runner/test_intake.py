@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 
-from runner.acts import FailedOutcome, PreparedOutcome, StagedOutcome, StoppedOutcome
-from runner.entities import Run
+from bot.views.run_card import run_card
+from runner.acts import FailedOutcome, PreparedOutcome, SendingStep, StagedOutcome, StoppedOutcome
+from runner.entities import Run, WorkStep
 from runner.errors import BadSpecError, ConflictError, HostError, UnreachableError
 from runner.evidence import ClaimSeen, Connected, ExitSeen, Identity, LogBytes, WatchedAttempt
 from runner.executors.base import Fence
 from runner.frameworks.base import Prepared
 from runner.intake import Intake
 from runner.links import REST_S, HostLink
+from runner.service import views
 from runner.service.house import House
 from runner.states import Reason
 from runner.store import hosts, progress, runs
@@ -143,6 +146,25 @@ def test_an_outcome_that_comes_too_late_changes_nothing(desk: Desk) -> None:
     assert desk.run(run) == before
 
 
+def test_data_on_its_way_is_on_the_card_until_it_is_there(desk: Desk) -> None:
+    run = submitted(desk.house)
+    with desk.house.store.writing() as db:
+        runs.open_attempt(db, run, number=1, host="gpu-1", root="/gpu-1", now=desk.house.now())
+        run = runs.transition(db, run, Reason.STAGING, now=desk.house.now(), attempt=1, host="gpu-1")
+    step = WorkStep("fish@1", 300_000_000, 1_200_000_000, "bytes", 90_000_000.0)
+    desk.intake.take(SendingStep(run.id, 2, step))
+    assert views.view(desk.house, run.id).work is None
+    desk.intake.take(SendingStep(run.id, 1, step))
+    text, _ = run_card(views.view(desk.house, run.id), zone=UTC)
+    assert "*Sending data* · fish@1 · 300 MB of 1.2 GB · 90.0 MB/s" in text
+    assert " 25 %" in text
+    assert views.view(desk.house, run.id).eta == timedelta(seconds=10)
+    desk.intake.take(StagedOutcome(run.id, 1, symbolic=7))
+    desk.intake.take(SendingStep(run.id, 1, step))
+    assert views.view(desk.house, run.id).work is None
+    assert "7 files of the dataset are symbolic links" in desk.run(run).detail
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -188,5 +210,5 @@ def test_what_was_begun_on_a_link_that_was_let_go_says_nothing_more(desk: Desk) 
     desk.link.act("r-1", "stage", late)
     desk.link.close()
     go.set()
-    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("act-gpu-1")], timeout_s=10)
+    eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("stage-gpu-1")], timeout_s=10)
     assert not [item for item in desk.arrived if isinstance(item, FailedOutcome)]

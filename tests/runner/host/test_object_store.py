@@ -103,6 +103,20 @@ def test_who_asks_waits_for_who_receives(store: Path) -> None:
             assert asking.stdout.read() == b""
 
 
+def test_who_hears_nothing_for_long_gives_up(store: Path, tmp_path: Path) -> None:
+    impatient = tmp_path / "object_store.py"
+    impatient.write_text(PROGRAM.read_text(encoding="utf-8").replace("PATIENCE_S = 20", "PATIENCE_S = 1"), encoding="utf-8")
+    command = [sys.executable, str(impatient), "receive", str(store)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        assert program.stdin is not None
+        assert program.stderr is not None
+        program.stdin.write(frame(DATA[:1000]))
+        program.stdin.flush()
+        assert program.stderr.read() == b"nothing came for 1 s\n"
+        assert program.wait(10) == TRY_AGAIN
+    assert missing(store).split()[0] == DIGEST
+
+
 def test_two_that_receive_the_same_both_store_it(store: Path) -> None:
     with started("receive", store) as first, started("receive", store) as second:
         assert first.stdin is not None
