@@ -59,8 +59,8 @@ def match(data: bytes) -> Found | None:
     """File name, size, database and objects of a file in the canonical form; None for any other."""
     if not data.isascii() and not _is_plain_utf8(data):
         return None
-    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):  # a lone one is a line's end to an XML parser
-        return None
+    if b"\r" in data:  # XML has line feeds only, whatever a file has
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     head = HEAD.match(data)
     if head is None:
         return None
