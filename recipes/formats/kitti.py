@@ -81,9 +81,13 @@ def read(folder: Folder, options: KittiOptions, effort: Effort) -> Dataset:
 
 
 def _require_images(folder: Folder, defects: Defects) -> None:
-    wanted = {hash(label_name(image)) for image in folder.images}
+    image_folders = {labels: images for images, labels in LABEL_FOLDERS.items()}
     for name in folder.with_suffix(".txt"):
-        if hash(name) not in wanted and _holds_labels(folder, name):
+        *folders, last = name.removesuffix(".txt").split("/")
+        if folders:
+            folders[-1] = image_folders.get(folders[-1], folders[-1])
+        alike = folder.images.below("/".join([*folders, f"{last}."]))
+        if not any(label_name(folder.images[place]) == name for place in alike) and _holds_labels(folder, name):
             defects.add("There is no image for this label file.", Where(name))
 
 

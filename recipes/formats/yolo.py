@@ -8,7 +8,9 @@ Written: Ultralytics' layout (recipes.yolo.writing).
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import pairwise
 
 from recipes.dataset import Annotation, Dataset, Feature, ImageRecord
 from recipes.effort import Effort
@@ -21,7 +23,7 @@ from recipes.spool import Reading, read_each
 from recipes.yolo.classes import classes_of_file, require_alike
 from recipes.yolo.config import Config, config_file, read_config
 from recipes.yolo.labels import Lines, SixthColumn, label_names, read_label_file
-from recipes.yolo.selection import Selection, select
+from recipes.yolo.selection import Selection, select, sorted_hashes
 from recipes.yolo.writing import YoloWriteOptions, write
 
 CLASS_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "classes.names", "predefined_classes.txt")
@@ -102,19 +104,23 @@ def _classes(folder: Folder, config: Config | None, options: YoloOptions, defect
 
 
 def _require_own_labels(folder: Folder, defects: Defects) -> None:
-    """Every label file has an image, and no two images share one. Names are told apart by their hashes, which need little memory."""
-    claimed: set[int] = set()
-    wanted: set[int] = set()
-    for image in folder.images:
+    """Every label file has an image, and no two images share one."""
+    wanted = sorted_hashes(label_names(image)[0] for image in folder.images)
+    shared = {one for one, two in pairwise(wanted) if one == two}
+    for image in folder.images if shared else ():
         names = label_names(image)
-        first = hash(names[0])
-        if first in wanted and any(name in folder.files for name in names):
+        if hash(names[0]) in shared and any(name in folder.files for name in names):
             defects.add("Another image of this name, with another suffix, has the same label file.", Where(image))
-        wanted.add(first)
-        claimed.update(map(hash, names))
     for name in folder.with_suffix(".txt"):
-        if hash(name) not in claimed and not _is_other_text(name) and _holds_labels(folder, name):
+        place = bisect_left(wanted, hash(name))
+        is_wanted = place < len(wanted) and wanted[place] == hash(name)
+        if not (is_wanted or _is_other_text(name) or _is_beside(folder, name)) and _holds_labels(folder, name):
             defects.add("There is no image for this label file.", Where(name))
+
+
+def _is_beside(folder: Folder, name: str) -> bool:
+    stem = name.removesuffix(".txt")
+    return any(name in label_names(folder.images[place]) for place in folder.images.below(f"{stem}."))
 
 
 def _is_other_text(name: str) -> bool:

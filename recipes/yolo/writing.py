@@ -10,7 +10,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,7 +26,6 @@ from recipes.parameters import Parameters
 from recipes.placing import place_image
 from recipes.yolo.labels import label_names
 
-_BOX = attrgetter("label", "x", "y", "w", "h")
 NO_SPLIT = "unassigned"
 TRAIN = "train"
 NOTES = {
@@ -113,11 +111,8 @@ class _LabelWriter:
         boxes = record.annotations
         if self._segments and any(isinstance(box.mask, Polygons) for box in boxes):
             return "".join(self._outline(record, box, counts) for box in boxes)
-        width, height, ids = record.width, record.height, self._ids
-        numbers: list[float] = []
-        for label, x, y, w, h in map(_BOX, boxes):
-            numbers += (ids[label], (x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
-        return self._box * len(boxes) % tuple(numbers)
+        width, height, ids, form = record.width, record.height, self._ids, self._box
+        return "".join([form % (ids[a.label], (a.x + a.w / 2) / width, (a.y + a.h / 2) / height, a.w / width, a.h / height) for a in boxes])
 
     def _outline(self, record: ImageRecord, annotation: Annotation, counts: Counter[str]) -> str:
         if isinstance(annotation.mask, Polygons):
