@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from recipes import json_sections
 from recipes.errors import FormatError
-from recipes.json_sections import sections
+from recipes.json_sections import members, sections
 
 TEXT = st.one_of(st.sampled_from(['a},{"b', "}],", '"\\', "é]", ""]), st.text(max_size=5).filter(lambda text: text.isprintable()))
 VALUE = st.recursive(
@@ -75,3 +75,40 @@ def test_an_entry_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "a.json").write_text('{"a": [' + "[" * 5000)
     with pytest.raises(FormatError, match="An entry is longer than 1,000 bytes"):
         read(tmp_path / "a.json")
+
+
+ENTRY = st.dictionaries(st.sampled_from(["size", "x"]), VALUE, max_size=3).map(lambda rest: {"name": "n"} | rest)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    entries=st.dictionaries(TEXT, ENTRY, max_size=12),
+    indent=st.sampled_from([None, 1]),
+    window=st.sampled_from([8, 64, 1 << 18]),
+    key=st.sampled_from(["name", "other"]),
+    cut=st.integers(1, 400),
+)
+def test_whatever_the_window_the_members_of_an_object_come_out_whole_or_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: dict[str, Any], indent: int | None, window: int, key: str, cut: int
+) -> None:
+    monkeypatch.setattr(json_sections, "WINDOW", window)
+    path = tmp_path / "a.json"
+    text = json.dumps(entries, indent=indent).encode()
+    path.write_bytes(text)
+    assert [pair for batch in members(path, "a.json", [key]) for pair in batch.items()] == list(entries.items())
+    if cut < len(text):
+        path.write_bytes(text[:-cut])
+        with pytest.raises(FormatError):
+            list(members(path, "a.json", [key]))
+    path.write_bytes(json.dumps({"a": 1, "in": entries, "b": [{}]}, indent=indent).encode())
+    found: dict[str, Any] = {}
+    for section, value in sections(path, "a.json", objects={"in": [key]}):
+        found[section] = found.get(section, {}) | value if isinstance(value, dict) else value
+    assert found == {"a": 1, "in": entries, "b": [{}]}
+
+
+def test_members_come_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_sections, "WINDOW", 1000)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({str(number): {"name": {"a": {}}, "b": {"c": {}}} for number in range(1000)}))
+    assert max(map(len, members(path, "a.json", ["name"]))) < 60
