@@ -183,7 +183,7 @@ def _value(words: str) -> object:
         value: object = orjson.loads(words)
     except orjson.JSONDecodeError:
         return words
-    return words if value is None else value
+    return value
 
 
 def _number(words: str) -> float | None:
