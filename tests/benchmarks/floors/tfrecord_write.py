@@ -1,4 +1,4 @@
-"""The shortest way from COCO to a TFRecord: protobuf and CRC-32C, no check of anything. Arguments: the JSON file, the images, a fresh file."""
+"""The shortest way from COCO to a TFRecord: protobuf and CRC-32C, no check of anything. Arguments: JSON file, images, a fresh file."""
 
 # pathlib would be slower:
 # ruff: noqa: PTH123
