@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from PIL import Image, ImageDraw, JpegImagePlugin
 
-from recipes.dataset import ImageRecord
+from recipes import polygons
+from recipes.dataset import ImageRecord, Polygons
 from recipes.errors import FormatError, Where
 from recipes.image_header import MAX_PIXELS
 from recipes.painting import font_size_for, name_tag, outline
@@ -157,7 +158,8 @@ def _painted(picture: Image.Image, marks: tuple[Mark, ...]) -> Image.Image:
     line = max(1, size // 6)
     placed = [(mark, _corners(mark, picture)) for mark in marks]
     for mark, corners in placed:
-        for part in (part for part in mark.outlines if len(part) >= 4):
+        shown, _ = polygons.cut(Polygons(mark.outlines), *picture.size)  # lines far outside would take for ever
+        for part in shown.parts if shown else ():
             draw.polygon(part, outline=mark.colour, width=max(1, line // 2))
         outline(draw, corners, mark.colour, dashed=mark.dashed, line=line)
     for mark, corners in placed:
