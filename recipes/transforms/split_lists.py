@@ -116,7 +116,7 @@ def _require_images(dataset: Dataset, listed: dict[int, int], parameters: SplitL
 
 def _refuse(defects: Defects) -> None:
     try:
-        defects.raise_if_any("The lists")
+        defects.raise_if_any("The set of lists")
     except FormatError as error:
         raise RecipeError(error.message, where=error.where, remedy="Mend the lists.", defects=error.defects, more=error.more) from error
 
