@@ -50,6 +50,6 @@ class SpooledEntries(Sequence[Entry], Generic[Entry]):
             return self[place : place + 1][0]
         start, stop, _ = place.indices(self._count)
         pieces = range(start // PIECE, -(-stop // PIECE))
-        entries = [entry for piece in pieces for entry in marshal.loads(self._spool.read(piece))]
+        entries = [entry for piece in pieces for entry in marshal.loads(self._spool.read(piece))]  # noqa: S302 - our own
         first = start - start // PIECE * PIECE
         return [self._make(*entry) for entry in entries[first : first + max(0, stop - start)]]

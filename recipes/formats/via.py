@@ -25,7 +25,8 @@ from recipes.parameters import Parameters
 from recipes.placing import Folders, place_image
 from recipes.regions import Pictures
 from recipes.spool import read_each
-from recipes.via.documents import SNIFFED_FILES, document_names, load
+from recipes.spooled_entries import SpooledEntries
+from recipes.via.documents import SNIFFED_FILES, Entry, document_names, load
 from recipes.via.naming import choose_naming
 from recipes.via.reading import Reader, repeated_names, sentences
 from recipes.via.writing import Encoded, ProjectFile
@@ -59,12 +60,12 @@ def read(folder: Folder, options: ViaOptions, effort: Effort) -> Dataset:
     if not names:
         raise FormatError("There is no annotation file of VIA here.", where=Where(str(folder.root)))
     defects = Defects()
-    documents = [load(folder, name, alone=len(names) == 1, defects=defects) for name in names]
-    repeated = repeated_names(documents, defects)
+    entries = SpooledEntries(Entry, effort.scratch)
+    documents = [load(folder, name, entries, alone=len(names) == 1, defects=defects, effort=effort) for name in names]
+    entries.settle()
     defects.raise_if_any("The annotation")
     naming = choose_naming(documents, options.class_attribute, options.class_name)
-    reader = Reader(Pictures.of(folder), naming, repeated)
-    entries = [entry for document in documents for entry in document.entries]
+    reader = Reader(Pictures.of(folder), naming, repeated_names(documents))
     found = read_each(entries, reader.record, effort, subject="The annotation", remedy="Mend it in VIA, and send it with its images.")
     classes = dict.fromkeys((*naming.classes, *sorted(found.labels)))
     notes = [*(note for document in documents for note in document.notes), *naming.notes, *sentences(found.counts)]

@@ -8,21 +8,31 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from urllib.parse import unquote, urlsplit
 
 import orjson
 
+from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
-from recipes.regions import LARGEST_FILE, head, split_of
+from recipes.json_sections import members, sections
+from recipes.names import unsafe_path
+from recipes.regions import head, split_of
+from recipes.spooled_entries import SpooledEntries
 
 HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
 METADATA = "_via_img_metadata"
 MARKS = (b'"_via_img_metadata"', b'"_via_settings"', b'"shape_attributes"', b'"file_attributes"', b'"base64_img_data"')
 VIA_3 = (b'"vid_list"', b'"pid"')
+FIRST_KEYS = ("filename", "fileref", "size", "regions", "file_attributes", "base64_img_data")
 SNIFFED_FILES = 50
+PROGRESS_STEP = 1000
+LARGEST_CSV = 1 << 28
 Region: TypeAlias = tuple[int, Mapping[str, Any], Mapping[str, Any]]
 """Its number in the image (or its line), shape_attributes, region_attributes."""
 
@@ -38,7 +48,7 @@ class Entry:
     filename: str
     size: object
     attributes: Mapping[str, Any]
-    regions: tuple[Region, ...]
+    regions: list[Region]
     closed: bool
 
     def where(self, origin: int | None = None) -> Where:
@@ -48,14 +58,58 @@ class Entry:
         return Where(self.file, origin) if self.is_csv else Where(self.file, key=f"region {origin} of {self.filename}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
-    """A file with its images; definitions are the region attributes of a project, by name."""
+    """What the pass over a file has learned, besides its images.
+
+    definitions are the region attributes of a project by name; seen counts the regions that have an attribute, texts those where
+    it says something in words; names are hashes of the names of images that tell their places here.
+    """
 
     name: str
-    entries: tuple[Entry, ...]
-    definitions: Mapping[str, Any]
-    notes: tuple[str, ...] = ()
+    definitions: Mapping[str, Any] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+    texts: Counter[str] = field(default_factory=Counter)
+    regions: int = 0
+    names: set[int] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    def see(self, entry: Entry, defects: Defects) -> None:
+        """Learn from an image."""
+        names, own = file_names(entry.filename)
+        if own and hash(names[0]) in self.names:
+            defects.add("The image is annotated twice: another entry has the same filename.", Where(self.name, key=entry.key))
+        if own:
+            self.names.add(hash(names[0]))
+        self.regions += len(entry.regions)
+        for _, _, attributes in entry.regions:
+            self.seen.update(attributes.keys())
+            self.texts.update(key for key, value in attributes.items() if isinstance(value, str | dict) and said(value))
+
+
+def said(value: object) -> list[str]:
+    """What an attribute says: a text, a number, or the ticked options of a checkbox."""
+    if isinstance(value, dict):
+        return [str(option) for option, ticked in value.items() if ticked is True]
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return []
+    return [text] if (text := str(value).strip()) else []
+
+
+def file_names(filename: str) -> tuple[list[str], bool]:
+    """The names under which the file may be here, likeliest first; and whether the first is as good for the dataset.
+
+    It is not where filename is an address or leads to another machine's folders: then only its last parts count.
+    """
+    if "://" in filename:
+        path = unquote(urlsplit(filename, allow_fragments=False).path)
+    else:
+        path = posixpath.normpath(filename.replace("\\", "/"))
+        if not unsafe_path(path):
+            return [path], True
+    parts = [part for part in path.split("/") if part not in ("", "..", ".")]
+    names = ["/".join(parts[-2:]), "/".join(parts[-1:])]
+    return [name for name in dict.fromkeys(names) if not unsafe_path(name)], False
 
 
 def document_names(folder: Folder, *, at_most: int | None = None) -> list[str]:
@@ -77,33 +131,54 @@ def _looks_like_csv(data: bytes) -> bool:
     return data.lstrip(b"#").startswith(HEADER.encode())
 
 
-def load(folder: Folder, name: str, *, alone: bool, defects: Defects) -> Document:
-    """Read one file, which may be the only one; images that have not the form go to defects. FormatError where the whole file has not."""
-    path = folder.path(name)
-    if path.stat().st_size > LARGEST_FILE:
-        raise FormatError(f"The file has more than {LARGEST_FILE:,} bytes.", where=Where(name), remedy="Send it in parts.")
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    split = split_of(name, alone=alone)
-    return _load_csv(data, name, split, defects) if name.lower().endswith(".csv") else _load_json(data, name, split, defects)
+def load(folder: Folder, name: str, entries: SpooledEntries[Entry], *, alone: bool, defects: Defects, effort: Effort) -> Document:
+    """Add the images of a file, which may be the only one, to the entries. Images that have not the form go to defects.
+
+    FormatError where the whole file has not.
+    """
+    document, split = Document(name), split_of(name, alone=alone)
+    if name.lower().endswith(".csv"):
+        found = _csv_entries(folder, document, split, defects)
+    else:
+        found = _json_entries(folder, document, split, defects)
+    for entry in found:
+        document.see(entry, defects)
+        entries.add(tuple(getattr(entry, name) for name in Entry.__slots__))
+        if len(entries) % PROGRESS_STEP == 0:
+            effort.progress(len(entries), 0, "reading regions")
+    return document
 
 
-def _load_json(data: bytes, name: str, split: str | None, defects: Defects) -> Document:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise FormatError(f"This is not JSON: {error.msg}.", where=Where(name, error.lineno)) from error
-    if not isinstance(document, dict):
-        raise FormatError("The file holds no JSON object.", where=Where(name))
-    if "metadata" in document and "config" in document:
+def _json_entries(folder: Folder, document: Document, split: str | None, defects: Defects) -> Iterator[Entry]:
+    for batch in _batches(folder, document):
+        for key, raw in batch.items():
+            entry = _entry(document.name, split, key, raw, defects)
+            if entry is not None:
+                yield entry
+
+
+def _batches(folder: Folder, document: Document) -> Iterator[dict[str, Any]]:
+    """The images of a JSON file by their keys; the definitions of a project go to the document."""
+    path, name = folder.path(document.name), document.name
+    beginning = head(path)
+    if all(mark in beginning for mark in VIA_3):
         remedy = "Open it in VIA 3 and export it as COCO, or annotate images with VIA 2."
         raise FormatError("This is a project of VIA 3, which is another format.", where=Where(name), remedy=remedy)
-    images = document.get(METADATA, document)
-    if not isinstance(images, dict):
-        raise FormatError(f"{METADATA} is no object.", where=Where(name))
-    entries = tuple(entry for key, raw in images.items() if (entry := _entry(name, split, key, raw, defects)))
-    definitions = document.get("_via_attributes")
-    of_regions = definitions.get("region") if isinstance(definitions, dict) else None
-    return Document(name, entries, of_regions if isinstance(of_regions, dict) else {})
+    if b'"_via_' not in beginning:
+        yield from members(path, name, FIRST_KEYS)
+        return
+    found = False
+    for key, value in sections(path, name, objects={METADATA: FIRST_KEYS}):
+        if key == METADATA:
+            if not isinstance(value, dict):
+                raise FormatError(f"{METADATA} is no object.", where=Where(name))
+            found = True
+            yield value
+        elif key == "_via_attributes" and isinstance(value, dict) and isinstance(value.get("region"), dict):
+            document.definitions = value["region"]
+            document.seen.update(dict.fromkeys(document.definitions, 0))
+    if not found:
+        raise FormatError(f"The project has no {METADATA}.", where=Where(name))
 
 
 def _entry(file: str, split: str | None, key: str, raw: Any, defects: Defects) -> Entry | None:
@@ -126,33 +201,34 @@ def _entry(file: str, split: str | None, key: str, raw: Any, defects: Defects) -
             defects.add("A region must be an object with shape_attributes and region_attributes.", where)
             continue
         found.append((int(number) if str(number).isdecimal() and len(str(number)) < 10 else place, shape, own))
-    return Entry(file, split, False, key, raw["filename"], raw.get("size"), attributes, tuple(found), closed)
+    return Entry(file, split, False, key, raw["filename"], raw.get("size"), attributes, found, closed)
 
 
-def _load_csv(data: bytes, name: str, split: str | None, defects: Defects) -> Document:
+def _csv_entries(folder: Folder, document: Document, split: str | None, defects: Defects) -> Iterator[Entry]:
+    """The images of a CSV file, which holds few enough to be held at once; rows of one image may lie apart."""
+    name, path = document.name, folder.path(document.name)
+    if path.stat().st_size > LARGEST_CSV:
+        raise FormatError(f"The file has more than {LARGEST_CSV:,} bytes.", where=Where(name), remedy="Export it from VIA as JSON.")
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise FormatError("The file is not UTF-8.", where=Where(name, line), remedy="Save it as UTF-8.") from error
-    closed = text.startswith("#")
     images: dict[str, tuple[int, list[str], list[Region]]] = {}
     for line, row in _rows(text, name):
         region = _csv_region(row, Where(name, line), defects)
         if region is not None:
             _, _, regions = images.setdefault(row[0], (line, row, []))
             regions += [(line, *region)] if region[0] else []
-    entries: list[Entry] = []
-    notes: list[str] = []
     for filename, (line, row, regions) in images.items():
         attributes = _object(row[2])
         if attributes is None:
             defects.add("file_attributes is no JSON object.", Where(name, line))
             continue
         if row[3].strip() != str(len(regions)):
-            notes.append(f"{name}: {filename} should have {row[3][:20]} regions and has {len(regions)}; lines may be missing.")
-        entries.append(Entry(name, split, True, f"line {line}", filename, row[1], attributes, tuple(regions), closed))
-    return Document(name, tuple(entries), {}, tuple(notes))
+            document.notes.append(f"{name}: {filename} should have {row[3][:20]} regions and has {len(regions)}; lines may be missing.")
+        yield Entry(name, split, True, f"line {line}", filename, row[1], attributes, regions, text.startswith("#"))
 
 
 def _rows(text: str, name: str) -> Iterator[tuple[int, list[str]]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from recipes.errors import FormatError, Where
-from recipes.via.documents import Document
+from recipes.via.documents import Document, said
 
 PREFERRED = ("class", "label", "category", "name", "type")
 
@@ -25,10 +25,10 @@ class Naming:
 
     def labels(self, attributes: Mapping[str, Any]) -> list[str]:
         """The classes of a region: none, one, or each that is ticked."""
-        said = _said(attributes.get(self.attribute)) if self.attribute is not None else []
-        if not said and self.name is not None:
+        labels = said(attributes.get(self.attribute)) if self.attribute is not None else []
+        if not labels and self.name is not None:
             return [self.name]
-        return [self.names.get(label, label) for label in said]
+        return [self.names.get(label, label) for label in labels]
 
     def others(self, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes beside the class."""
@@ -40,12 +40,16 @@ def choose_naming(documents: Sequence[Document], attribute: str | None, name: st
 
     FormatError with the attributes there are, where none of it leads to a class.
     """
-    seen, texts = _attributes(documents)
+    seen: Counter[str] = Counter()
+    texts: Counter[str] = Counter()
+    for document in documents:
+        seen.update(document.seen)
+        texts.update(document.texts)
     notes: tuple[str, ...] = ()
     if attribute is not None:
         if attribute not in seen:
             raise _unnamed(documents, f"No region has an attribute {attribute!r}", seen)
-    elif name is not None or not any(entry.regions for document in documents for entry in document.entries):
+    elif name is not None or not any(document.regions for document in documents):
         return Naming(name=name, classes=(name,) if name else ())
     else:
         attribute = _likeliest(texts)
@@ -59,33 +63,11 @@ def choose_naming(documents: Sequence[Document], attribute: str | None, name: st
     return Naming(attribute, name, names, tuple(dict.fromkeys(names.get(option, option) for option in options)), notes)
 
 
-def _attributes(documents: Iterable[Document]) -> tuple[Counter[str], Counter[str]]:
-    """How many regions have each attribute; and how many of them say something in words there."""
-    seen: Counter[str] = Counter()
-    texts: Counter[str] = Counter()
-    for document in documents:
-        seen.update(dict.fromkeys(document.definitions, 0))
-        for entry in document.entries:
-            for _, _, own in entry.regions:
-                seen.update(own.keys())
-                texts.update(key for key, value in own.items() if isinstance(value, str | dict) and _said(value))
-    return seen, texts
-
-
 def _likeliest(texts: Counter[str]) -> str | None:
     if len(texts) == 1:
         return next(iter(texts))
     by_name = {name.casefold(): name for name in reversed(texts)}
     return next((by_name[name] for name in PREFERRED if name in by_name), None)
-
-
-def _said(value: object) -> list[str]:
-    """What an attribute says: a text, a number, or the ticked options of a checkbox."""
-    if isinstance(value, dict):
-        return [str(option) for option, ticked in value.items() if ticked is True]
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return []
-    return [text] if (text := str(value).strip()) else []
 
 
 def _options(documents: Iterable[Document], attribute: str) -> dict[str, str]:

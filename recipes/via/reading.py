@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from recipes.dataset import NO_FLAGS, Annotation, Flag, Flags, ImageRecord, Polygons
-from recipes.errors import Defects, FormatError, Where
-from recipes.names import unsafe_path
+from recipes.errors import FormatError
 from recipes.regions import Pictures, area
 from recipes.spool import Reading
-from recipes.via.documents import Document, Entry
+from recipes.via.documents import Document, Entry, file_names
 from recipes.via.naming import Naming
 from recipes.via.shapes import POINT, ShapeError, read_shape
 
@@ -27,11 +25,11 @@ ROUND = ("circle", "ellipse")
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads one entry at a time; repeated are the file names that stand in several documents."""
+    """Reads one entry at a time; repeated are hashes of the file names that stand in several documents."""
 
     pictures: Pictures
     naming: Naming
-    repeated: Collection[str]
+    repeated: Collection[int]
 
     def record(self, entry: Entry, reading: Reading) -> ImageRecord:
         """The image of an entry; what is wrong with a region goes to the reading. FormatError where the image is not there."""
@@ -41,7 +39,7 @@ class Reader:
         name, file = self.pictures.find(names, beside=entry.file, split=entry.split, where=entry.where())
         if not own:
             name = file
-        elif name in self.repeated:
+        elif hash(name) in self.repeated:
             name = f"{entry.split or posixpath.splitext(entry.file)[0]}/{name}"
         path = Path(self.pictures.path(file))
         width, height = self.pictures.size(file, where=entry.where())
@@ -53,7 +51,7 @@ class Reader:
         return ImageRecord(name, path, width, height, annotations, entry.split, source_file=entry.file, origin_is_line=entry.is_csv)
 
     def _annotations(self, entry: Entry, reading: Reading) -> Iterable[Annotation]:
-        said = {key: value for key, value in entry.attributes.items() if value not in ("", None)}
+        of_file = {key: value for key, value in entry.attributes.items() if value not in ("", None)}
         for origin, shape, attributes in entry.regions:
             labels = self.naming.labels(attributes)
             if shape.get("name") == POINT or not labels:
@@ -70,8 +68,8 @@ class Reader:
             reading.counts["polyline"] += shape["name"] == "polyline"
             others = self.naming.others(attributes)
             flags = _flags(others)
-            if said:
-                others[FILE_ATTRIBUTES] = said
+            if of_file:
+                others[FILE_ATTRIBUTES] = of_file
             mask, mask_area = (Polygons((outline,)), area(outline)) if outline else (None, None)
             for label in labels:
                 yield Annotation(label, x, y, w, h, flags, None, mask, mask_area, others or None, origin)
@@ -86,35 +84,9 @@ def _flags(attributes: dict[str, object]) -> Flags:
     return frozenset(map(Flag, ticked))
 
 
-def file_names(filename: str) -> tuple[list[str], bool]:
-    """The names under which the file may be here, likeliest first; and whether the first is as good for the dataset.
-
-    It is not where filename is an address or leads to another machine's folders: then only its last parts count.
-    """
-    if "://" in filename:
-        path = unquote(urlsplit(filename, allow_fragments=False).path)
-    else:
-        path = posixpath.normpath(filename.replace("\\", "/"))
-        if not unsafe_path(path):
-            return [path], True
-    parts = [part for part in path.split("/") if part not in ("", "..", ".")]
-    names = ["/".join(parts[-2:]), "/".join(parts[-1:])]
-    return [name for name in dict.fromkeys(names) if not unsafe_path(name)], False
-
-
-def repeated_names(documents: Iterable[Document], defects: Defects) -> frozenset[str]:
-    """File names that stand in several documents; those that stand twice in one are defects."""
-    counts: Counter[str] = Counter()
-    for document in documents:
-        seen: dict[str, Entry] = {}
-        for entry in document.entries:
-            names, own = file_names(entry.filename)
-            if not own:
-                continue
-            if names[0] in seen:
-                defects.add(f"The image is annotated twice, here and in {seen[names[0]].key}.", Where(entry.file, key=entry.key))
-            seen[names[0]] = entry
-        counts.update(seen.keys())
+def repeated_names(documents: Sequence[Document]) -> frozenset[int]:
+    """Hashes of the names that stand in several documents."""
+    counts = Counter(name for document in documents for name in document.names) if len(documents) > 1 else {}
     return frozenset(name for name, count in counts.items() if count > 1)
 
 

@@ -226,7 +226,7 @@ def test_every_defect_is_named_in_one_pass(via: Callable[..., Path]) -> None:
         ({"a": {"filename": "a.jpg", "regions": 3}}, "via_region_data.json, a: An image needs regions (an object or a list)"),
         ({"a": {"filename": "a.jpg", "regions": [3]}}, "via_region_data.json, region 0 of a: A region must be an object"),
         ({"_via_img_metadata": [], "file_attributes": {}}, "via_region_data.json: _via_img_metadata is no object."),
-        (entry("a.jpg") | entry("./a.jpg", size=3), "via_region_data.json, ./a.jpg3: The image is annotated twice, here and in a.jpg-1."),
+        (entry("a.jpg") | entry("./a.jpg", size=3), "via_region_data.json, ./a.jpg3: The image is annotated twice: another entry has"),
         (entry("a\x01.jpg"), "The filename 'a\\x01.jpg' is refused."),
         (
             {"project": {"pid": "x", "vid_list": []}, "config": {}, "attribute": {}, "file": {}, "metadata": {}, "view": {}},
