@@ -289,6 +289,8 @@ STEPS: dict[bytes, Callable[[Machine], object]] = {
     b"c": lambda m: m.name(m._line(), m._line()),
     b"\x93": Machine.stack_global,
     b"R": Machine.call,
+    b"\x81": lambda m: refuse(m._stack[-2]),  # NEWOBJ
+    b"\x92": lambda m: refuse(m._stack[-3]),  # NEWOBJ_EX
     b"b": Machine.build,
 }
 """Opcodes of protocols 2 to 5, as far as data needs them."""
