@@ -6,6 +6,7 @@ by name and by display_name (tf_example_decoder.py).
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,11 @@ def parse(path: Path, name: str) -> LabelMap:
     message = Message()
     try:
         data = _bytes(path, name).decode()
-        text_format.Parse(data, message, allow_unknown_field=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)  # what Python says of a wrong escape sequence, where protobuf is silent
+            text_format.Parse(data, message, allow_unknown_field=True)
+    except DeprecationWarning as error:
+        raise FormatError("This is no label map: a text holds a wrong escape sequence (backslash).", where=Where(name)) from error
     except text_format.ParseError as error:
         line = error.GetLine()
         raise FormatError(f"This is no label map: {_sentence(error)}", where=Where(name, line)) from error

@@ -47,6 +47,7 @@ def test_names_are_written_so_that_they_come_back(tmp_path: Path) -> None:
         ("\n\nitem { id: one }", "map.pbtxt, line 3: This is no label map"),
         ("x { " * 5000, "nested too deeply"),
         (b"item { name: '\xff' id: 1 }", "The label map is not UTF-8"),
+        ("item { id: 1 name: 'a\\<b' }", "a wrong escape sequence"),
         ("# nothing", "The label map has no item"),
         ("item { id: 0 name: 'a' }", "item 1: The id of 'a' is 0; ids count from 1."),
         ("item { id: 1 }", "item 1: The item has no name."),
