@@ -6,13 +6,14 @@ An error makes a dataset unfit to train on and is never written; a warning is fo
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import isfinite
 
 from recipes.dataset import Annotation, Flag, ImageRecord
+from recipes.observing import Tally
 
 SHOWN_CASES = 5
 TINY_SIDE = 2.0
@@ -140,12 +141,9 @@ class Inspector:
         self._found = Findings()
         self._names: dict[int, str] = {}
         self._merged_names: set[int] = set()
-        self._boxes: Counter[tuple[str | None, str]] = Counter()
-        self._filled: set[str | None] = set()
 
     def __call__(self, record: ImageRecord) -> None:
         """Check one image."""
-        self._filled.add(record.split)
         name = hash(record.name)  # eight bytes for each image, not its name; 64 bits do not collide here
         if name in self._names:
             self._found.add(Kind.DUPLICATE_NAME, record.name)
@@ -164,15 +162,23 @@ class Inspector:
             if number in self._merged_names:
                 self._found.add(Kind.DUPLICATE_NAME, name)
             self._merged_names.add(number)
-        self._boxes.update(other._boxes)
-        self._filled |= other._filled
 
     def _inspect(self, record: ImageRecord) -> None:
-        seen: set[tuple[str, float, float, float, float]] = set()
-        width, height = record.width, record.height
-        split = record.split
+        """Most images have nothing amiss, which is quickly seen."""
+        width, height, known = record.width, record.height, self._known
         for box in record.annotations:
-            self._boxes[split, box.label] += 1
+            x, y, w, h = box.x, box.y, box.w, box.h
+            plain = x >= 0 and y >= 0 and w >= TINY_SIDE and h >= TINY_SIDE and x + w <= width and y + h <= height
+            if not plain or box.flags or box.label not in known:
+                break
+        else:
+            if len({(box.label, box.x, box.y, box.w, box.h) for box in record.annotations}) == len(record.annotations):
+                return
+        self._judge(record)
+
+    def _judge(self, record: ImageRecord) -> None:
+        seen: set[tuple[str, float, float, float, float]] = set()
+        for box in record.annotations:
             if box.label not in self._known:
                 self._found.add(Kind.UNKNOWN_CLASS, f"{box.label!r}: {record.where(box)}")
             if Flag.LOST in box.flags:
@@ -181,36 +187,32 @@ class Inspector:
             if key in seen:
                 self._found.add(Kind.DUPLICATE_BOX, record.where(box))
             seen.add(key)
-            x, y, w, h = key[1:]
-            if not (x >= 0 and y >= 0 and w >= TINY_SIDE and h >= TINY_SIDE and x + w <= width and y + h <= height):
-                self._found.add(_box_kind(box, width, height), record.where(box))
+            kind = _box_kind(box, record.width, record.height)
+            if kind:
+                self._found.add(kind, record.where(box))
 
-    def findings(self) -> tuple[Finding, ...]:
-        """All that was found, with what only the whole stream shows; call it once, at the end."""
+    def findings(self, tally: Tally) -> tuple[Finding, ...]:
+        """All that was found, with what only the whole shows, as tally has counted it; call it once, at the end."""
         for one, other in similar_names(self._classes):
             self._found.add(Kind.SIMILAR_CLASSES, f"{one!r} and {other!r}")
-        if self._classes and not self._boxes:
+        boxes = tally.classes(self._classes)
+        if self._classes and not any(boxes.values()):
             self._found.add(Kind.NO_BOXES, "no image has a box")
         for split in self._splits:
-            if split not in self._filled:
+            if not tally.images[split]:
                 self._found.add(Kind.EMPTY_SPLIT, split)
             for name in self._classes:
-                if split in self._filled and not self._boxes[split, name]:
+                if tally.images[split] and not tally.boxes[split, name]:
                     self._found.add(Kind.ABSENT_CLASS, f"{name} in {split}")
-        self._weigh()
-        return self._found.all()
-
-    def _weigh(self) -> None:
-        """Find the classes that are rare beside the most frequent one."""
-        totals = {name: sum(count for (_, label), count in self._boxes.items() if label == name) for name in self._classes}
-        most = max(totals.values(), default=0)
-        for name, count in totals.items():
+        most = max(boxes.values(), default=0)
+        for name, count in boxes.items():
             if 0 < count * IMBALANCE < most:
                 self._found.add(Kind.IMBALANCE, f"{name}: {count:,} of {most:,}")
+        return self._found.all()
 
 
-def _box_kind(box: Annotation, width: int, height: int) -> Kind:
-    """The worst that is wrong with a box that is not plainly inside its image."""
+def _box_kind(box: Annotation, width: int, height: int) -> Kind | None:
+    """The worst that is wrong with a box; None where nothing is."""
     if not all(map(isfinite, (box.x, box.y, box.w, box.h))):
         return Kind.NOT_FINITE
     if box.w < 0 or box.h < 0:
@@ -221,7 +223,7 @@ def _box_kind(box: Annotation, width: int, height: int) -> Kind:
         return Kind.OUTSIDE_BOX
     if box.x < 0 or box.y < 0 or box.x + box.w > width or box.y + box.h > height:
         return Kind.OVER_BORDER
-    return Kind.TINY_BOX
+    return Kind.TINY_BOX if box.w < TINY_SIDE or box.h < TINY_SIDE else None
 
 
 def similar_names(names: Iterable[str]) -> list[tuple[str, str]]:

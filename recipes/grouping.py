@@ -6,6 +6,7 @@ Rows collect in memory and are spilled, chunk of images by chunk of images; a ch
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -31,6 +32,15 @@ class Grouping:
         """Add a row of an image."""
         self._held[image // self.size].append((image, row))
         self._count += 1
+        if self._count >= HELD_ROWS:
+            self.settle()
+
+    def extend(self, rows: Iterable[tuple[int, Row]]) -> None:
+        """Add rows of several images."""
+        held, size = self._held, self.size
+        for row in rows:
+            held[row[0] // size].append(row)
+            self._count += 1
         if self._count >= HELD_ROWS:
             self.settle()
 

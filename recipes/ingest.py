@@ -76,7 +76,7 @@ def examine(
     tally, sizes, samples, ledger = Tally(), BoxSizeTally(), Samples(), Ledger()
     inspector, files = Inspector(dataset.classes, dataset.splits), FileInspector(source.folder, full=full)
     Audience(ledger, (tally, inspector, files, samples, sizes)).draw_all(dataset, effort, phase="checking")
-    findings = inspector.findings() + files.findings()
+    findings = inspector.findings(tally) + files.findings()
     if not keep_unfit:
         unfit = tuple(finding for finding in errors(findings) if finding.kind not in REPAIRABLE)
         refuse(unfit, "The dataset", remedy="Mend or leave out what is named, and send it again.")

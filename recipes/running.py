@@ -66,12 +66,12 @@ def run(
         audience = Audience(ledger, (tally, inspector, *leaks, *observers))
         if dry_run:
             audience.draw_all(dataset, effort, phase="looking")
-            findings = inspector.findings() + contents.findings()
+            findings = inspector.findings(tally) + contents.findings()
         else:
             with published(destination) as fresh:
                 assert recipe.writer.write is not None
                 recipe.writer.write(dataset, fresh, recipe.write_options, audience, effort)
-                findings = inspector.findings() + contents.findings()
+                findings = inspector.findings(tally) + contents.findings()
                 refuse(errors(findings), f"What {recipe.name} would write", remedy=_remedy(recipe))
         for sentence in losses(tally, dataset, recipe.writer):
             ledger.note(sentence)

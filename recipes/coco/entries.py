@@ -20,7 +20,6 @@ UNREAD = ("keypoints", "caption", "segments_info")
 FLAG_KEYS = tuple(flag for flag in Flag if flag is not Flag.CROWD)
 LARGEST = 1e7
 LARGEST_ID = 1 << 62
-PLAIN_KEYS = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"})
 NUMBERS = frozenset({int, float})
 
 AnnotationEntry: TypeAlias = tuple[int, Row]
@@ -88,7 +87,7 @@ def read_image(entry: Any) -> ImageEntry | str:
     width, height = entry.get("width") or 0, entry.get("height") or 0
     return ImageEntry(
         entry["id"],
-        str(PurePosixPath(entry["file_name"].replace("\\", "/"))),
+        _plain_path(entry["file_name"]),
         width if height else 0,
         height if width else 0,
         video if _is_text(video) else None,
@@ -96,28 +95,12 @@ def read_image(entry: Any) -> ImageEntry | str:
     )
 
 
+def _plain_path(name: str) -> str:
+    return str(PurePosixPath(name.replace("\\", "/"))) if "/" in name or "\\" in name else name
+
+
 def read_annotation(entry: Any) -> AnnotationEntry | str:
     """An annotation by its values, or what is wrong with it."""
-    if type(entry) is dict and entry.keys() == PLAIN_KEYS and not entry["segmentation"] and entry["iscrowd"] == 0:
-        plain = _plain(entry["image_id"], entry["category_id"], entry["bbox"], entry["id"])
-        if plain:
-            return plain
-    return _any_annotation(entry)
-
-
-def _plain(image: Any, category: Any, box: Any, identity: Any) -> AnnotationEntry | None:
-    """The quick way for an annotation that is no more than a box; None for any that is not plainly right."""
-    if not (type(image) is type(category) is type(identity) is int and type(box) is list and len(box) == 4):
-        return None
-    if not (-LARGEST_ID < identity < LARGEST_ID and NUMBERS.issuperset(map(type, box))):
-        return None
-    x, y, w, h = box
-    if 0 <= w < LARGEST and 0 <= h < LARGEST and -LARGEST < x < LARGEST and -LARGEST < y < LARGEST:
-        return image, (category, float(x), float(y), float(w), float(h), 0, None, None, None, None, identity)
-    return None
-
-
-def _any_annotation(entry: Any) -> AnnotationEntry | str:
     if type(entry) is not dict:
         return "An annotation must be an object."
     identity, image, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")

@@ -63,6 +63,16 @@ class Once:
             self._ascending = array("q")
         self._parts[identity % PARTS].append(identity)
 
+    def extend(self, identities: list[int]) -> None:
+        """Take in several."""
+        if self._parts is None and identities and (self._last is None or identities[0] > self._last):
+            if all(map(int.__lt__, identities, identities[1:])):
+                self._ascending.extend(identities)
+                self._last = identities[-1]
+                return
+        for identity in identities:
+            self.add(identity)
+
     def repeated(self) -> list[int]:
         """The ids that came more than once, each once, ascending."""
         if self._parts is None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recipes.coco.entries import PLAIN_KEYS, UNREAD, ImageEntry, place, read_annotation, read_classes, read_image
+from recipes.coco.batches import plain_rows
+from recipes.coco.entries import UNREAD, ImageEntry, place, read_annotation, read_classes, read_image
 from recipes.coco.identities import Once, Places
 from recipes.coco.layout import AnnotationFile
 from recipes.dataset import Annotation
@@ -109,7 +110,7 @@ class _Reader:
         self._counts[key] += len(batch)
         if key == "categories":
             self._categories += batch
-        else:
+        elif key == "images" or not self._take_plain(batch):
             take = self._take_image if key == "images" else self._take_annotation
             for number, entry in enumerate(batch, start=first):
                 problem = take(entry)
@@ -129,6 +130,21 @@ class _Reader:
         self._images.add(number, (image.id, image.file_name, image.width, image.height, image.video, image.frame))
         return ""
 
+    def _take_plain(self, batch: list[Any]) -> bool:
+        """Take a batch of plain boxes of known images; False, and nothing taken, where it is not one."""
+        found = plain_rows(batch)
+        if found is None:
+            return False
+        places = list(map(self._places.get, found[0]))
+        if None in places:
+            return False
+        rows = found[1]
+        self._annotations.extend(zip((place for place in places if place is not None), rows, strict=True))
+        identities = [row[-1] for row in rows]
+        self._once.extend(identities)
+        self._used_categories = dict(zip((row[0] for row in rows), identities, strict=True)) | self._used_categories
+        return True
+
     def _take_annotation(self, entry: Any) -> str:
         found = read_annotation(entry)
         if isinstance(found, str):
@@ -140,7 +156,7 @@ class _Reader:
         self._annotations.add(number, row)
         self._once.add(row[-1])
         self._used_categories.setdefault(row[0], row[-1])
-        if len(entry) > len(PLAIN_KEYS):
+        if not entry.keys().isdisjoint(UNREAD):
             self._unread.update(key for key in UNREAD if entry.get(key))
         return ""
 

@@ -10,13 +10,15 @@ from recipes.check_files import FileInspector
 from recipes.dataset import Annotation, Flag, ImageRecord
 from recipes.folder import scan
 from recipes.ingest import examine
+from recipes.observing import Tally
 
 
 def inspect(*records: ImageRecord, classes: tuple[str, ...] = ("fish",), splits: tuple[str, ...] = ()) -> dict[Kind, Finding]:
-    inspector = Inspector(classes, splits)
+    inspector, tally = Inspector(classes, splits), Tally()
     for record in records:
         inspector(record)
-    return {finding.kind: finding for finding in inspector.findings()}
+        tally(record)
+    return {finding.kind: finding for finding in inspector.findings(tally)}
 
 
 def image(*boxes: tuple[float, float, float, float], name: str = "a.jpg", label: str = "fish", **more: object) -> ImageRecord:
