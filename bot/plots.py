@@ -56,6 +56,7 @@ _THEMES: dict[Theme, _Colours] = {
 }
 _SHOWN_CLASSES = 16
 _LONGEST_CLASS = 22
+_SPLIT_ORDER = ("train", "val", "test")
 
 
 def curve(progress: Sequence[Progress], evaluations: Sequence[Evaluation], *, title: str, theme: Theme = "light") -> bytes:
@@ -194,7 +195,8 @@ def class_bars(classes: Mapping[str, int], splits: Mapping[str, SplitCount], *, 
     axes = figure.add_subplot()
     _bare(axes, colours, title)
     shown = sorted(classes.items(), key=lambda item: -item[1])[:_SHOWN_CLASSES]
-    parts = {label: part.classes for label, part in splits.items()} or {"": dict(classes)}
+    order = sorted(splits, key=lambda split: _SPLIT_ORDER.index(split) if split in _SPLIT_ORDER else len(_SPLIT_ORDER))
+    parts = {split: splits[split].classes for split in order} or {"": dict(classes)}
     _stack(axes, [label for label, _ in shown], parts, colours)
     most = max([1, *classes.values()])
     for place, (_, number) in enumerate(shown):
@@ -203,6 +205,7 @@ def class_bars(classes: Mapping[str, int], splits: Mapping[str, SplitCount], *, 
     axes.set_ylim(max(len(shown), 5) - 0.4, -0.6)
     axes.set_yticks(range(len(shown)), [_cut(label, _LONGEST_CLASS) for label, _ in shown], parse_math=False)
     axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
     if len(classes) > len(shown):
         rest = sum(classes.values()) - sum(number for _, number in shown)
         axes.set_xlabel(f"and {len(classes) - len(shown)} more classes with {rest:,} boxes", color=colours.ink, fontsize=9)

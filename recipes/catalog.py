@@ -71,7 +71,8 @@ class Catalog:
         if number is not None:
             if number not in numbers:
                 have = ", ".join(f"{name}@{known}" for known in numbers)
-                raise CatalogError(f"There is no version {reference}.", remedy=f"There are: {have}.")
+                what = f"{reference} was removed." if number in self._given(name) else f"There is no version {reference}."
+                raise CatalogError(what, remedy=f"There are: {have}.")
             return self._load(name, number)
         found = (self._load(name, newest) for newest in reversed(numbers))
         version = next((version for version in found if format_name in {None, version.format}), None)

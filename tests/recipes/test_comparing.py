@@ -122,6 +122,23 @@ def test_a_conversion_is_compared_with_what_it_was_made_from(
     assert sum(move.images for move in found.moves) == new.images
 
 
+@pytest.mark.parametrize("format_name", ["tfrecord", "via", "yolo"])
+def test_a_format_changes_nothing_even_where_one_file_holds_all_images(
+    add: Callable[..., str], compared: Callable[[str, str], Comparison], tmp_path: Path, format_name: str
+) -> None:
+    old = add(train=POND)
+    assert main(["convert", old, f"coco:{format_name}", "--catalog", str(tmp_path / "catalog")]) == 0
+    found = compared(old, "fish@2")
+    assert found.nothing, found.lines()
+    assert (found.images.same + found.images.renamed, found.boxes.same) == (3, 3)
+
+
+def test_what_a_format_rounds_is_seen(add: Callable[..., str], compared: Callable[[str, str], Comparison], tmp_path: Path) -> None:
+    old = add(train=POND)
+    assert main(["convert", old, "coco:voc", "--catalog", str(tmp_path / "catalog")]) == 0
+    assert compared(old, "fish@2").cases == {"box moved": ("a.png: eel 30,20 16.5×12 → eel 30,20 17×12",)}
+
+
 def test_it_can_be_told_to_programs_and_people(add: Callable[..., str], compared: Callable[[str, str], Comparison]) -> None:
     found = compared(add(train=POND), add(train={**POND, "b.png": (2, [])}))
     assert orjson.loads(orjson.dumps(found.as_json()))["boxes"]["removed"] == 1
