@@ -22,7 +22,6 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 LARGEST = 1e7
 HEAD_BYTES = 65_536
-LARGEST_FILE = 1 << 29
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "trainval": "trainval"}
 
 

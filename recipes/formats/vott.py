@@ -54,9 +54,10 @@ def sniff(folder: Folder) -> Sniff:
 
 def read(folder: Folder, options: VottOptions, effort: Effort) -> Dataset:
     """Every asset; tags in the project's order. FormatError names defects by file, asset and region."""
-    documents = load(folder)
+    documents = load(folder, effort)
     pictures = Pictures.of(folder) if options.images == "required" else None
-    reader = AssetReader(folder, pictures, options.assets, documents.repeated)
+    frame_rates = {project.home: project.frame_rate for project in documents.projects}
+    reader = AssetReader(folder, pictures, options.assets, documents.repeated, frame_rates)
     remedy = "Export it again from VoTT, with its images."
     found = read_each(documents.assets, reader.record, effort, subject="The annotation", remedy=remedy)
     tags = dict.fromkeys(tag for project in documents.projects for tag in project.tags)

@@ -19,7 +19,7 @@ from recipes.folder import Folder, is_image
 from recipes.names import unsafe_path
 from recipes.regions import Box, Outline, Pictures, area, bounds, finite, home_of
 from recipes.spool import Reading
-from recipes.vott.documents import TAGGED, Asset, read_object
+from recipes.vott.documents import FRAME_RATE, TAGGED, Asset, read_asset
 
 STEP = "read vott"
 VISITED = 1
@@ -34,17 +34,18 @@ States: TypeAlias = Literal["all", "visited", "tagged"]
 class AssetReader:
     """Reads one asset at a time. states: which assets are images of the dataset; pictures None: sizes are the assets' own.
 
-    repeated are the names that several projects have.
+    repeated are hashes of the names that several projects have, frame_rates the projects' own by folder.
     """
 
     folder: Folder
     pictures: Pictures | None
     states: States
-    repeated: Collection[str]
+    repeated: Collection[int]
+    frame_rates: Mapping[str, float]
 
     def record(self, asset: Asset, reading: Reading) -> ImageRecord | None:
         """The image of an asset; None where it is none, or is left out. FormatError where it is not there."""
-        raw = read_object(self.folder, asset.file) if asset.raw is None else asset.raw
+        raw = read_asset(self.folder, asset.file) if asset.raw is None else asset.raw
         head = raw.get("asset")
         if not isinstance(head, dict) or not isinstance(head.get("name"), str) or not head["name"]:
             raise FormatError("An asset must be an object with a name.", where=Where(asset.file, key=f"asset {asset.key[:80]}"))
@@ -70,7 +71,7 @@ class AssetReader:
     def _image(
         self, asset: Asset, head: Mapping[str, Any], size: tuple[int, int] | None, annotations: tuple[Annotation, ...], where: Where
     ) -> ImageRecord:
-        video, frame = _video(head, asset.frame_rate)
+        video, frame = _video(head, self.frame_rates.get(home_of(asset.file), FRAME_RATE))
         names = _names(head, is_frame=video is not None, where=where)
         if self.pictures is None:
             name, path = next(iter(names.values())), None
@@ -80,7 +81,7 @@ class AssetReader:
             looked_for, file = self.pictures.find(list(names), beside=asset.file, split=asset.split, where=where)
             name, path = names[looked_for], Path(self.pictures.path(file))
             size = self.pictures.size(file, said=size, where=where)
-        if head["name"] in self.repeated:
+        if hash(head["name"]) in self.repeated:
             name = f"{asset.split or home_of(asset.file).rstrip('/') or PurePosixPath(asset.file).stem}/{name}"
         return ImageRecord(name, path, *size, annotations, asset.split, video, frame, asset.file, origin_is_line=False)
 

@@ -14,19 +14,25 @@ from typing import Any
 
 import orjson
 
+from recipes.effort import Effort
 from recipes.errors import FormatError, Where
 from recipes.file_names import FileNames
 from recipes.folder import Folder
-from recipes.regions import LARGEST_FILE, finite, head, home_of, split_of
+from recipes.json_sections import sections
+from recipes.regions import finite, head, home_of, split_of
+from recipes.spooled_entries import SpooledEntries
 
 PROJECT = ".vott"
 ASSET = "-asset.json"
 EXPORT = re.compile(rb'"assets"\s*:\s*\{|"videoSettings"\s*:|"lastVisitedAssetId"\s*:')
 ASSET_FORM = re.compile(rb'"(asset|boundingBox|regions)"\s*:')
+FIRST_KEYS = ("asset", "regions", "version", "format", "id", "name", "path", "size", "state", "type")
 SNIFFED_FILES = 50
+PROGRESS_STEP = 1000
 FRAME_RATE = 15.0
 """VoTT's own where a project does not say how many frames of a second it takes."""
 TAGGED = 2
+LARGEST_ASSET = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,6 @@ class Asset:
     file: str
     key: str
     split: str | None
-    frame_rate: float
     raw: Mapping[str, Any] | None
 
 
@@ -54,12 +59,12 @@ class Asset:
 class Documents:
     """Everything that is to be read. assets are those of the files, then those that only the index of a project knows.
 
-    repeated are the names that several projects or exports have.
+    repeated are hashes of the names that several projects or exports have.
     """
 
-    projects: tuple[Project, ...]
+    projects: Sequence[Project]
     assets: Sequence[Asset]
-    repeated: frozenset[str]
+    repeated: frozenset[int]
     notes: tuple[str, ...] = ()
 
 
@@ -80,59 +85,64 @@ def _looks_like_export(folder: Folder, name: str) -> bool:
     return data.startswith(b"{") and b'"tags"' in data and EXPORT.search(data) is not None
 
 
-def load(folder: Folder) -> Documents:
+def load(folder: Folder, effort: Effort) -> Documents:
     """Read projects and exports; asset files are read one by one later. FormatError where a file has not the form."""
     projects, asset_files, exports = find_files(folder)
-    if asset_files or (projects and not exports):
-        left_alone = tuple(f"{name} is an export of the project and is left alone." for name in exports)
-        return _of_projects(folder, projects, asset_files, left_alone)
-    if not exports:
+    by_project = bool(asset_files) or (bool(projects) and not exports)
+    names = projects if by_project else exports
+    if not names and not asset_files:
         raise FormatError("There is no project and no JSON export of VoTT here.", where=Where(str(folder.root)))
+    entries = SpooledEntries(Asset, effort.scratch)
     found: list[Project] = []
-    assets: list[Asset] = []
-    names: Counter[str] = Counter()
-    for name in exports:
-        document = read_object(folder, name)
-        project = _project(name, document)
-        found.append(project)
-        split = split_of(name, alone=len(exports) == 1)
-        own = [Asset(name, key, split, project.frame_rate, raw) for key, raw in _index(name, document)]
-        names.update({_name(asset.raw and asset.raw.get("asset")) for asset in own})
-        assets += own
-    return Documents(tuple(found), assets, _repeated(names))
-
-
-def _of_projects(folder: Folder, names: Sequence[str], asset_files: Sequence[str], notes: tuple[str, ...]) -> Documents:
-    projects: list[Project] = []
-    indexed: list[Asset] = []
-    called: Counter[str] = Counter()
+    counts: Counter[int] = Counter()
     for name in names:
-        document = read_object(folder, name)
-        project = _project(name, document)
-        projects.append(project)
-        called.update({_name(raw) for _, raw in _index(name, document)})
-        for key, raw in _index(name, document):
-            if f"{project.home}{key}{ASSET}" not in asset_files:
-                whole: dict[str, Any] = {"asset": raw, "regions": None if raw.get("state") == TAGGED else []}
-                indexed.append(Asset(name, key, split_of(name, alone=True), project.frame_rate, whole))
-    rates = {project.home: project.frame_rate for project in projects}
-    return Documents(tuple(projects), _Assets(asset_files, rates, indexed), _repeated(called), notes)
+        called: set[int] = set()
+        split = split_of(name, alone=by_project or len(names) == 1)
+        for key, raw in _assets(folder, name, found):
+            called.add(hash(_called(raw if by_project else raw.get("asset"))))
+            if not by_project:
+                entries.add((name, key, split, raw))
+            elif f"{home_of(name)}{key}{ASSET}" not in asset_files:
+                entries.add((name, key, split, {"asset": raw, "regions": None if raw.get("state") == TAGGED else []}))
+            if len(called) % PROGRESS_STEP == 0:
+                effort.progress(len(entries), 0, "reading assets")
+        counts.update(called)
+    entries.settle()
+    notes = tuple(f"{name} is an export of the project and is left alone." for name in exports) if by_project else ()
+    repeated = frozenset(name for name, count in counts.items() if count > 1)
+    return Documents(found, _Assets(asset_files, entries) if by_project else entries, repeated, notes)
 
 
-def _name(asset: object) -> str:
+def _assets(folder: Folder, name: str, found: list[Project]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The assets of a project or an export by id; what it says besides is added to found."""
+    tags: list[Any] = []
+    settings: Any = None
+    for key, value in sections(folder.path(name), name, objects={"assets": FIRST_KEYS}):
+        if key == "assets":
+            if not isinstance(value, dict):
+                raise FormatError("The assets must be an object, with an asset for each id.", where=Where(name, key="assets"))
+            for identity, raw in value.items():
+                yield identity, raw if isinstance(raw, dict) else {}
+        elif key == "tags" and isinstance(value, list):
+            tags += value
+        elif key == "videoSettings":
+            settings = value
+    if not all(isinstance(tag, dict) and isinstance(tag.get("name"), str) for tag in tags):
+        raise FormatError("The tags must be a list of objects, each with a name.", where=Where(name, key="tags"))
+    rate = finite(settings.get("frameExtractionRate")) if isinstance(settings, dict) else None
+    found.append(Project(name, home_of(name), tuple(tag["name"] for tag in tags), rate if rate and rate > 0 else FRAME_RATE))
+
+
+def _called(asset: object) -> str:
     name = asset.get("name") if isinstance(asset, dict) else None
     return name if isinstance(name, str) else ""
-
-
-def _repeated(names: Counter[str]) -> frozenset[str]:
-    return frozenset(name for name, count in names.items() if count > 1)
 
 
 class _Assets(Sequence[Asset]):
     """The assets of asset files, made when they are asked for, then those of the index."""
 
-    def __init__(self, files: Sequence[str], rates: Mapping[str, float], indexed: Sequence[Asset]) -> None:
-        self._files, self._rates, self._indexed = files, rates, indexed
+    def __init__(self, files: Sequence[str], indexed: Sequence[Asset]) -> None:
+        self._files, self._indexed = files, indexed
 
     def __len__(self) -> int:
         return len(self._files) + len(self._indexed)
@@ -143,15 +153,14 @@ class _Assets(Sequence[Asset]):
         if place >= len(self._files):
             return self._indexed[place - len(self._files)]
         name = self._files[place]
-        rate = self._rates.get(home_of(name), FRAME_RATE)
-        return Asset(name, name.rpartition("/")[2].removesuffix(ASSET), split_of(name, alone=True), rate, None)
+        return Asset(name, name.rpartition("/")[2].removesuffix(ASSET), split_of(name, alone=True), None)
 
 
-def read_object(folder: Folder, name: str) -> dict[str, Any]:
-    """The JSON object of a file. FormatError names the line where it is none."""
+def read_asset(folder: Folder, name: str) -> dict[str, Any]:
+    """The JSON object of an asset file. FormatError names the line where it is none."""
     path = folder.path(name)
-    if path.stat().st_size > LARGEST_FILE:
-        raise FormatError(f"The file has more than {LARGEST_FILE:,} bytes.", where=Where(name), remedy="Send it in parts.")
+    if path.stat().st_size > LARGEST_ASSET:
+        raise FormatError(f"The file has more than {LARGEST_ASSET:,} bytes, which is refused.", where=Where(name))
     try:
         document = orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except orjson.JSONDecodeError as error:
@@ -159,21 +168,3 @@ def read_object(folder: Folder, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise FormatError("The file holds no JSON object.", where=Where(name))
     return document
-
-
-def _project(name: str, document: Mapping[str, Any]) -> Project:
-    tags = document.get("tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, dict) and isinstance(tag.get("name"), str) for tag in tags):
-        raise FormatError("The tags must be a list of objects, each with a name.", where=Where(name, key="tags"))
-    settings = document.get("videoSettings")
-    rate = finite(settings.get("frameExtractionRate")) if isinstance(settings, dict) else None
-    return Project(name, home_of(name), tuple(tag["name"] for tag in tags), rate if rate and rate > 0 else FRAME_RATE)
-
-
-def _index(name: str, document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The assets of a project or an export by id."""
-    assets = document.get("assets") or {}
-    if not isinstance(assets, dict):
-        raise FormatError("The assets must be an object, with an asset for each id.", where=Where(name, key="assets"))
-    for key, raw in assets.items():
-        yield key, raw if isinstance(raw, dict) else {}
