@@ -14,10 +14,10 @@ from typing import Any
 
 import humanize
 
-from bot.calls import Slack
+from bot.calls import Done, Refused, Slack
 from bot.download import Downloader, DownloadError
 from bot.shared_files import SharedFile, dataset_name, format_name, is_asked_for, shared_files
-from bot.thread_files import TO_BE_FOUND, thread_file
+from bot.thread_files import TO_BE_FOUND
 from recipes.names import is_dataset_name
 from runner.crash_points import crash_point
 from runner.entities import Place
@@ -75,7 +75,7 @@ class Uploads:
         target: Path | None = None
         try:
             if upload.url == TO_BE_FOUND:
-                found = thread_file(self._slack, upload)
+                found = _thread_file(self._slack, upload)
                 upload = replace(upload, file_name=found.name, size_bytes=found.size_bytes, url=found.url)
             target = self._house.settings.inbox / f"{upload.id}-{_safe(upload.file_name)}"
             self._check(upload)
@@ -125,6 +125,23 @@ class Uploads:
         body = {"text": text, "thread": upload.thread, "person": upload.owner}
         notice = NewDelivery(f"upload:{upload.id}:refused", upload.channel, "text", body)
         people.refuse_upload(self._house, upload, error=why, notice=notice)
+
+
+def _thread_file(slack: Slack, upload: Upload) -> SharedFile:
+    """The one file of the message that the upload's thread hangs on; DownloadError where there is none, or several."""
+    answer = slack.call("conversations.replies", channel=upload.channel, ts=upload.thread, limit=1)
+    if isinstance(answer, Refused):
+        raise DownloadError(f"Slack does not show its message ({answer}). Invite the app to the channel, or share the file again.")
+    if not isinstance(answer, Done):
+        raise DownloadError("Slack did not show its message in time.", passing=True)
+    messages = answer.data.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages and isinstance(messages[0], dict) else {}
+    files = shared_files(first)
+    if not files:
+        raise DownloadError("the message that this thread hangs on has no archive, no annotations and no video. Share one with `data add`.")
+    if len(files) > 1:
+        raise DownloadError("its message has several. Choose one: the message's menu has Import as dataset.")
+    return files[0]
 
 
 def _safe(name: str) -> str:
