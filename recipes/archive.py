@@ -106,7 +106,7 @@ def _unpack_into(archive: Path, title: str, folder: Path, budget: _Budget, *, de
     names: set[str] = set()
     inner: list[Path] = []
     try:
-        for member in members(archive, title, count=lambda: budget.count(title), packed=budget.took):
+        for member in members(archive, title, most=budget.limits.max_members, count=lambda: budget.count(title), packed=budget.took):
             _claim(member.name, names, title)
             target = _copy(member, folder, title, budget)
             if target.name.lower().endswith(SUFFIXES) and is_archive(target):

@@ -25,6 +25,8 @@ from recipes.names import unsafe_path
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.zst", ".tzst")
 ZIP_START = (b"PK\x03\x04", b"PK\x05\x06")
+ZIP_ENTRY = struct.Struct("<28x3H12x")
+"""An entry of a zip's directory: the lengths of its name, extra field and comment, which follow it."""
 GZIP_START = b"\x1f\x8b"
 ZSTD_START = b"\x28\xb5\x2f\xfd"
 ENCRYPTED = 0x1
@@ -43,6 +45,7 @@ DAMAGE = (
     ValueError,
     LookupError,
     ArithmeticError,
+    MemoryError,  # a dictionary size that no machine has
     RuntimeError,  # NotImplementedError for an unknown compression is one
 )
 """All that zipfile, tarfile and gzip raise over bytes they do not like."""
@@ -89,8 +92,13 @@ def is_pipe(path: Path) -> bool:
         return False
 
 
-def members(archive: Path, title: str, *, count: Callable[[], None], packed: Callable[[int], None]) -> Iterator[Member]:
-    """Every plain file, in the archive's order. count hears of each member, packed how many bytes a pipe gave."""
+def members(
+    archive: Path, title: str, *, most: int, count: Callable[[], None], packed: Callable[[int], None]
+) -> Iterator[Member]:
+    """Every plain file, in the archive's order. count hears of each member, packed how many bytes a pipe gave.
+
+    A zip's directory is read whole, so one with more than ``most`` members is refused before.
+    """
     if is_pipe(archive):
         with archive.open("rb") as pipe:
             yield from _tar_members(_Counted(pipe, packed), title, count)
@@ -98,6 +106,7 @@ def members(archive: Path, title: str, *, count: Callable[[], None], packed: Cal
     with archive.open("rb") as file:
         start = file.read(4)
     if start in ZIP_START:
+        _require_few(archive, title, most)
         yield from _zip_members(archive, title, count)
     else:
         with _decompressed(archive, start) as content:
@@ -110,6 +119,27 @@ def _begins_tar(head: bytes) -> bool:
     except tarfile.HeaderError:
         return len(head) == tarfile.BLOCKSIZE and not any(head)  # a tar of nothing begins with its end mark
     return True
+
+
+def _require_few(archive: Path, title: str, most: int) -> None:
+    """Count a zip's entries as zipfile will, without keeping them; what is damaged is for zipfile to say."""
+    with archive.open("rb") as file:
+        end = zipfile._EndRecData(file)  # type: ignore[attr-defined]
+        if end is None:
+            return
+        at = end[zipfile._ECD_LOCATION] - end[zipfile._ECD_SIZE]  # type: ignore[attr-defined]
+        if end[zipfile._ECD_SIGNATURE] == zipfile.stringEndArchive64:  # type: ignore[attr-defined]
+            at -= zipfile.sizeEndCentDir64 + zipfile.sizeEndCentDir64Locator  # type: ignore[attr-defined]
+        until, entries = at + end[zipfile._ECD_SIZE], 0  # type: ignore[attr-defined]
+        while 0 <= at < until:
+            file.seek(at)
+            entry = file.read(ZIP_ENTRY.size)
+            if len(entry) < ZIP_ENTRY.size:
+                return
+            at += ZIP_ENTRY.size + sum(ZIP_ENTRY.unpack(entry))
+            entries += 1
+            if entries > most:
+                raise ArchiveError(f"There are more than {most:,} members.", where=Where(title))
 
 
 def _zip_members(archive: Path, title: str, count: Callable[[], None]) -> Iterator[Member]:

@@ -35,7 +35,7 @@ def submit_import(
             raise RequestError("`--sha256` is for a URL: a folder has no sum of its own.")
         spec = _from_host(house, found["host"].lower(), found["path"], dataset)
     else:
-        raise RequestError(f"{source!r} is neither a URL (https://…/fish.zip) nor a folder of a host (gpu-1:/data/fish).")
+        raise RequestError(f"{source!r} is neither a URL (https://…/fish.zip) nor a folder of a host (gpu-1:/data/fish, local:/data/fish).")
     return submit_ingest(house, who, spec.model_copy(update={"format": format_name}))
 
 

@@ -147,6 +147,25 @@ def test_refuses_bombs_by_what_comes_out(tmp_path: Path) -> None:
     assert "more than 50 members" in refused(zip_of(tmp_path / "many.zip", {f"{i}": b"" for i in range(51)}))
 
 
+@pytest.mark.parametrize("zip64", [False, True])
+def test_a_zip_of_too_many_members_is_refused_before_its_directory_is_kept(tmp_path: Path, zip64: bool) -> None:
+    path = zip_of(tmp_path / "many.zip", {f"{i}": b"x" for i in range(50)})
+    if zip64:  # as large archives end
+        data = path.read_bytes()
+        end = data.rindex(b"PK\x05\x06")
+        size, start = struct.unpack_from("<II", data, end + 12)
+        record = struct.pack("<4sQHHIIQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 50, 50, size, start)
+        locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, end, 1)
+        path.write_bytes(data[:end] + record + locator + data[end : end + 8] + b"\xff" * 12 + b"\0\0")
+    assert unpack(path, tmp_path / "out", limits=LIMITS).files == 50
+    kept: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zipfile, "ZipFile", lambda *given: kept.append(given))
+        with pytest.raises(ArchiveError, match="more than 49 members"):
+            unpack(path, tmp_path / "not", limits=replace(LIMITS, max_members=49))
+    assert kept == []
+
+
 def test_a_header_that_lies_about_the_size_does_not_help(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "up.zip", {"zeros": bytes(600_000)})
     data = bytearray(path.read_bytes())
@@ -235,7 +254,7 @@ def test_a_long_tar_takes_no_memory_for_its_members(tmp_path: Path) -> None:
     program = (
         "import resource, sys; from pathlib import Path; from recipes.archive_members import members\n"
         "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "found = members(Path(sys.argv[1]), 't', count=lambda: None, packed=lambda _: None)\n"
+        "found = members(Path(sys.argv[1]), 't', most=9**9, count=lambda: None, packed=lambda _: None)\n"
         "for number, member in enumerate(found):\n"
         "    if number == 1000: before = peak()\n"
         "print(peak() - before)"
