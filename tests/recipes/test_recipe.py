@@ -34,7 +34,7 @@ def test_the_library_recipe_does_exactly_what_it_says() -> None:
     assert recipe.parameters()["steps"][1]["split"]["by"] == "track_and_time"
     assert recipe.describe().splitlines() == [
         "VATIC video annotations to COCO, for training.",
-        "1. Read VATIC text dump with video frames.",
+        "1. Read VATIC's dump with the frames of its videos.",
         "2. Leave out boxes that are lost or occluded.",
         "3. Split by track and time, 5 frames apart (train 80%, val 20%).",
         "4. Write COCO detection JSON.",
@@ -63,7 +63,7 @@ def test_from_to_is_a_recipe_without_steps() -> None:
         ("val: 0.3", "val: 0.6\n      test: 0.6", "line 8, steps.2.split: val and test together leave nothing to train on."),
         ("[lost]", "[losst]", "mine.yaml, line 6, steps.0.drop_flagged.flags.0: Input should be 'lost'"),
         ("format: vatic", "format: vatik", "mine.yaml, line 4, read.format: There is no format 'vatik'. Did you mean 'vatic'?"),
-        ("format: coco", "format: vatic", "mine.yaml, line 11, write.format: The format 'vatic' cannot be written."),
+        ("format: coco", "format: kitti", "mine.yaml, line 11, write.format: The format 'kitti' cannot be written."),
         ("title: Mine\n", "", "title: This key is missing."),
         ("title: Mine", "titel: Mine", "titel: There is no such key here."),
         ("name: mine", "name: My Recipe", "line 1, name: String should match pattern"),
