@@ -27,9 +27,12 @@ SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "
 
 def finite(value: object) -> float | None:
     """A JSON number as a coordinate; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > LARGEST:
-        return None
-    return float(value)
+    kind = type(value)
+    if kind is float or kind is int:  # and not bool, which is an int for isinstance
+        number = float(value)  # type: ignore[arg-type]
+        if -LARGEST <= number <= LARGEST:
+            return number
+    return None
 
 
 def area(outline: Outline) -> float:

@@ -63,9 +63,10 @@ class Reader:
             except ShapeError as error:
                 reading.defects.add(str(error), entry.where(origin))
                 continue
-            reading.counts["several classes"] += len(labels) > 1
-            reading.counts["round"] += shape["name"] in ROUND
-            reading.counts["polyline"] += shape["name"] == "polyline"
+            if shape["name"] != "rect":
+                reading.counts["round" if shape["name"] in ROUND else str(shape["name"])] += 1
+            if len(labels) > 1:
+                reading.counts["several classes"] += 1
             others = self.naming.others(attributes)
             flags = _flags(others)
             if of_file:

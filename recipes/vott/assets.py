@@ -87,56 +87,63 @@ class AssetReader:
 
     def _annotations(self, regions: list[Any], where: Where, reading: Reading) -> Iterator[Annotation]:
         for number, region in enumerate(regions):
-            place = Where(where.file, key=f"region {number} of {where.key}")
-            problem = _problem(region)
-            if problem:
-                reading.defects.add(problem, place)
+            drawn = _drawn(region)
+            if isinstance(drawn, str):
+                reading.defects.add(drawn, _place(number, where))
             elif region["type"] == "POINT":
-                reading.ledger.drop_row(STEP, "a point, which has no extent", str(place))
+                reading.ledger.drop_row(STEP, "a point, which has no extent", str(_place(number, where)))
             elif not region["tags"]:
-                reading.ledger.drop_row(STEP, "region without a tag", str(place))
+                reading.ledger.drop_row(STEP, "region without a tag", str(_place(number, where)))
             else:
-                (x, y, w, h), outline = _drawn(region)
-                reading.counts["several tags"] += len(region["tags"]) > 1
-                reading.counts["polyline"] += region["type"] == "POLYLINE"
+                (x, y, w, h), outline = drawn
+                if len(region["tags"]) > 1:
+                    reading.counts["several tags"] += 1
+                if region["type"] == "POLYLINE":
+                    reading.counts["polyline"] += 1
                 mask, mask_area = (Polygons((outline,)), area(outline)) if outline else (None, None)
                 for tag in region["tags"]:
                     yield Annotation(tag, x, y, w, h, mask=mask, mask_area=mask_area, origin=number)
 
 
-def _problem(region: Any) -> str:
-    """What is wrong with one region; empty where nothing is."""
+def _place(number: int, where: Where) -> Where:
+    return Where(where.file, key=f"region {number} of {where.key}")
+
+
+def _drawn(region: Any) -> tuple[Box, Outline | None] | str:
+    """The box of a region, and its outline where it has one; or what is wrong with it."""
     if not isinstance(region, dict):
         return "A region must be an object."
-    if region.get("type") not in SHAPES:
-        return f"The region's type is {str(region.get('type'))[:40]!r}; VoTT knows {', '.join(SHAPES)}."
-    tags = region.get("tags")
+    kind, tags, bounding = region.get("type"), region.get("tags"), region.get("boundingBox")
+    if kind not in SHAPES:
+        return f"The region's type is {str(kind)[:40]!r}; VoTT knows {', '.join(SHAPES)}."
     if not isinstance(tags, list) or not all(isinstance(tag, str) and tag.strip() for tag in tags):
         return "The region's tags must be a list of texts."
-    points = region.get("points") or []
-    if not isinstance(points, list) or any(_point(point) is None for point in points):
-        return "The region's points must be a list of objects, each with two numbers x and y."
-    if region.get("boundingBox") is None:
-        return "" if points else "The region has neither a boundingBox nor points."
-    return "" if _box(region["boundingBox"]) else "The region's boundingBox must have four numbers: left, top, width, height."
+    outline = None
+    if bounding is None or kind.startswith("POLY"):  # a rectangle's points say its box once more
+        outline = _outline(region.get("points") or [])
+        if outline is None:
+            return "The region's points must be a list of objects, each with two numbers x and y."
+    box = _box(bounding) if bounding is not None else bounds(outline) if outline else None
+    if box is None and bounding is None:
+        return "The region has neither a boundingBox nor points."
+    if box is None:
+        return "The region's boundingBox must have four numbers: left, top, width, height."
+    return box, outline if outline and kind.startswith("POLY") and len(outline) >= 6 else None
 
 
-def _point(point: Any) -> tuple[float, float] | None:
-    x, y = (finite(point.get("x")), finite(point.get("y"))) if isinstance(point, dict) else (None, None)
-    return None if x is None or y is None else (x, y)
+def _outline(points: Any) -> Outline | None:
+    if not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
+        return None
+    numbers = [finite(point.get(axis)) for point in points for axis in ("x", "y")]
+    outline = tuple(number for number in numbers if number is not None)
+    return outline if len(outline) == len(numbers) else None
 
 
 def _box(box: Any) -> Box | None:
-    values = [finite(box.get(key)) for key in ("left", "top", "width", "height")] if isinstance(box, dict) else [None]
-    x, y, w, h = values if len(values) == 4 else [None] * 4
+    if not isinstance(box, dict):
+        return None
+    x, y, w, h = finite(box.get("left")), finite(box.get("top")), finite(box.get("width")), finite(box.get("height"))
     return None if x is None or y is None or w is None or h is None else (x, y, w, h)
-
-
-def _drawn(region: Mapping[str, Any]) -> tuple[Box, Outline | None]:
-    """The box and the outline of a region that has no problem."""
-    outline = tuple(value for point in region.get("points") or () for value in _point(point) or ())
-    box = _box(region.get("boundingBox")) or bounds(outline)
-    return box, outline if region["type"].startswith("POLY") and len(outline) >= 6 else None
 
 
 def _size(size: Any, where: Where) -> tuple[int, int] | None:

@@ -206,7 +206,7 @@ def test_every_defect_is_named_in_one_pass(vott: Callable[..., Path]) -> None:
         3,
         region("fish", kind="HEART"),
         region("fish") | {"tags": [""]},
-        region("fish") | {"points": [{"x": 1}]},
+        region("fish", kind="POLYGON") | {"points": [{"x": 1}]},
         region("fish", box=None),
         region("fish") | {"boundingBox": {"left": "1", "top": 1, "width": 1, "height": 1}},
     ]
