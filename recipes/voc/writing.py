@@ -6,6 +6,7 @@ labelmap.txt (CVAT's) keeps the order of the classes and those without a box. <a
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -43,9 +44,9 @@ NOTES = {
     "other_suffix": "{count} images are not called .jpg; programs that look for JPEGImages/<id>.jpg do not find them.",
 }
 NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
-_WORDS: dict[Flags, str] = {}
+NO_ATTRIBUTES = ("Unspecified", "")
+MOST_HEADS = 4096
 Corners: TypeAlias = tuple[float, float, float, float]
-_BOX = "\t\t<bndbox>\n\t\t\t<xmin>%s</xmin>\n\t\t\t<ymin>%s</ymin>\n\t\t\t<xmax>%s</xmax>\n\t\t\t<ymax>%s</ymax>\n\t\t</bndbox>\n"
 
 
 class VocOutput(Parameters):
@@ -95,11 +96,11 @@ def write(dataset: Dataset, destination: Path, options: VocOutput, audience: Aud
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes the images of a chunk below root. labels are names as XML has them, by name."""
+    """Writes the images of a chunk below root. heads is how an object begins, by its label, pose and flags: few are different."""
 
     root: str
     options: VocOutput
-    labels: dict[str, str]
+    heads: dict[tuple[str, str, Flags], str]
 
     def chunk(self, records: Iterator[ImageRecord], ledger: Ledger) -> _Written:
         """Place each image, write its annotation file and put it on its list."""
@@ -132,7 +133,7 @@ class _Writer:
         return written
 
     def _document(self, record: ImageRecord, counts: Counter[str], ledger: Ledger) -> str:
-        labels, width, height = self.labels, record.width, record.height
+        heads, width, height = self.heads, record.width, record.height
         fitted = _exact if self.options.coordinates == "exact" else _whole
         parts = [
             f"<annotation>\n\t<folder>VOC{self.options.name}</folder>\n\t<filename>{escape(record.name.rpartition('/')[2])}</filename>\n"
@@ -153,12 +154,12 @@ class _Writer:
             else:
                 ledger.drop_box(STEP, OUTSIDE, record, annotation)
                 continue
-            label = labels.get(annotation.label) or labels.setdefault(annotation.label, escape(annotation.label))
-            words = _WORDS.get(annotation.flags) or _learn(annotation.flags)
-            pose, more = _attributes(annotation.attributes) if annotation.attributes else ("Unspecified", "")
+            pose, more = _attributes(annotation.attributes) if annotation.attributes else NO_ATTRIBUTES
+            key = annotation.label, pose, annotation.flags
+            head = heads.get(key) or _learn(heads, key)
             parts.append(
-                f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>{pose}</pose>\n{words}"
-                f"{_BOX % corners}{more}\t</object>\n"
+                f"{head}{corners[0]}</xmin>\n\t\t\t<ymin>{corners[1]}</ymin>\n\t\t\t<xmax>{corners[2]}</xmax>\n"
+                f"\t\t\t<ymax>{corners[3]}</ymax>\n\t\t</bndbox>\n{more}\t</object>\n"
             )
         parts.append("</annotation>\n")
         return "".join(parts)
@@ -189,10 +190,13 @@ def _number(value: float) -> float:
     return int(value) if value == value // 1 and abs(value) < 2**53 else value
 
 
-def _learn(flags: Flags) -> str:
+def _learn(heads: dict[tuple[str, str, Flags], str], key: tuple[str, str, Flags]) -> str:
+    label, pose, flags = key
     words = "".join(f"\t\t<{tag}>{int(flag in flags)}</{tag}>\n" for tag, flag in TAGS)
-    _WORDS[flags] = words
-    return words
+    if len(heads) >= MOST_HEADS:
+        heads.clear()
+    heads[key] = f"\t<object>\n\t\t<name>{escape(label)}</name>\n\t\t<pose>{pose}</pose>\n{words}\t\t<bndbox>\n\t\t\t<xmin>"
+    return heads[key]
 
 
 def _attributes(attributes: Mapping[str, object]) -> tuple[str, str]:
@@ -213,7 +217,7 @@ def _words(value: object) -> str:
             orjson.loads(value)
         except orjson.JSONDecodeError:
             return value
-    return orjson.dumps(value, default=str).decode()
+    return json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _clean(words: str) -> str:
