@@ -1,7 +1,7 @@
 """What changed between two versions: images by their content, boxes by where they are, classes, splits; whatever formats they are in.
 
 Both are read once by their ordinary readers and put by on disk. Images are then paired: those with the same name and content, then
-those with the same content under other names, then those with the same name whose content changed. Memory is some hundred bytes an
+those with the same content under other names, then those with the same name whose content changed. Memory is some 150 bytes an
 image; boxes are only ever held for one image at a time.
 """
 
@@ -12,7 +12,7 @@ import marshal
 import tempfile
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -29,6 +29,8 @@ from recipes.sources import open_folder
 from recipes.versions import DatasetVersion
 
 SHOWN_CASES = 5
+NO_KEY = 0
+_PAIRED = ("same", "renamed", "changed")
 MOSTLY = 0.5
 """A class whose boxes became, for more than this share of those that can be followed, those of a class that is new has been renamed."""
 Content: TypeAlias = Callable[[ImageRecord], str]
@@ -125,12 +127,11 @@ def compare(old: Dataset, new: Dataset, *, content: tuple[Content, Content], scr
     try:
         before.take(old, content[0], progress=progress, phase="reading the old")
         after.take(new, content[1], progress=progress, phase="reading the new")
-        pairs = _image_pairs(before, after)
         account = _Account()
-        for done, (kind, place, other) in enumerate(pairs, start=1):
+        for done, (kind, place, other) in enumerate(_image_pairs(before, after), start=1):
             account.images[kind] += 1
             account.take(kind, before.image(place), after.image(other))
-            progress(done, len(pairs), "comparing")
+            progress(done, max(done, len(before.names), len(after.names)), "comparing")
         return account.comparison(old, new, (before, after))
     finally:
         before.close()
@@ -179,8 +180,9 @@ class _Side:
     def __init__(self, scratch: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by compare
         self._starts = array("Q")
-        self.names: list[bytes] = []
-        self.contents: list[bytes] = []
+        self.names = array("Q")
+        self.contents = array("Q")
+        self.both = array("Q")
         self.boxes: Counter[str] = Counter()
         self.left_out = 0
 
@@ -192,9 +194,10 @@ class _Side:
             boxes = tuple((a.label, float(a.x), float(a.y), float(a.w), float(a.h)) for a in record.annotations)
             self._file.write(marshal.dumps((record.name, record.split, boxes)))
             self.boxes.update(box[0] for box in boxes)
-            self.names.append(_hashed(record.name))
             found = content(record)
-            self.contents.append(_hashed(found) if found else b"")
+            self.names.append(_hashed(record.name))
+            self.contents.append(_hashed(found) if found else NO_KEY)
+            self.both.append(_hashed(f"{record.name}/{found}"))
             progress(done, dataset.total, phase)
         self.left_out = sum(entry.count for entry in ledger.left_out)
 
@@ -210,33 +213,37 @@ class _Side:
         self._file.close()
 
 
-def _hashed(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).digest()
+def _hashed(text: str) -> int:
+    """64 bits: among a million images, one chance in ten million that two are taken for one another."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") or 1
 
 
-Pair: TypeAlias = tuple[str, int | None, int | None]
-
-
-def _image_pairs(before: _Side, after: _Side) -> list[Pair]:
+def _image_pairs(before: _Side, after: _Side) -> Iterator[tuple[str, int | None, int | None]]:
     """Every image of both, each once, with what became of it: in the order of the old, then what is new."""
-    kinds: dict[int, tuple[str, int]] = {}
-    taken: set[int] = set()
-    for kind, of_old, of_new in (
-        ("same", list(zip(before.names, before.contents, strict=True)), list(zip(after.names, after.contents, strict=True))),
-        ("renamed", before.contents, after.contents),
-        ("changed", before.names, after.names),
-    ):
-        waiting: dict[Any, list[int]] = defaultdict(list)
-        for place in range(len(of_old) - 1, -1, -1):
-            if place not in kinds and of_old[place]:
-                waiting[of_old[place]].append(place)
-        for other, key in enumerate(of_new):
-            if other not in taken and waiting.get(key):
-                kinds[waiting[key].pop()] = kind, other
-                taken.add(other)
-    pairs: list[Pair] = [(kinds[place][0], place, kinds[place][1]) if place in kinds else ("removed", place, None)
-                         for place in range(len(before.names))]
-    return pairs + [("added", None, other) for other in range(len(after.names)) if other not in taken]
+    kinds, partners, taken = bytearray(len(before.names)), array("Q", bytes(8 * len(before.names))), bytearray(len(after.names))
+    steps = ((before.both, after.both), (before.contents, after.contents), (before.names, after.names))
+    for kind, (old, new) in enumerate(steps, start=1):
+        for place, other in _joined(_free(old, kinds), _free(new, taken), old, new):
+            kinds[place], partners[place], taken[other] = kind, other, 1
+    for place, kind in enumerate(kinds):
+        yield (_PAIRED[kind - 1], place, partners[place]) if kind else ("removed", place, None)
+    yield from (("added", None, other) for other in range(len(taken)) if not taken[other])
+
+
+def _free(keys: array[int], taken: bytearray) -> list[int]:
+    """The places that have a key and no partner yet, by key, equal ones in their order."""
+    return sorted((place for place in range(len(keys)) if not taken[place] and keys[place] != NO_KEY), key=keys.__getitem__)
+
+
+def _joined(places: Sequence[int], others: Sequence[int], old: array[int], new: array[int]) -> Iterator[tuple[int, int]]:
+    """Pairs of places with equal keys; both come by key."""
+    at = beside = 0
+    while at < len(places) and beside < len(others):
+        mine, theirs = old[places[at]], new[others[beside]]
+        if mine == theirs:
+            yield places[at], others[beside]
+        at += mine <= theirs
+        beside += theirs <= mine
 
 
 @dataclass(slots=True)
