@@ -110,7 +110,7 @@ def _require_own_labels(folder: Folder, defects: Defects) -> None:
     for image in folder.images if shared else ():
         names = label_names(image)
         if hash(names[0]) in shared and any(name in folder.files for name in names):
-            defects.add("Another image of this name, with another suffix, has the same label file.", Where(image))
+            defects.add(f"Another image of this name, with another suffix, has the same label file {names[0]}.", Where(image))
     for name in folder.with_suffix(".txt"):
         place = bisect_left(wanted, hash(name))
         is_wanted = place < len(wanted) and wanted[place] == hash(name)

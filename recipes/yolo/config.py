@@ -21,6 +21,7 @@ from recipes.yolo.paths import Paths
 SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 OPTIONAL_SPLITS = frozenset({"test"})
 SNIFFED_BYTES = 65_536
+LARGEST_YAML = 400_000  # thirteen thousand classes; reading a longer one takes seconds and hundreds of megabytes
 MOST_CANDIDATES = 50
 YAML_NAMES = re.compile(rb"^names\s*:", re.MULTILINE)
 YAML_OTHERS = re.compile(rb"^(train|val|valid|test|nc|path)\s*:", re.MULTILINE)
@@ -76,7 +77,7 @@ def read_config(folder: Folder, name: str, defects: Defects) -> Config:
 
 
 def _read_yaml(folder: Folder, name: str, defects: Defects) -> Config:
-    document = parse_yaml(read_text(folder, name), file=name)
+    document = parse_yaml(read_text(folder, name, LARGEST_YAML), file=name)
     if not isinstance(document.data, dict):
         raise FormatError("This is not a data file: its keys should be names, train and val.", where=Where(name))
     home = posixpath.dirname(name)

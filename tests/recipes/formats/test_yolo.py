@@ -247,7 +247,7 @@ def test_images_and_labels_belong_together_one_to_one(ultralytics: Path, draw: D
     draw(ultralytics / "images/train/a b.png")
     (ultralytics / "labels/train/lone.txt").write_text("0 .5 .5 .5 .5\n")
     text = defects_of(ultralytics)
-    assert "images/train/a b.png: Another image of this name, with another suffix, has the same label file." in text
+    assert "images/train/a b.png: Another image of this name, with another suffix, has the same label file labels/train/a b.txt." in text
     assert "labels/train/lone.txt: There is no image for this label file." in text
 
 
