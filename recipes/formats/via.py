@@ -22,8 +22,8 @@ from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.placing import Folders, place_image
-from recipes.regions import Pictures
+from recipes.placing import Folders
+from recipes.regions import Pictures, place_new
 from recipes.spool import read_each
 from recipes.spooled_entries import SpooledEntries
 from recipes.via.documents import SNIFFED_FILES, Entry, document_names, load
@@ -82,8 +82,7 @@ def write(dataset: Dataset, destination: Path, options: ViaWriteOptions, audienc
             size_bytes = -1
             if record.path is not None:
                 target = f"{destination}/{record.split}/{record.name}" if record.split else f"{destination}/{record.name}"
-                folders.make_parent(target)
-                place_image(record, target)
+                place_new(record, target, folders)
                 size_bytes = Path(target).stat().st_size
             encoded.setdefault(record.split, Encoded()).add(record, size_bytes)
         return encoded

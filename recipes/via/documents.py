@@ -90,7 +90,7 @@ class Document:
 def said(value: object) -> list[str]:
     """What an attribute says: a text, a number, or the ticked options of a checkbox."""
     if isinstance(value, dict):
-        return [str(option) for option, ticked in value.items() if ticked is True]
+        return [option.strip() for option, ticked in value.items() if ticked is True and option.strip()]
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return []
     return [text] if (text := str(value).strip()) else []
@@ -187,7 +187,7 @@ def _entry(file: str, split: str | None, key: str, raw: Any, defects: Defects) -
         defects.add("An image must be an object with a filename.", where)
         return None
     regions, attributes = raw.get("regions"), raw.get("file_attributes") or {}
-    if not isinstance(regions, dict | list) or not isinstance(attributes, dict):
+    if not isinstance(regions, dict | list) or not isinstance(attributes, dict) or not _is_shallow(attributes):
         defects.add("An image needs regions (an object or a list), and file_attributes must be an object.", where)
         return None
     closed = isinstance(regions, dict)
@@ -196,7 +196,7 @@ def _entry(file: str, split: str | None, key: str, raw: Any, defects: Defects) -
     for place, (number, region) in enumerate(numbered):
         shape = region.get("shape_attributes") if isinstance(region, dict) else None
         own = (region.get("region_attributes") or {}) if isinstance(region, dict) else None
-        if not isinstance(shape, dict) or not isinstance(own, dict):
+        if not isinstance(shape, dict) or not isinstance(own, dict) or not _is_shallow(own):
             where = Where(file, key=f"region {place} of {key}")
             defects.add("A region must be an object with shape_attributes and region_attributes.", where)
             continue
@@ -259,4 +259,10 @@ def _object(text: str) -> dict[str, Any] | None:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and _is_shallow(value) else None
+
+
+def _is_shallow(value: object, allowed: int = 8) -> bool:
+    """Whether no value is nested deeper than attributes ever are, and writers can follow."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return allowed > 0 and all(_is_shallow(one, allowed - 1) for one in inner if isinstance(one, dict | list))

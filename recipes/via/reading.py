@@ -43,7 +43,8 @@ class Reader:
             name = f"{entry.split or posixpath.splitext(entry.file)[0]}/{name}"
         path = Path(self.pictures.path(file))
         width, height = self.pictures.size(file, where=entry.where())
-        if str(entry.size).isdecimal() and int(str(entry.size)) not in (0, path.stat().st_size):
+        told = str(entry.size)  # -1 where VIA did not know it, and a text in some files
+        if told.isdecimal() and told not in ("0", str(path.stat().st_size)):
             reading.counts["size"] += 1
         annotations = tuple(self._annotations(entry, reading))
         if entry.attributes and not annotations:

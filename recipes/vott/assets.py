@@ -166,7 +166,7 @@ def _video(head: Mapping[str, Any], frame_rate: float) -> tuple[str | None, int 
     seconds = finite(head.get("timestamp"))
     if match is not None:
         video = video if isinstance(video, str) and video else match[1]
-        seconds = float(match[2]) if seconds is None else seconds
+        seconds = finite(float(match[2])) if seconds is None else seconds
     if not isinstance(video, str) or not video or seconds is None or seconds < 0:
         return None, None
     return unquote(video), round(seconds * frame_rate)

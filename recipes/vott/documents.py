@@ -148,12 +148,12 @@ class _Assets(Sequence[Asset]):
         return len(self._files) + len(self._indexed)
 
     def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        if place >= len(self._files):
-            return self._indexed[place - len(self._files)]
-        name = self._files[place]
-        return Asset(name, name.rpartition("/")[2].removesuffix(ASSET), split_of(name, alone=True), None)
+        if not isinstance(place, slice):
+            return self[place : place + 1][0]
+        start, stop, _ = place.indices(len(self))
+        names = [self._files[number] for number in range(start, min(stop, len(self._files)))]
+        assets = [Asset(name, name.rpartition("/")[2].removesuffix(ASSET), split_of(name, alone=True), None) for name in names]
+        return [*assets, *self._indexed[max(0, start - len(self._files)) : max(0, stop - len(self._files))]]
 
 
 def read_asset(folder: Folder, name: str) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.observing import Audience
-from recipes.placing import Folders, place_image
+from recipes.placing import Folders
+from recipes.regions import place_new
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,7 @@ def write_exports(
         for record in records:
             if record.path is not None:
                 target = f"{_folder(destination, record.split)}/{home}/{record.name}"
-                folders.make_parent(target)
-                place_image(record, target)
+                place_new(record, target, folders)
             part, lost = encode(record)
             losses += lost
             parts.setdefault(record.split, []).append(part)

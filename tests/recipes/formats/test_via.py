@@ -227,6 +227,7 @@ def test_every_defect_is_named_in_one_pass(via: Callable[..., Path]) -> None:
         ({"a": {"filename": "a.jpg", "regions": [3]}}, "via_region_data.json, region 0 of a: A region must be an object"),
         ({"_via_img_metadata": [], "file_attributes": {}}, "via_region_data.json: _via_img_metadata is no object."),
         (entry("a.jpg") | entry("./a.jpg", size=3), "via_region_data.json, ./a.jpg3: The image is annotated twice: another entry has"),
+        (entry("a.jpg", region(RECT, name=[[[[[[[[[]]]]]]]]])), "via_region_data.json, region 0 of a.jpg-1: A region must be an object"),
         (entry("a\x01.jpg"), "The filename 'a\\x01.jpg' is refused."),
         (
             {"project": {"pid": "x", "vid_list": []}, "config": {}, "attribute": {}, "file": {}, "metadata": {}, "view": {}},
@@ -305,6 +306,13 @@ def test_what_is_written_opens_in_via_and_is_read_back(
     ]
     assert image.annotations[1].flags == rich.flags
     assert image.annotations[1].attributes == {"depth": "3", "file_attributes": {"a": 1}}
+
+
+def test_two_images_of_one_name_are_refused(tmp_path: Path, draw: Callable[..., None], dataset_of: Callable[..., Dataset]) -> None:
+    draw(tmp_path / "1.jpg")
+    record = ImageRecord("1.jpg", tmp_path / "1.jpg", 64, 48, source_file="a.json")
+    with pytest.raises(DatasetError, match=r"a.json, 1.jpg: Another file has the name of this image. Rename one of them."):
+        written(dataset_of([record, record]), tmp_path / "out")
 
 
 def test_annotations_alone_are_what_programs_for_the_balloon_dataset_read(
