@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Literal, TypeAlias
 
 import orjson
 
 from recipes.dataset import Annotation, Flag, ImageRecord, Polygons, RunLengths
 
 EXTRA_FLAGS = (Flag.DIFFICULT, Flag.OCCLUDED, Flag.TRUNCATED, Flag.LOST, Flag.GENERATED)
+Difficult: TypeAlias = Literal["keep", "ignore", "crowd"]
 INFO = {"description": "Written by Signalbox"}
 
 
@@ -24,13 +25,13 @@ class Encoded:
     images: list[tuple[bytes, list[bytes]]] = field(default_factory=list)
 
 
-def encode(records: Iterator[ImageRecord], category_ids: Mapping[str, int]) -> dict[str | None, Encoded]:
-    """The entries of some images by split. Ids are given when all that comes before is known."""
+def encode(records: Iterator[ImageRecord], category_ids: Mapping[str, int], difficult: Difficult) -> dict[str | None, Encoded]:
+    """The entries of some images by split. Ids are given when all that comes before is known; difficult: see formats/coco.py."""
     files: dict[str | None, Encoded] = {}
     for record in records:
         if record.split not in files:
             files[record.split] = Encoded()
-        annotations = [_annotation(annotation, category_ids[annotation.label]) for annotation in record.annotations]
+        annotations = [_annotation(annotation, category_ids[annotation.label], difficult) for annotation in record.annotations]
         files[record.split].images.append((_image(record), annotations))
     return files
 
@@ -44,7 +45,7 @@ def _image(record: ImageRecord) -> bytes:
     return orjson.dumps(entry)[1:]
 
 
-def _annotation(annotation: Annotation, category_id: int) -> bytes:
+def _annotation(annotation: Annotation, category_id: int, difficult: Difficult) -> bytes:
     box = [annotation.x, annotation.y, annotation.w, annotation.h]
     area, flags = annotation.area, annotation.flags
     entry: dict[str, object] = {
@@ -56,6 +57,8 @@ def _annotation(annotation: Annotation, category_id: int) -> bytes:
     }
     if flags:
         entry |= {flag.value: 1 for flag in EXTRA_FLAGS if flag in flags}
+        if difficult != "keep" and Flag.DIFFICULT in flags:
+            entry["iscrowd" if difficult == "crowd" else "ignore"] = 1
     if annotation.track is not None:
         entry["track_id"] = annotation.track
     if annotation.attributes:

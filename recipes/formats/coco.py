@@ -24,7 +24,7 @@ from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.ledger import Ledger
 from recipes.observing import Audience
-from recipes.parameters import NoParameters, Parameters
+from recipes.parameters import Parameters
 from recipes.placing import placed
 
 IMAGES = "images"
@@ -34,6 +34,13 @@ class CocoOptions(Parameters):
     """images: whether the image files must be there, or only the annotations are read."""
 
     images: Literal["required", "absent"] = "required"
+
+
+class CocoOutput(Parameters):
+    """difficult: what becomes of difficult boxes, for which COCO has no word: keep them with an extra key, let mmdet ignore them (ignore), or
+    mark them as crowds, which pycocotools ignores and matches otherwise (crowd)."""
+
+    difficult: Literal["keep", "ignore", "crowd"] = "keep"
 
 
 def sniff(folder: Folder) -> Sniff:
@@ -69,7 +76,7 @@ def read(folder: Folder, options: CocoOptions, effort: Effort) -> Dataset:
     return Dataset(classes, draw, len(chunks), sum(document.total for document in documents), splits, notes)
 
 
-def write(dataset: Dataset, destination: Path, _: NoParameters, audience: Audience, effort: Effort) -> None:
+def write(dataset: Dataset, destination: Path, options: CocoOutput, audience: Audience, effort: Effort) -> None:
     """One annotation file for each split, images linked under images/. Ids count from 1 in each file."""
     categories: list[dict[str, object]] = [
         {"id": number, "name": name, "supercategory": ""} for number, name in enumerate(dataset.classes, start=1)
@@ -80,7 +87,7 @@ def write(dataset: Dataset, destination: Path, _: NoParameters, audience: Audien
     annotations.mkdir()
 
     def work(records: Iterator[ImageRecord], _: Ledger) -> dict[str | None, Encoded]:
-        return encode(placed(records, images), category_ids)
+        return encode(placed(records, images), category_ids, options.difficult)
 
     with ExitStack() as stack:
         files: dict[str | None, AnnotationFile] = {}
@@ -95,4 +102,4 @@ def write(dataset: Dataset, destination: Path, _: NoParameters, audience: Audien
             file.join(categories)
 
 
-FORMAT = Format("coco", "COCO detection JSON", sniff=sniff, read=read, read_options=CocoOptions, write=write)
+FORMAT = Format("coco", "COCO detection JSON", sniff=sniff, read=read, read_options=CocoOptions, write=write, write_options=CocoOutput)

@@ -121,6 +121,16 @@ def test_pycocotools_reads_the_same_boxes(coco_folder: Callable[..., Path], tmp_
     assert opened.annToMask(opened.loadAnns([2])[0]).sum() == 3072
 
 
+@pytest.mark.parametrize(("difficult", "iscrowd", "ignore"), [("keep", 0, None), ("crowd", 1, None), ("ignore", 0, 1)])
+def test_difficult_boxes_become_what_was_asked_for(
+    coco_folder: Callable[..., Path], tmp_path: Path, difficult: str, iscrowd: int, ignore: int | None
+) -> None:
+    source = coco_folder(document(annotations=[PERSON | {"difficult": 1}]))
+    run(load_recipe("coco:coco", [f"difficult={difficult}"]), source, tmp_path / "out")
+    (entry,) = json.loads((tmp_path / "out/annotations/instances_train.json").read_text())["annotations"]
+    assert (entry["iscrowd"], entry.get("ignore"), entry["difficult"]) == (iscrowd, ignore, 1)
+
+
 @pytest.mark.parametrize(
     ("name", "images", "split"),
     [
