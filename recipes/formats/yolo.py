@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -55,7 +56,7 @@ def sniff(folder: Folder) -> Sniff:
 def _holds_labels(folder: Folder, name: str) -> bool | None:
     """Whether the file holds label lines; None for a blank file, which tells nothing."""
     with folder.path(name).open("rb") as file:
-        lines = file.read(SNIFFED_BYTES).split(b"\n")
+        lines = file.read(SNIFFED_BYTES).removeprefix(BOM_UTF8).split(b"\n")
     lines = [line.strip(b"\r") for line in (lines[:-1] or lines) if line.strip()]
     return all(map(LABEL_LINE.fullmatch, lines)) if lines else None
 

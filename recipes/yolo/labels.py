@@ -1,7 +1,7 @@
 """YOLO's label files: a line for each object, numbers as parts of the image's width and height.
 
     class  centre-x  centre-y  width  height        a box
-    class  x y x y x y …                            an outline, three points or more (the box is its bounds)
+    class  x y x y x y …                            an outline, three points or more (the box is its bounds; so are oriented boxes)
 
 Source: ultralytics/data/utils.py, verify_image_label and img2label_paths; darknet's src/data.c, read_boxes and
 fill_truth_detection. The box is continuous: its centre and size are those of the area it covers, so
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import os
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
@@ -70,7 +71,7 @@ class Lines:
             return ()
         labels, result = self._labels, []
         usual = self._columns == BOX_COLUMNS and b"_" not in data  # 1_000 is a number to float(), and to no other program
-        for number, line in enumerate(data.splitlines(), start=1):
+        for number, line in enumerate(data.removeprefix(BOM_UTF8).splitlines(), start=1):
             columns = line.split()
             try:
                 label = labels[columns[0]]

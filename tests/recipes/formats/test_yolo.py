@@ -184,6 +184,14 @@ def test_outlines_are_masks_and_bound_their_boxes(ultralytics: Path) -> None:
     assert first.annotations[2].mask is None
 
 
+def test_files_of_windows_editors_are_read(folder: Callable[..., Path]) -> None:
+    root = folder({"1.jpg": None, "1.txt": "\ufeff1 .5 .5 1 1\r\n", "classes.txt": "\ufefffish\r\nshark\r\n"})
+    assert sniff(scan(root)).confidence == 0.9
+    dataset, (image,) = read_folder(root)
+    assert dataset.classes == ("fish", "shark")
+    assert image.annotations == (Annotation("shark", 0, 0, 64, 48, origin=1),)
+
+
 def test_a_sixth_column_is_read_as_told(ultralytics: Path) -> None:
     (ultralytics / "labels/train/a b.txt").write_text("0 .5 .5 .5 .5 7\n")
     assert read_folder(ultralytics, YoloOptions(sixth_column="track"))[1][0].annotations[0].track == 7
