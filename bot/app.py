@@ -28,6 +28,7 @@ from bot.uploads import Uploads, clear_partial
 from runner.errors import ConfigurationError
 from runner.service import people
 from runner.service.house import House, open_house
+from runner.service.imports import readable_formats
 from runner.settings import Settings
 
 Works = Mapping[str, Callable[[], None]]
@@ -55,6 +56,7 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
     house = open_house(settings)
     with _only_bot(house), _ended_by_signals(ended):
         verbs()  # a broken command stops the start, loudly
+        readable_formats()  # and so does a broken format; no dialog has to wait for them later
         with _at_work(_without_slack(house, chosen, ended), ended):
             if secrets is None:
                 _log.info("Chat is off: neither %s nor %s is set. Schedules are carried out; the terminal serves.", BOT_TOKEN, APP_TOKEN)

@@ -38,7 +38,7 @@ def import_dialog(files: Sequence[SharedFile], *, name: str, formats: Mapping[st
     which: list[Json] = [_input(FILE, "File", _select(FILE, listed))] if len(kept) > 1 else []
     only: list[Json] = [] if which else [{"type": "section", "text": {"type": "plain_text", "text": shortened(_label(kept), 150)}}]
     field: Json = {"type": "plain_text_input", "action_id": NAME, "initial_value": name, "max_length": 63, "focus_on_load": True}
-    known = [_option(FIND_OUT, "Find it out"), *(_option(each, title) for each, title in formats.items())]
+    known = [_option(FIND_OUT, "Find it out"), *(_option(each, title[:1].upper() + title[1:]) for each, title in formats.items())]
     hint = "Lower-case letters, digits, - and _. An existing dataset gets a new version."
     return {
         "type": "modal", "callback_id": CALLBACK, "private_metadata": metadata, "title": _plain("Import as dataset"),

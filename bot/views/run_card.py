@@ -117,7 +117,8 @@ def _facts(view: RunView, zone: tzinfo) -> list[tuple[str, str]]:
         newest = f" (now {ap(last.ap)})" if last.epoch != best.epoch else ""
         facts.append(("Best mAP", f"{ap(best.ap)} at epoch {best.epoch}{newest} · AP50 {ap(best.ap50)}"))
     if view.eta is not None and view.last_seen is not None and not view.stale and _plausible(view.eta):
-        facts.append(("Done", f"about {clock(view.last_seen + view.eta, zone, near=view.last_seen)} (in {duration(view.eta)})"))
+        label = f"Done {name(view.work.phase)}" if view.work is not None else "Done"
+        facts.append((label, f"about {clock(view.last_seen + view.eta, zone, near=view.last_seen)} (in {duration(view.eta)})"))
     return facts + _made(view)
 
 

@@ -38,7 +38,7 @@ def test_a_download_shows_bytes_rate_and_when_it_will_be_done() -> None:
     text, _ = run_card(view, zone=UTC)
     assert "downloading · 1.2 GB of 3.4 GB · 44.0 MB/s" in text
     assert "35 %" in text
-    assert "12:00 UTC (in 50 s)" in text
+    assert "Done downloading: about 12:00 UTC (in 50 s)" in text
 
 
 @pytest.mark.parametrize(
