@@ -114,7 +114,8 @@ def convert(
         catalog.materialize(version, content, progress=effort.progress)
         known = _Digests(version, content)
         samples, sizes = Samples(), BoxSizeTally()
-        summary = run(recipe, content, result, observers=(samples, sizes), contents=Contents(known.key, known.of), effort=replace(effort, scratch=scratch))
+        contents = Contents(known.key, known.of)
+        summary = run(recipe, content, result, observers=(samples, sizes), contents=contents, effort=replace(effort, scratch=scratch))
         picture = render(samples.records, tuple(summary.classes))
         return catalog.add_version(
             result,

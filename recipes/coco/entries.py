@@ -131,9 +131,6 @@ def read_annotation(entry: Any) -> AnnotationEntry | str:
 
 
 def _box_problem(box: Any) -> str:
-    if type(box) is list and len(box) == 4 and NUMBERS.issuperset(map(type, box)):
-        if box[2] >= 0 <= box[3] and max(box) < LARGEST and min(box) > -LARGEST:
-            return ""
     if not isinstance(box, list) or len(box) != 4:
         return f"The bbox is {_shown(box)}; it must be four numbers: x, y, width, height."
     if not all(map(_is_number, box)):

@@ -65,11 +65,11 @@ class Once:
 
     def extend(self, identities: list[int]) -> None:
         """Take in several."""
-        if self._parts is None and identities and (self._last is None or identities[0] > self._last):
-            if all(map(int.__lt__, identities, identities[1:])):
-                self._ascending.extend(identities)
-                self._last = identities[-1]
-                return
+        following = self._parts is None and bool(identities) and (self._last is None or identities[0] > self._last)
+        if following and all(map(int.__lt__, identities, identities[1:])):
+            self._ascending.extend(identities)
+            self._last = identities[-1]
+            return
         for identity in identities:
             self.add(identity)
 

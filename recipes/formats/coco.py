@@ -37,8 +37,8 @@ class CocoOptions(Parameters):
 
 
 class CocoOutput(Parameters):
-    """difficult: what becomes of difficult boxes, for which COCO has no word: keep them with an extra key, let mmdet ignore them (ignore), or
-    mark them as crowds, which pycocotools ignores and matches otherwise (crowd)."""
+    """difficult: what becomes of difficult boxes, for which COCO has no word. keep: they have an extra key. ignore: mmdet leaves them out.
+    crowd: pycocotools ignores them, and matches them as crowds."""
 
     difficult: Literal["keep", "ignore", "crowd"] = "keep"
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from PIL import Image
 
 FLOORS = Path(__file__).parent / "floors"
-RAM = Path("/dev/shm")  # noqa: S108 - a RAM disk is what is wanted
+RAM = Path("/dev/shm")
 SIZE, BOXES, CLASSES, PICTURES = (500, 375), 8, 20, 500
 GOALS = {"voc-to-coco": 1.6, "yolo-to-coco": 2.0, "coco-to-voc": 1.8, "coco-to-yolo": 1.7}
 
@@ -57,9 +57,8 @@ class Comparison:
             cpu, wall = self._cpu(who), statistics.median(cost.wall_s for cost in costs)
             peak = max(cost.peak_bytes for cost in costs) / 1e6
             verdict = f"  goal {self.goal:g}: {'kept' if cpu / floor <= self.goal else 'MISSED'}" if who == "ours" else ""
-            said.append(
-                f"{self.name:14} {who:12} {cpu:6.2f} CPU s {wall:6.2f} s {images / cpu:8,.0f}/CPU s {peak:6.0f} MB  x {cpu / floor:5.2f}{verdict}"
-            )
+            speed = f"{cpu:6.2f} CPU s {wall:6.2f} s {images / cpu:8,.0f}/CPU s {peak:6.0f} MB"
+            said.append(f"{self.name:14} {who:12} {speed}  x {cpu / floor:5.2f}{verdict}")
         one, two = (statistics.median(cost.wall_s for cost in self.costs[who]) for who in ("ours", "ours, two"))
         return [*said, f"{self.name:14} two processes take {two / one:.2f} of the wall time of one (goal 0.65)"]
 
@@ -76,7 +75,8 @@ def cost(*command: str | Path) -> Cost:
         before = os.times().elapsed
         done = subprocess.run([*map(str, command)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        said = [done.returncode, used.ru_utime + used.ru_stime, os.times().elapsed - before, used.ru_maxrss * 1024, done.stderr[-2000:].decode()]
+        cpu, wall = used.ru_utime + used.ru_stime, os.times().elapsed - before
+        said = [done.returncode, cpu, wall, used.ru_maxrss * 1024, done.stderr[-2000:].decode()]
         os.write(writing, json.dumps(said).encode())
         os._exit(0)
     os.close(writing)

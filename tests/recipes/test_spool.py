@@ -17,13 +17,15 @@ from recipes.grouping import Grouping
 from recipes.ledger import Ledger
 from recipes.spool import Reading, chunk_size, read_each
 
+NAME = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=3)
+FLAGS = frozenset({Flag.LOST, Flag.CROWD})
 AWKWARD = ImageRecord(
     "ü/é 1.v2.JPG",
     Path("/x/ü/é 1.v2.JPG"),
     3,
     2,
     (
-        Annotation("a", 0.1, -0.0, 1e-9, 2.5, frozenset({Flag.LOST, Flag.CROWD}), 0, Polygons(((1.0, 2, 3, 4, 5, 6),)), 0.0, {"k": [1, "v"]}, 7),
+        Annotation("a", 0.1, -0.0, 1e-9, 2.5, FLAGS, 0, Polygons(((1.0, 2, 3, 4, 5, 6),)), 0.0, {"k": [1, "v"]}, 7),
         Annotation("b", 1, 2, 3, 4, mask=RunLengths(2, 3, (0, 6)), mask_area=6.0),
         Annotation("c", 1, 2, 3, 4, mask=RunLengths(2, 3, "06")),
     ),
@@ -67,7 +69,7 @@ def test_reading_tells_all_defects_and_what_it_left_out_each_time(processes: int
         reading.defects.add("One.", Where("a", number))
         raise FormatError("Two.", where=Where("b", number))
 
-    with pytest.raises(FormatError, match="The annotation has 100 defects."):
+    with pytest.raises(FormatError, match="has 100 defects"):
         read_each(range(50), fail, Effort(processes))
 
 
@@ -88,7 +90,7 @@ def test_rows_of_an_image_come_together_in_their_order(monkeypatch: pytest.Monke
 
 
 @settings(max_examples=100)
-@given(st.sets(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=3), max_size=200), st.text(max_size=3))
+@given(st.sets(NAME, max_size=200), st.text(max_size=3))
 def test_file_names_are_a_sorted_tuple_in_less_memory(names: set[str], other: str) -> None:
     expected = sorted(names)
     packed = FileNames(expected)

@@ -175,7 +175,10 @@ BOX = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}
             "The annotation says 48 x 64 pixels, the image has 64 x 48.",
         ),
         (document(categories=[{"id": 1}]), "categories[0]: A category needs"),
-        (document(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], annotations=[]), "categories[1]: The category id 1 is used twice."),
+        (
+            document(categories=[{"id": 1, "name": "a"}, {"id": 1, "name": "b"}], annotations=[]),
+            "categories[1]: The category id 1 is used twice.",
+        ),
         (document(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], annotations=[]), "The category name 'a' is used twice."),
         (document(annotations=[BOX, BOX]), "annotation 1: The annotation's id is used twice."),
         (document(annotations=[BOX | {"id": None}]), "annotations[0]: The annotation's id is None"),
