@@ -1,4 +1,4 @@
-"""TFRecord files that are compressed as a whole: their records are in a nameless scratch file as long as somebody holds it."""
+"""TFRecord files that are compressed as a whole: their records are in one nameless scratch file."""
 
 from __future__ import annotations
 
@@ -18,21 +18,28 @@ PIECE = 1 << 20
 
 
 class Expanded:
-    """The decompressed bytes of one file; path is good in this process and those it forks, as long as this object lives."""
+    """What compressed files hold, one after the other; path is good in this process and those it forks, as long as this object lives."""
 
-    def __init__(self, source: Path, name: str, directory: Path | None, limits: Limits) -> None:
-        """Decompress; FormatError where the file is damaged, cut off, or denser and larger than the limits of archives allow."""
-        self._handle, target = tempfile.mkstemp(prefix="signalbox-", dir=directory)
+    def __init__(self, directory: Path | None) -> None:
+        """An empty one, its bytes in a directory (None: where the system keeps such)."""
+        handle, target = tempfile.mkstemp(prefix="signalbox-", dir=directory)
         os.unlink(target)  # noqa: PTH108
-        weakref.finalize(self, os.close, self._handle)
-        self.path = f"/proc/self/fd/{self._handle}"
+        weakref.finalize(self, os.close, handle)
+        self._handle = handle
+        self.path = f"/proc/self/fd/{handle}"
+
+    def add(self, source: Path, name: str, limits: Limits) -> tuple[int, int]:
+        """Decompress a file: where its content begins and ends. FormatError where it is damaged, or larger than the limits allow."""
+        packed = source.stat().st_size
         try:
-            with gzip.open(source) as file, os.fdopen(os.dup(self._handle), "wb") as out:
+            with gzip.open(source) as file, os.fdopen(os.dup(self._handle), "ab") as out:
+                start = out.seek(0, os.SEEK_END)
                 while piece := file.read(PIECE):
                     out.write(piece)
-                    _require_modest(out.tell(), source.stat().st_size, name, limits)
+                    _require_modest(out.tell() - start, packed, name, limits)
+                return start, out.tell()
         except (OSError, EOFError, zlib.error) as error:
-            raise FormatError(f"The file cannot be decompressed: {error}.".replace("..", "."), where=Where(name)) from error
+            raise FormatError(f"The file cannot be decompressed: {str(error).rstrip('.')}.", where=Where(name)) from error
 
 
 def _require_modest(size: int, packed: int, name: str, limits: Limits) -> None:

@@ -53,13 +53,13 @@ class RecordIndex:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def add_file(self, path: str, name: str, defects: Defects) -> None:
-        """Take in the records of the next file; a defect where it does not end with a record."""
+    def add_file(self, path: str, name: str, defects: Defects, region: tuple[int, int] | None = None) -> None:
+        """Take in the records of the next file, or of a region (start, end) of one; a defect where it does not end with a record."""
         file = len(self._firsts)
         self._firsts.append(len(self))
         handle = os.open(path, os.O_RDONLY)
         try:
-            for start, length, checksum in _records(handle):
+            for start, length, checksum in _records(handle, *(region or (0, os.fstat(handle).st_size))):
                 self.files.append(file)
                 self.starts.append(start)
                 self.lengths.append(length)
@@ -81,21 +81,21 @@ class RecordIndex:
         return data
 
 
-def _records(handle: int) -> Iterator[tuple[int, int, int]]:
+def _records(handle: int, begin: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Start, length and checksum of every record; FormatError where there is none where one should be."""
-    size, start = os.fstat(handle).st_size, HEAD.size
-    between = os.pread(handle, HEAD.size, 0)
+    start = begin + HEAD.size
+    between = os.pread(handle, min(HEAD.size, end - begin), begin)
     while between:
         if len(between) < HEAD.size:
             raise FormatError(CUT_OFF)
         length, stored = HEAD.unpack(between)
         if masked(google_crc32c.value(between[:8])) != stored:
             raise FormatError("There is no record here: what should be its length does not have its checksum.")
-        if length > size - start - CHECKSUM.size:
+        if length > end - start - CHECKSUM.size:
             raise FormatError(CUT_OFF)
         if length > LARGEST_RECORD:
             raise FormatError(f"The record takes {length:,} bytes; more than {LARGEST_RECORD:,} are refused.")
-        behind = os.pread(handle, CHECKSUM.size + HEAD.size, start + length)  # and the head of the next record
+        behind = os.pread(handle, min(CHECKSUM.size + HEAD.size, end - start - length), start + length)  # with the head of the next record
         if len(behind) < CHECKSUM.size:  # somebody is cutting it off just now
             raise FormatError(CUT_OFF)
         yield start, length, CHECKSUM.unpack_from(behind)[0]

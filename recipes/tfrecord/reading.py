@@ -42,17 +42,18 @@ _Rows: TypeAlias = list[bytes]
 
 @dataclass(slots=True)
 class Files:
-    """The TFRecord files: their names, where their records are, their splits, and what they are read through."""
+    """The TFRecord files: their names, where their records are, their splits. regions: where in expanded a compressed one's content is."""
 
     names: Sequence[str]
     root: str
     single: bool
-    expanded: dict[int, Expanded] = field(default_factory=dict)
+    expanded: Expanded
+    regions: dict[int, tuple[int, int]] = field(default_factory=dict)
     index: RecordIndex = field(default_factory=RecordIndex)
     _open: tuple[int, int] | None = None
 
     def path(self, file: int) -> str:
-        return self.expanded[file].path if file in self.expanded else self.root + self.names[file]
+        return self.expanded.path if file in self.regions else self.root + self.names[file]
 
     def split(self, file: int) -> str | None:
         return split_of(self.names[file], single=self.single)
@@ -103,13 +104,12 @@ class Records:
 
     def draw(self, chunk: int, ledger: Ledger) -> Iterator[ImageRecord]:
         """The images of a chunk."""
-        rows = _rows(self.spool, chunk)
-        paths: dict[int, tuple[Path, str, str | None]] = {}
-        for record, row in enumerate(rows, start=self.starts[chunk]):
+        last = -1
+        for record, row in enumerate(_rows(self.spool, chunk), start=self.starts[chunk]):
             file = self.files.index.files[record]
-            if file not in paths:
-                paths = {file: (Path(self.files.path(file)), self.files.names[file], self.files.split(file))}
-            path, source, split = paths[file]
+            if file != last:
+                path, source, split = Path(self.files.path(file)), self.files.names[file], self.files.split(file)
+                last = file
             name = self._unique(row.name, record) if self.repeated else row.name
             yield ImageRecord(
                 name, path if self.images else None, row.width, row.height, tuple(self._annotations(row, name, source, ledger)),
@@ -184,16 +184,17 @@ def read(folder: Folder, names: Sequence[str], label_map: LabelMap | None, effor
 
 
 def _indexed(folder: Folder, names: Sequence[str], effort: Effort, *, single: bool) -> Files:
-    files, defects = Files(names, f"{folder.root}/", single), Defects()
+    files, defects = Files(names, f"{folder.root}/", single, Expanded(effort.scratch)), Defects()
     require_all_shards(names, defects)
     for number, name in enumerate(names):
         try:
             if is_compressed(folder.path(name)):
-                files.expanded[number] = Expanded(folder.path(name), name, effort.scratch, Limits())
+                files.regions[number] = files.expanded.add(folder.path(name), name, Limits())
+            files.index.add_file(files.path(number), name, defects, files.regions.get(number))
         except FormatError as error:
             defects.add_error(error)
-            continue
-        files.index.add_file(files.path(number), name, defects)
+        except OSError as error:
+            defects.add(f"The file cannot be read: {error.strerror}.", Where(name))
         effort.progress(number + 1, len(names), "finding records")
     defects.raise_if_any(f"The set of {len(names):,} TFRecord files", remedy="Send it again." if defects.count == 1 else "")
     return files

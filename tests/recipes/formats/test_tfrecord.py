@@ -138,12 +138,13 @@ def test_compressed_files_are_read_from_a_file_without_a_name(folder: Callable[.
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     content = records(*(example(filename=[f"{number}.jpg".encode()]) for number in range(20)))
-    root = folder({"train.record.gz": gzip.compress(content), "val.record": records(example())})
+    other = records(example(filename=[b"c.jpg"]))
+    root = folder({"test.record.gz": gzip.compress(other), "train.record.gz": gzip.compress(content), "val.record": records(example())})
     assert sniff(scan(root)).confidence == 0.95
     dataset = read(scan(root), ReadOptions(), Effort(2, scratch=scratch))
     assert list(scratch.iterdir()) == []
     images = list(dataset.stream(Ledger()))
-    assert len(images) == 21
+    assert len(images) == 22
     assert {image_bytes(image) for image in images} == {picture()}
     handles = len(list(Path("/proc/self/fd").iterdir()))
     del dataset, images

@@ -95,7 +95,7 @@ def test_a_compressed_file_that_grows_beyond_reason_is_refused(tmp_path: Path) -
     bomb = tmp_path / "a.record.gz"
     bomb.write_bytes(gzip.compress(bytes(3_000_000)))
     with pytest.raises(FormatError, match="which is refused"):
-        Expanded(bomb, "a.record.gz", tmp_path, Limits(ratio_from_bytes=1_000_000))
+        Expanded(tmp_path).add(bomb, "a.record.gz", Limits(ratio_from_bytes=1_000_000))
     assert list(tmp_path.iterdir()) == [bomb]
 
 
