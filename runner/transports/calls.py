@@ -13,7 +13,7 @@ from runner.entities import Host
 from runner.errors import HostError, UnreachableError
 from runner.transports.archives import unpack
 from runner.transports.base import Channel, Finished
-from runner.transports.conversation import Begun, Kept, converse, start
+from runner.transports.conversation import Begun, Kept, UnsentError, converse, start
 from runner.transports.pipe import Connection, Deadline, Pipe
 from runner.transports.scripts import program_script, settings, whole
 from runner.transports.sending import Piece, Progress, frames, lacking, links, listed, piece
@@ -137,6 +137,15 @@ class ScriptTransport:
     def _run(
         self, script: bytes, *, source: Iterable[bytes] | None, deadline: Deadline, sink: Callable[[bytes], None] | None = None
     ) -> Finished:
+        """A busy sshd now and then ends a shell before its first word: then another one is asked, once."""
+        try:
+            return self._run_once(script, source, deadline, sink)
+        except UnsentError:
+            return self._run_once(script, source, deadline, sink)
+
+    def _run_once(
+        self, script: bytes, source: Iterable[bytes] | None, deadline: Deadline, sink: Callable[[bytes], None] | None
+    ) -> Finished:
         pipe = self._connection.open(deadline)
         kept = Kept()
         try:
@@ -153,7 +162,7 @@ class ScriptTransport:
             yield
         except UnreachableError as error:
             text = str(error)
-            raise UnreachableError(text if self.host.name in text else f"{self.host.name}: {text}") from error
+            raise type(error)(text if self.host.name in text else f"{self.host.name}: {text}") from error
 
 
 class ProgramChannel:

@@ -16,6 +16,10 @@ NOISE_BYTES = 1024 * 1024
 FEEDER_GRACE_S = 2.0
 
 
+class UnsentError(UnreachableError):
+    """A script was not sent to its end, so nothing of it ran."""
+
+
 class Kept:
     """Output as far as it is kept; the rest is drained and forgotten."""
 
@@ -67,7 +71,10 @@ class _Feeder(threading.Thread):
 
 def start(pipe: Pipe, script: bytes, *, deadline: Deadline) -> Begun | Finished:
     """Send a script and wait until it runs: what it said since, or how it ended before."""
-    pipe.send(script)
+    try:
+        pipe.send(script)
+    except UnreachableError as error:
+        raise UnsentError(str(error)) from error
     noise, stderr = bytearray(), Kept()
     while not deadline.passed:
         received = pipe.receive(deadline.left_s())
