@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.benchmarks import acks, cards, handover
+from tests.benchmarks import acks, cards, handover, transfer
 from tests.benchmarks.figures import Figure, table
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,20 @@ def figures() -> Iterator[list[Figure]]:
     print(f"\n\n{table(taken)}\n")
 
 
-@pytest.mark.parametrize("measure", [acks.measure, cards.measure, handover.measure], ids=["acks", "cards", "handover"])
+COMPARED_WITH_RSYNC = pytest.mark.skipif(
+    shutil.which("rsync") is None, reason="rsync is not installed, so there is nothing to compare with: apt-get install rsync"
+)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        pytest.param(acks.measure, id="acks"),
+        pytest.param(cards.measure, id="cards"),
+        pytest.param(handover.measure, id="handover"),
+        pytest.param(transfer.measure, id="transfer", marks=COMPARED_WITH_RSYNC),
+    ],
+)
 def test_every_figure_can_be_taken(measure: Callable[[], list[Figure]], figures: list[Figure]) -> None:
     taken = measure()
     figures += taken
