@@ -8,8 +8,9 @@ these. An id without an annotation file is an image that nobody has annotated, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import StringIO
 
 from recipes.errors import Defects, Where
 from recipes.folder import is_image
@@ -86,53 +87,70 @@ def read_image_sets(layout: Layout, *, wanted: Iterable[str] | None, refuse_unan
 
 
 def _read_list(layout: Layout, entry: _List, sets: ImageSets, *, strict: bool, defects: Defects) -> None:
-    """Put the images of a list into its split."""
+    """Put the images of a list into its split. Line numbers are only looked for where there is something to tell."""
     odd = repeated = 0
     last = ""
-    for place, name, line in _places(layout, entry.home, _wanted(layout, entry.path, defects)):
-        identifier = name.removesuffix(".xml")
-        found = place
-        if found is None and (found := _otherwise(layout, entry.home, identifier)) is not None:
+    problems: dict[str, str | None] = {}
+    for found, name in _places(layout, entry.home, sorted(f"{words}.xml" for words in _ids(layout, entry.path, defects) if words)):
+        identifier, place = name.removesuffix(".xml"), found
+        if place is None and (place := _otherwise(layout, entry.home, identifier)) is not None:
             odd += 1
         if name == last:
             repeated += 1
-        elif found is not None:
-            _mark(sets, found, entry, identifier, line, defects)
+        elif place is not None:
+            other = _mark(sets, place, entry.split)
+            if other is not None:
+                problems[identifier] = other
         elif strict:
-            defects.add(f"{identifier} is listed, but there is no annotation file {entry.home}{name}.", Where(entry.path, line))
+            problems[identifier] = None
         else:
             sets.unannotated.append((identifier, entry.path))
         last = name
+    if problems:
+        _tell(layout, entry, problems, defects)
     if odd:
         sets.notes.append(f"{entry.path} names {odd:,} images with a folder or a suffix, which was taken off.")
     if repeated:
         sets.notes.append(f"{entry.path} names {repeated:,} images twice; each is taken once.")
 
 
-def _wanted(layout: Layout, path: str, defects: Defects) -> list[tuple[str, int]]:
-    """(id with .xml, line) of every line, in the order of the annotation files."""
+def _tell(layout: Layout, entry: _List, problems: Mapping[str, str | None], defects: Defects) -> None:
+    """A defect for every id that is in another list, too (it is named), or has no annotation file (None)."""
+    for line, identifier in enumerate(_ids(layout, entry.path, defects), start=1):
+        if identifier not in problems:
+            continue
+        other = problems[identifier]
+        if other is None:
+            message = f"{identifier} is listed, but there is no annotation file {entry.home}{identifier}.xml."
+        else:
+            message = f"{identifier} is in {other}, too: an image has one split. The option splits names the lists to use."
+        defects.add(message, Where(entry.path, line))
+
+
+def _ids(layout: Layout, path: str, defects: Defects) -> Iterator[str]:
+    """What stands on each line of a list; nothing where it is refused."""
     data = read_bounded(layout.folder, path, LARGEST_LIST)
     if data is None:
         defects.add(f"The list is larger than {LARGEST_LIST:,} bytes, which is refused.", Where(path))
-        return []
+        return
     try:
-        lines = data.decode("utf-8-sig").split("\n")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         defects.add("The list is not UTF-8 text.", Where(path, data.count(b"\n", 0, error.start) + 1))
-        return []
-    return sorted((f"{words.strip()}.xml", line) for line, words in enumerate(lines, start=1) if words.strip())
+        return
+    yield from (line.strip() for line in StringIO(text, newline="\n"))
 
 
-def _places(layout: Layout, home: str, wanted: Iterable[tuple[str, int]]) -> Iterator[tuple[int | None, str, int]]:
+def _places(layout: Layout, home: str, wanted: Iterable[str]) -> Iterator[tuple[int | None, str]]:
     """Each wanted name with its place among the annotation files, or None: both are in order, so one walk finds all."""
     places = layout.files.below(home)
     place, end, cut = places.start, places.stop, len(home)
     here = layout.files[place][cut:] if place < end else ""
-    for name, line in wanted:
+    for name in wanted:
         while place < end and here < name:
             place += 1
             here = layout.files[place][cut:] if place < end else ""
-        yield (place if place < end and here == name else None), name, line
+        yield (place if place < end and here == name else None), name
 
 
 def _otherwise(layout: Layout, home: str, identifier: str) -> int | None:
@@ -145,13 +163,14 @@ def _otherwise(layout: Layout, home: str, identifier: str) -> int | None:
     return None
 
 
-def _mark(sets: ImageSets, place: int, entry: _List, identifier: str, line: int, defects: Defects) -> None:
-    number, other = sets.names.index(entry.split) + 1, sets.split_of[place]
+def _mark(sets: ImageSets, place: int, split: str) -> str | None:
+    """Put an image into a split; the split that it is in already, where that contradicts."""
+    number, other = sets.names.index(split) + 1, sets.split_of[place]
     if not other:
         sets.split_of[place] = number
-    elif other != number and (entry.split != "trainval" or sets.names[other - 1] not in {"train", "val"}):
-        message = f"{identifier} is in {sets.names[other - 1]}, too: an image has one split. The option splits names the lists to use."
-        defects.add(message, Where(entry.path, line))
+        return None
+    taken = sets.names[other - 1]
+    return None if other == number or (split == "trainval" and taken in {"train", "val"}) else taken
 
 
 def _is_class_list(layout: Layout, path: str) -> bool:

@@ -51,7 +51,8 @@ class Layout:
 
         roots gives, for each root, the folder of its annotation files.
         """
-        names = FileNames(folder.with_suffix(".xml"))
+        found = folder.with_suffix(".xml")
+        names = found if isinstance(found, FileNames) else FileNames(found)  # a second copy would be felt
         folders = dict.fromkeys(name.rpartition("/")[0] for name in names)
         told = {name: _divided(name) for name in folders}
         if any(divided is not None for divided in told.values()):
