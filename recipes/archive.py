@@ -78,6 +78,8 @@ def unpack(archive: Path, destination: Path, *, limits: Limits, progress: Progre
     call the archive, where that is not its file's name. How much of a pipe has come is told by whoever fills it.
     """
     called = title or archive.name
+    if not archive.exists():
+        raise ArchiveError("There is no such file or folder.", where=Where(called), remedy="Look at the path.")
     piped = is_pipe(archive)
     single = not piped and archive.is_file() and not is_archive(archive) and archive.name.lower().endswith(SINGLE_FILES)
     if not (piped or single or (archive.is_file() and is_archive(archive))):

@@ -168,7 +168,9 @@ def _connected(host: str, port: int, door: Door) -> socket.socket:
     allowed = [entry for entry in found if door.private_addresses or is_public(str(entry[4][0]))]
     if not allowed:
         remedy = "Where that is meant, imports.private_addresses in the settings (or --private-addresses) allows it."
-        raise FetchError(f"{host} is {found[0][4][0]}: this machine or a private network.", remedy=remedy)
+        address = str(found[0][4][0])
+        named = host if host.strip("[]") == address else f"{host} ({address})"
+        raise FetchError(f"{named} is this machine or in a private network.", remedy=remedy)
     refusal: OSError = OSError("no address")
     for family, kind, protocol, _, address in allowed:
         link = socket.socket(family, kind, protocol)

@@ -302,6 +302,10 @@ def test_refuses_what_is_no_archive(tmp_path: Path, name: str, data: bytes) -> N
     assert "no archive" in refused(tmp_path / name)
 
 
+def test_what_is_not_there_is_called_so(tmp_path: Path) -> None:
+    assert "up.zip: There is no such file or folder." in refused(tmp_path / "up.zip")
+
+
 @pytest.fixture(scope="module")
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, bytes]]:
     home = tmp_path_factory.mktemp("seeds")
