@@ -16,7 +16,6 @@ import fcntl
 import hashlib
 import io
 import os
-import shutil
 import signal
 import sys
 import time
@@ -215,7 +214,10 @@ def link(store, folder):
         if made:
             rename_once(laid, folder)
     finally:
-        shutil.rmtree(laid, ignore_errors=True)
+        if os.path.lexists(laid):
+            import shutil  # slow to load, and rarely needed
+
+            shutil.rmtree(laid, ignore_errors=True)
     print(symbolic)
 
 

@@ -26,13 +26,15 @@ def whole(script: str) -> bytes:
     return f"{{\n{SAY_MARK}\n{script}\nexit\n}}\n".encode("utf-8", "surrogateescape")
 
 
-def program_script(interpreter: str, program: Path, *, root: str, arguments: Sequence[str] = ()) -> bytes:
-    """A script that puts one of our programs below ``root`` by its content, says MARK and becomes the program."""
+def program_script(
+    interpreter: str, program: Path, *, root: str, arguments: Sequence[str] = (), options: Sequence[str] = ()
+) -> bytes:
+    """A script that puts one of our programs below ``root`` by its content, says MARK and becomes the program; ``options`` are Python's."""
     content = packed(program)
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = posixpath.join(root, "programs", digest, program.name)
     quoted = shlex.quote(path)
-    command = " ".join(shlex.quote(word) for word in (interpreter, path, *arguments))
+    command = " ".join(shlex.quote(word) for word in (interpreter, *options, path, *arguments))
     lines = (
         "{",
         f"if [ ! -f {quoted} ]; then",
