@@ -2,7 +2,8 @@
 
 Format: ox-vgg/via at aa9b87f (1.x.y, 2.0.10); VIA 3 is another format. Coordinates are 0-based continuous pixels of the image,
 whose size is nowhere in the file (``size`` counts bytes). Which attribute says the class is the annotator's choice: option
-class_attribute, or class_name where all regions are of one class. Written: a project of VIA 2 for each split, its class in
+class_attribute, or class_name where all regions are of one class. Outlines are taken as they were drawn (scripts for the balloon
+dataset add 0.5 to the points of polygons, but not to their boxes). Written: a project of VIA 2 for each split, its class in
 the attribute ``class``, flags as a checkbox.
 """
 

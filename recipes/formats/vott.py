@@ -57,7 +57,7 @@ def read(folder: Folder, options: VottOptions, effort: Effort) -> Dataset:
     documents = load(folder, effort)
     pictures = Pictures.of(folder) if options.images == "required" else None
     frame_rates = {project.home: project.frame_rate for project in documents.projects}
-    reader = AssetReader(folder, pictures, options.assets, documents.repeated, frame_rates)
+    reader = AssetReader(folder, pictures, options.assets, documents, frame_rates)
     remedy = "Export it again from VoTT, with its images."
     found = read_each(documents.assets, reader.record, effort, subject="The annotation", remedy=remedy)
     tags = dict.fromkeys(tag for project in documents.projects for tag in project.tags)

@@ -7,7 +7,7 @@ continuous pixels of asset.size; a region has a box and points; one with several
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeAlias
@@ -19,10 +19,10 @@ from recipes.folder import Folder, is_image
 from recipes.names import unsafe_path
 from recipes.regions import Box, Outline, Pictures, area, bounds, finite, home_of
 from recipes.spool import Reading
-from recipes.vott.documents import FRAME_RATE, TAGGED, Asset, read_asset
+from recipes.vott.documents import FRAME_RATE, TAGGED, Asset, Documents, read_asset
 
 STEP = "read vott"
-VISITED = 1
+UNVISITED, VISITED = 0, 1
 IMAGE, VIDEO, FRAME = 1, 2, 3
 FRAME_NAME = re.compile(r"(.+)#t=(\d+(?:\.\d+)?)(?:\.jpe?g)?")
 EXPORTS = ("vott-json-export", "vott-csv-export")
@@ -34,13 +34,13 @@ States: TypeAlias = Literal["all", "visited", "tagged"]
 class AssetReader:
     """Reads one asset at a time. states: which assets are images of the dataset; pictures None: sizes are the assets' own.
 
-    repeated are hashes of the names that several projects have, frame_rates the projects' own by folder.
+    frame_rates are those of the documents' projects by folder.
     """
 
     folder: Folder
     pictures: Pictures | None
     states: States
-    repeated: Collection[int]
+    documents: Documents
     frame_rates: Mapping[str, float]
 
     def record(self, asset: Asset, reading: Reading) -> ImageRecord | None:
@@ -60,13 +60,22 @@ class AssetReader:
         if not isinstance(regions, list):
             raise FormatError("The regions must be a list.", where=where)
         size = _size(head.get("size"), where)
-        state = head.get("state")
-        if not regions and ((self.states != "all" and state == 0) or (self.states == "tagged" and state == VISITED)):
-            record = ImageRecord(head["name"], None, *(size or (0, 0)), source_file=asset.file)
-            reading.ledger.drop_image(STEP, "not tagged in VoTT" if state else "never visited in VoTT", record)
-            return None
         annotations = tuple(self._annotations(regions, where, reading))
+        reason = self._reason_against(asset, head.get("state"), boxless=not regions)
+        if reason:
+            record = ImageRecord(head["name"], None, *(size or (0, 0)), annotations, source_file=asset.file, origin_is_line=False)
+            reading.ledger.drop_image(STEP, reason, record)
+            return None
         return self._image(asset, head, size, annotations, where)
+
+    def _reason_against(self, asset: Asset, state: object, *, boxless: bool) -> str:
+        """Why an asset is left out; empty where it is not."""
+        listed = self.documents.listed.get(home_of(asset.file))
+        if asset.raw is None and listed and hash(asset.key) not in listed:
+            return "asset that its project does not list any more"
+        if boxless and self.states != "all" and state == UNVISITED:
+            return "never visited in VoTT"
+        return "not tagged in VoTT" if boxless and self.states == "tagged" and state == VISITED else ""
 
     def _image(
         self, asset: Asset, head: Mapping[str, Any], size: tuple[int, int] | None, annotations: tuple[Annotation, ...], where: Where
@@ -81,7 +90,7 @@ class AssetReader:
             looked_for, file = self.pictures.find(list(names), beside=asset.file, split=asset.split, where=where)
             name, path = names[looked_for], Path(self.pictures.path(file))
             size = self.pictures.size(file, said=size, where=where)
-        if hash(head["name"]) in self.repeated:
+        if hash(head["name"]) in self.documents.repeated:
             name = f"{asset.split or home_of(asset.file).rstrip('/') or PurePosixPath(asset.file).stem}/{name}"
         return ImageRecord(name, path, *size, annotations, asset.split, video, frame, asset.file, origin_is_line=False)
 

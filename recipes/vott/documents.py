@@ -7,8 +7,8 @@ project's index has no regions; an asset without a tagged region has no file of 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,13 @@ class Asset:
 class Documents:
     """Everything that is to be read. assets are those of the files, then those that only the index of a project knows.
 
-    repeated are hashes of the names that several projects or exports have.
+    repeated are hashes of the names that several projects or exports have; listed are hashes of the ids that projects list, by folder.
     """
 
     projects: Sequence[Project]
     assets: Sequence[Asset]
     repeated: frozenset[int]
+    listed: Mapping[str, Collection[int]]
     notes: tuple[str, ...] = ()
 
 
@@ -95,6 +96,7 @@ def load(folder: Folder, effort: Effort) -> Documents:
     entries = SpooledEntries(Asset, effort.scratch)
     found: list[Project] = []
     counts: Counter[int] = Counter()
+    listed: defaultdict[str, set[int]] = defaultdict(set)
     for name in names:
         called: set[int] = set()
         split = split_of(name, alone=by_project or len(names) == 1)
@@ -104,13 +106,15 @@ def load(folder: Folder, effort: Effort) -> Documents:
                 entries.add((name, key, split, raw))
             elif f"{home_of(name)}{key}{ASSET}" not in asset_files:
                 entries.add((name, key, split, {"asset": raw, "regions": None if raw.get("state") == TAGGED else []}))
+            if by_project:
+                listed[home_of(name)].add(hash(key))
             if len(called) % PROGRESS_STEP == 0:
-                effort.progress(len(entries), 0, "reading assets")
+                effort.progress(len(called), 0, "reading assets")
         counts.update(called)
     entries.settle()
     notes = tuple(f"{name} is an export of the project and is left alone." for name in exports) if by_project else ()
     repeated = frozenset(name for name, count in counts.items() if count > 1)
-    return Documents(found, _Assets(asset_files, entries) if by_project else entries, repeated, notes)
+    return Documents(found, _Assets(asset_files, entries) if by_project else entries, repeated, listed, notes)
 
 
 def _assets(folder: Folder, name: str, found: list[Project]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -180,6 +180,11 @@ def test_a_project_is_its_index_and_its_asset_files(tmp_path: Path, draw: Callab
     ]
     assert "/pictures/" in str(images[0].path)
     assert ledger.left_out[0].cases == ("c.jpg",)
+    (tmp_path / "target" / "old-asset.json").write_text(json.dumps(tagged))
+    _, images, ledger = opened(tmp_path)
+    assert len(images) == 2
+    assert [(entry.unit, entry.count) for entry in ledger.left_out if "does not list" in entry.reason] == [("images", 1), ("boxes", 1)]
+    (tmp_path / "target" / "old-asset.json").unlink()
     (tmp_path / "target" / "vott-json-export").mkdir()
     (tmp_path / "target" / "vott-json-export" / "p-export.json").write_text(json.dumps(export(tagged)))
     assert opened(tmp_path)[0].notes == ("target/vott-json-export/p-export.json is an export of the project and is left alone.",)
