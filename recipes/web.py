@@ -13,15 +13,17 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn, TypeAlias
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from recipes import VERSION
 from recipes.errors import NOWHERE, DatasetError, Where
 
+_Address: TypeAlias = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 MOST_REDIRECTS = 5
 REDIRECTS = (301, 302, 303, 307, 308)
 FILE = (200, 206)
@@ -115,21 +117,31 @@ def ask(url: str, headers: Mapping[str, str], door: Door) -> Iterator[Answer]:
 
 
 class _Connection(http.client.HTTPConnection):
-    """Connects to an address that was judged, whatever the name means a moment later."""
+    """Connects to an address that was judged, whatever the name means a moment later; where the house has a proxy, to that."""
 
     def __init__(self, parts: SplitResult, door: Door) -> None:
         self.default_port = 443 if parts.scheme == "https" else 80
-        super().__init__(parts.hostname or "", parts.port or self.default_port)
+        self.server, port = parts.hostname or "", parts.port or self.default_port
+        self.proxy = _proxy(parts)
+        super().__init__(*(self.proxy or (self.server, port)))
         self.door, self.tls = door, parts.scheme == "https"
+        if self.proxy and self.tls:
+            self.set_tunnel(self.server, port)
         self.was_cut = False
         self.sock: socket.socket | None = None
 
     def connect(self) -> None:
         """Resolve, judge, connect; then the handshake, as part of what may be cut short."""
-        self.sock = _connected(self.host, self.port, self.door)
+        if self.proxy is None:
+            self.sock = _connected(self.host, self.port, self.door)
+        else:
+            _judge_for_proxy(self.server, self.door)
+            self.sock = socket.create_connection(self.proxy, self.door.patience_s())
         if self.tls:
+            if self.proxy:
+                self._tunnel()  # type: ignore[attr-defined]
             context = ssl.create_default_context()
-            self.sock = wrapped = context.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+            self.sock = wrapped = context.wrap_socket(self.sock, server_hostname=self.server, do_handshake_on_connect=False)
             wrapped.do_handshake()
 
     def cut(self) -> None:
@@ -142,7 +154,8 @@ class _Connection(http.client.HTTPConnection):
 
 def _asked(connection: _Connection, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
     parts = urlsplit(url)
-    target = quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
+    origin = f"http://{parts.netloc}" if connection.proxy and not connection.tls else ""
+    target = origin + quote(parts.path or "/", safe=SAFE) + (f"?{quote(parts.query, safe=SAFE)}" if parts.query else "")
     limit = threading.Timer(HEAD_PATIENCE * connection.door.patience_s(), connection.cut)
     limit.daemon = True
     limit.start()
@@ -159,7 +172,26 @@ def _asked(connection: _Connection, url: str, headers: Mapping[str, str]) -> htt
         limit.cancel()
 
 
-def _connected(host: str, port: int, door: Door) -> socket.socket:
+def _proxy(parts: SplitResult) -> tuple[str, int] | None:
+    """The proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY), as for pip; one without a password."""
+    named = getproxies().get(parts.scheme, "")
+    if not named or proxy_bypass(parts.hostname or ""):
+        return None
+    proxy = urlsplit(named if "://" in named else f"http://{named}")
+    return proxy.hostname or "", proxy.port or 8080
+
+
+def _judge_for_proxy(host: str, door: Door) -> None:
+    """Only the proxy knows where a name leads that cannot be resolved here."""
+    try:
+        _allowed(host, 0, door)
+    except FetchError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+
+
+def _allowed(host: str, port: int, door: Door) -> Sequence[_Address]:
+    """The addresses of a host to which a request may go; FetchError where there are none."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -171,8 +203,12 @@ def _connected(host: str, port: int, door: Door) -> socket.socket:
         address = str(found[0][4][0])
         named = host if host.strip("[]") == address else f"{host} ({address})"
         raise FetchError(f"{named} is this machine or in a private network.", remedy=remedy)
+    return allowed
+
+
+def _connected(host: str, port: int, door: Door) -> socket.socket:
     refusal: OSError = OSError("no address")
-    for family, kind, protocol, _, address in allowed:
+    for family, kind, protocol, _, address in _allowed(host, port, door):
         link = socket.socket(family, kind, protocol)
         try:
             link.settimeout(door.patience_s())

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,6 +79,13 @@ def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
 
 
 def take(url: str, folder: Path, limits: FetchLimits = LIMITS, **rest: str) -> tuple[str, bytes]:
@@ -342,6 +349,62 @@ def test_a_certificate_is_trusted_or_nothing_is_fetched(tmp_path: Path, monkeypa
 
         with serving(leads_on, context) as (outer, _), pytest.raises(FetchError, match="leads from https to http://"):
             take(f"{outer.replace('http://127.0.0.1', 'https://localhost')}/fish.zip", tmp_path / "got")
+
+
+def test_the_proxy_of_the_house_is_used_and_private_addresses_stay_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through: list[str] = []
+
+    def forwards(served: Served) -> None:
+        through.append(served.path)
+        served.part()
+
+    with serving(forwards) as (url, asked):
+        monkeypatch.setenv("http_proxy", url)
+        assert take("http://fish.invalid/a/fish.zip", tmp_path)[1] == DATA
+        assert through == ["http://fish.invalid/a/fish.zip"]
+        assert asked[0]["Host"] == "fish.invalid"
+        with pytest.raises(FetchError, match="in a private network"):
+            take("http://127.0.0.2/fish.zip", tmp_path, replace(LIMITS, private_addresses=False))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert take(f"{url}/fish.zip", tmp_path)[1] == DATA
+        assert through[1:] == ["/fish.zip"]
+
+
+def test_https_goes_through_the_proxy_as_a_tunnel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    self_signed(key, certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serving(Served.part, context) as (url, _), serving(Served.part) as (proxy, _):
+        port = int(url.rsplit(":", 1)[1])
+        monkeypatch.setenv("https_proxy", proxy.removeprefix("http://"))
+        monkeypatch.setattr(Served, "do_CONNECT", lambda served: tunnel(served, port), raising=False)
+        assert take("https://localhost/fish.zip", tmp_path / "got")[1] == DATA
+        monkeypatch.setattr(Served, "do_CONNECT", lambda served: served.send_error(403), raising=False)
+        with pytest.raises(FetchError, match="Tunnel connection failed: 403"):
+            take("https://localhost/fish.zip", tmp_path / "got", replace(LIMITS, timeout_s=1.0))
+
+
+def tunnel(served: Served, port: int) -> None:
+    """Pass bytes both ways, as a proxy does."""
+    assert served.path == "localhost:443"
+    served.begin(200)
+    with socket.create_connection(("127.0.0.1", port)) as far:
+        back = threading.Thread(target=pump, args=(far, served.connection))
+        back.start()
+        pump(served.connection, far)
+        back.join()
+    served.close_connection = True
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def self_signed(key_file: Path, certificate_file: Path) -> None:

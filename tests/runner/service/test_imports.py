@@ -103,7 +103,8 @@ def serving(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def test_a_url_and_a_hosts_folder_become_datasets(tmp_path: Path) -> None:
+def test_a_url_and_a_hosts_folder_become_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     folder = write_coco(tmp_path / "coco")
     (tmp_path / "served").mkdir()
     make_archive(str(tmp_path / "served" / "fish"), "gztar", folder)
