@@ -39,6 +39,19 @@ for data in tf.data.TFRecordDataset(sys.argv[1:]):
     row["shape"] = tf.io.decode_image(encoded).shape.as_list()
     print(json.dumps(row, default=lambda value: value.decode() if isinstance(value, bytes) else int(value)))
 """
+DECODE = """
+import json, sys
+import tensorflow as tf
+from object_detection.data_decoders.tf_example_decoder import TfExampleDecoder
+
+label_map, *files = sys.argv[1:]
+decoder = TfExampleDecoder(label_map_proto_file=label_map)
+for data in tf.data.TFRecordDataset(files):
+    decoded = decoder.decode(data)
+    lists = ("boxes", "classes", "difficult", "is_crowd")
+    row = {key: decoded[f"groundtruth_{key}"].numpy().tolist() for key in lists} | {"shape": decoded["image"].shape.as_list()}
+    print(json.dumps(row | {"source_id": decoded["source_id"].numpy().decode()}))
+"""
 REWRITE = """
 import sys
 import tensorflow as tf
@@ -108,6 +121,20 @@ def test_tensorflow_reads_what_we_write(tensorflow: Callable[..., str], awkward:
         assert max([*row["image/object/bbox/xmax"], 0]) <= 1
         assert row["image/object/difficult"] == [int(Flag.DIFFICULT in box.flags) for box in image.annotations]
         assert row["image/object/is_crowd"] == [int(Flag.CROWD in box.flags) for box in image.annotations]
+
+
+def test_the_object_detection_api_decodes_what_we_write(tensorflow: Callable[..., str], awkward: Dataset, tmp_path: Path) -> None:
+    files = written(awkward, tmp_path / "out")
+    if "no" in tensorflow("import importlib.util; print('yes' if importlib.util.find_spec('object_detection') else 'no')"):
+        pytest.skip("the environment has no Object Detection API")
+    rows = [json.loads(line) for line in tensorflow(DECODE, tmp_path / "out" / "label_map.pbtxt", *files).splitlines()]
+    for row, image in zip(rows, awkward.stream(Ledger()), strict=True):
+        assert (row["source_id"], row["shape"]) == (image.name, [48, 64, 3])
+        assert row["classes"] == [awkward.classes.index(box.label) + 1 for box in image.annotations]
+        assert row["is_crowd"] == [Flag.CROWD in box.flags for box in image.annotations]
+        for (ymin, xmin, ymax, xmax), box in zip(row["boxes"], image.annotations, strict=True):
+            shares = [xmin * 64, ymin * 48, xmax * 64, ymax * 48]
+            assert shares == pytest.approx([box.x, box.y, box.x + box.w, box.y + box.h], rel=1e-6)
 
 
 def test_we_read_what_tensorflow_writes_byte_for_byte(tensorflow: Callable[..., str], awkward: Dataset, tmp_path: Path) -> None:
