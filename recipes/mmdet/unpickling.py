@@ -170,7 +170,9 @@ class Machine:
     def put(self, number: int) -> None:
         self._memo[number] = self._stack[-1]
 
-    def name(self, module: str, name: str) -> None:
+    def name(self, module: object, name: object) -> None:
+        if type(module) is not str or type(name) is not str:
+            raise TypeError
         self._stack.append(_Global(f"{module.replace('numpy._core', 'numpy.core')}.{name}"))
 
     def stack_global(self) -> None:

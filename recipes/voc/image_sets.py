@@ -8,7 +8,7 @@ these. An id without an annotation file is an image that nobody has annotated, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 
@@ -62,11 +62,11 @@ class _List:
     home: str
 
 
-def read_image_sets(layout: Layout, *, wanted: Iterable[str] | None, refuse_unannotated: bool, defects: Defects) -> ImageSets:
+def read_image_sets(layout: Layout, *, wanted: Collection[str] | None, refuse_unannotated: bool, defects: Defects) -> ImageSets:
     """The lists of every root. wanted names those to use (None: all); ids that contradict each other or name nothing are defects."""
     sets = ImageSets(bytearray(len(layout.files)))
-    chosen = None if wanted is None else set(wanted)
     lists: list[_List] = []
+    present: dict[str, None] = {}
     for root, home in layout.roots.items():
         for place in layout.folder.files.below(f"{root}ImageSets/Main/"):
             path = layout.folder.files[place]
@@ -75,8 +75,13 @@ def read_image_sets(layout: Layout, *, wanted: Iterable[str] | None, refuse_unan
                 continue
             if (told := CLASS_LIST.fullmatch(name)) and _is_class_list(layout, path):
                 sets.classes.add(told[1])
-            elif chosen is None or name in chosen:
+            else:
+                present[name] = None
                 lists.append(_List(path, name, home))
+    for name in wanted or ():
+        if name not in present:
+            defects.add(f"There is no list {name}.txt; there are: {', '.join(present) or 'none'}.", Where("ImageSets/Main"))
+    lists = [entry for entry in lists if wanted is None or entry.split in wanted]
     sets.names += dict.fromkeys(entry.split for entry in lists)
     if len(sets.names) > MOST_SPLITS:
         defects.add(f"There are {len(sets.names)} lists; a dataset has at most {MOST_SPLITS} splits.", Where(lists[0].path))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from recipes.dataset import Annotation, Dataset, Flag, ImageRecord
-from recipes.effort import ALONE
+from recipes.effort import ALONE, Effort
 from recipes.errors import FormatError
 from recipes.folder import scan
 from recipes.formats import format_called
@@ -148,6 +150,7 @@ def test_an_image_in_two_splits_is_refused_until_the_lists_are_named(tmp_path: P
     assert "VOC2007/ImageSets/Main/val.txt, line 1: b is in train, too: an image has one split." in said
     assert "VOC2007/ImageSets/Main/train.txt, line 1: a is in test, too: an image has one split." in said
     assert open_voc(tmp_path, splits=["train"]).splits == ("train",)
+    assert "ImageSets/Main: There is no list fold.txt; there are: test, train, trainval, val." in refusal(tmp_path, splits=["fold"])
     lists(train="b", val="", test="a")
     assert "trainval.txt, line 1: a is in test, too" in refusal(tmp_path)
 
@@ -326,6 +329,27 @@ def test_a_folder_of_other_xml_is_not_ours(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="There is no annotation file here"):
         (tmp_path / "empty").mkdir()
         open_voc(tmp_path / "empty")
+
+
+def test_two_processes_read_what_one_reads(tmp_path: Path, put: Put, lists: Put) -> None:
+    for number in range(20):
+        put(f"{number:03}", document(thing(f"fish {number % 3}", 1, 1, 9, 9), filename="other.jpg"))
+    lists(train="".join(f"{number:03}\n" for number in range(19)), test="020\n")
+    one, two = (read(scan(tmp_path), VocOptions(), Effort(processes=processes)) for processes in (1, 2))
+    assert (one.classes, one.splits, one.notes) == (two.classes, two.splits, two.notes)
+    assert images(one) == images(two)
+
+
+@pytest.mark.skipif(not (SAMPLES.parent / "datasets/bccd-voc.zip").is_file(), reason="the real dataset is not at hand")
+def test_a_real_dataset_of_labelimg(tmp_path: Path) -> None:
+    with zipfile.ZipFile(SAMPLES.parent / "datasets/bccd-voc.zip") as archive:
+        archive.extractall(tmp_path)
+    dataset = open_voc(tmp_path)
+    records = images(dataset)
+    assert Counter(image.split for image in records) == {"train": 205, "val": 87, "test": 72}
+    assert Counter(box.label for image in records for box in image.annotations) == {"Platelets": 361, "RBC": 4155, "WBC": 372}
+    assert records[0].annotations[0] == Annotation("WBC", 259, 176, 232, 200, origin=14)
+    assert "for some begin at 1 and some end at the image's width or height" in dataset.notes[0]
 
 
 @needs_samples
