@@ -18,6 +18,8 @@ from recipes.observing import Tally
 SHOWN_CASES = 5
 TINY_SIDE = 2.0
 IMBALANCE = 100
+SLACK = 2e-6
+"""Shares of an image with six decimals, as YOLO's, put a box on the border so far beyond it, in parts of the longer side."""
 
 
 class Severity(StrEnum):
@@ -221,7 +223,8 @@ def _box_kind(box: Annotation, width: int, height: int) -> Kind | None:
         return Kind.EMPTY_BOX
     if box.x >= width or box.y >= height or box.x + box.w <= 0 or box.y + box.h <= 0:
         return Kind.OUTSIDE_BOX
-    if box.x < 0 or box.y < 0 or box.x + box.w > width or box.y + box.h > height:
+    slack = SLACK * max(width, height)
+    if min(box.x, box.y) < -slack or box.x + box.w > width + slack or box.y + box.h > height + slack:
         return Kind.OVER_BORDER
     return Kind.TINY_BOX if box.w < TINY_SIDE or box.h < TINY_SIDE else None
 

@@ -83,20 +83,21 @@ def published(destination: Path) -> Iterator[Path]:
 
     DatasetError where destination is there already and is not an empty folder.
     """
-    _require_free(destination)
+    require_free(destination)
     destination.parent.mkdir(parents=True, exist_ok=True)
     fresh = destination.parent / f".{destination.name}.{uuid.uuid4().hex}.partial"
     fresh.mkdir()
     try:
         yield fresh
-        _require_free(destination)
+        require_free(destination)
         fresh.rename(destination)  # replaces an empty folder, never a full one
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
 
 
-def _require_free(destination: Path) -> None:
+def require_free(destination: Path) -> None:
+    """DatasetError where destination is there already and is not an empty folder."""
     if destination.is_symlink() or destination.is_file() or (destination.is_dir() and any(destination.iterdir())):
         raise DatasetError(
             "The destination is there already.",

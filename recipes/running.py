@@ -16,7 +16,8 @@ from recipes.formats import Format
 from recipes.leaks import Contents
 from recipes.ledger import Ledger
 from recipes.observing import Audience, Observer, Tally
-from recipes.placing import published
+from recipes.parameters import Parameters
+from recipes.placing import published, require_free
 from recipes.recipe import Recipe
 from recipes.sources import open_folder, unpacked
 from recipes.summary import Summary
@@ -56,6 +57,8 @@ def run(
     where the source, or what would be written, is not fit.
     """
     started = time.monotonic()
+    if not dry_run:
+        require_free(destination)  # before hours of reading
     with unpacked(source, effort) as root:
         name = recipe.reader.name if recipe.reader else None
         options = recipe.read_options if recipe.reader else None
@@ -73,18 +76,19 @@ def run(
                 recipe.writer.write(dataset, fresh, recipe.write_options, audience, effort)
                 findings = inspector.findings(tally) + contents.findings()
                 refuse(errors(findings), f"What {recipe.name} would write", remedy=_remedy(recipe))
-        for sentence in losses(tally, dataset, recipe.writer):
+        for sentence in losses(tally, dataset, recipe.writer, recipe.write_options):
             ledger.note(sentence)
     written = "nothing written" if dry_run else recipe.writer.name
     elapsed = time.monotonic() - started
     return summarise(dataset, tally, ledger, findings=findings, format_name=written, elapsed_s=elapsed)
 
 
-def losses(tally: Tally, dataset: Dataset, writer: Format) -> Iterator[str]:
+def losses(tally: Tally, dataset: Dataset, writer: Format, options: Parameters) -> Iterator[str]:
     """What the dataset has and the format it is written in cannot hold, a sentence for each."""
     features = tally.features + Counter({Feature.UNUSED_CLASS: sum(not boxes for boxes in tally.classes(dataset.classes).values())})
+    holds = writer.holds | options.also_holds()
     for feature in Feature:
-        if features[feature] and feature not in writer.holds:
+        if features[feature] and feature not in holds:
             count = features[feature]
             yield f"{LOST_WORDS[feature].format(count=f'{count:,}')} {writer.title} cannot hold that."
 

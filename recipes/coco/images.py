@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from recipes.file_names import FileNames
 from recipes.folder import Folder
 
+ABSENT = "The image is not here."
 FEW_FOLDERS = 8
 
 
@@ -31,6 +32,10 @@ class ImageIndex:
         The longest agreement of names wins: the whole file_name, else its last part. Among several, the one in a folder
         named for the split, then the one beside the annotation file.
         """
+        if len(self._folders) == 1:
+            folder = self._folders[0]
+            name = f"{folder}/{file_name.rpartition('/')[2]}" if folder else file_name.rpartition("/")[2]
+            return (name, "") if name in self._images else ("", ABSENT)
         candidates = self._named(file_name.rpartition("/")[2])
         found = candidates
         if len(found) > 1:
@@ -41,7 +46,7 @@ class ImageIndex:
             home = PurePosixPath(beside).parent
             found = [name for name in found if PurePosixPath(name).parent == home] or found
         if not found:
-            return "", "The image is not here."
+            return "", ABSENT
         if len(found) > 1:
             return "", f"{len(found)} images have this name, as {found[0]} and {found[1]}."
         return found[0], ""

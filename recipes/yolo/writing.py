@@ -6,6 +6,7 @@ so the folder may be moved. An image without objects has an empty file.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Field
 
-from recipes.dataset import Annotation, Dataset, ImageRecord, Polygons
+from recipes.dataset import Annotation, Dataset, Feature, ImageRecord, Polygons
 from recipes.effort import Effort
 from recipes.errors import FormatError, Where
 from recipes.ledger import Ledger
@@ -42,6 +43,9 @@ class YoloWriteOptions(Parameters):
 
     decimals: Annotated[int, Field(ge=3, le=16)] = 10
     segments: Literal["auto", "never"] = "never"
+
+    def also_holds(self) -> frozenset[Feature]:
+        return frozenset({Feature.POLYGONS} if self.segments == "auto" else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ class _LabelWriter:
 def _write_fresh(path: str, data: bytes) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        os.write(handle, data)
+        if os.write(handle, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     finally:
         os.close(handle)
 
