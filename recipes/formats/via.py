@@ -37,10 +37,14 @@ HOLDS = frozenset(Feature) - {Feature.TRACK, Feature.FRAME, Feature.RUN_LENGTHS}
 
 
 class ViaOptions(Parameters):
-    """class_attribute: the region attribute that says the class. class_name: the class of regions that say none."""
+    """class_attribute: the region attribute that says the class. class_name: the class of regions that say none.
+
+    unclear: where neither is told and no attribute looks like a class, all regions are of the class object, or are refused.
+    """
 
     class_attribute: str | None = None
     class_name: str | None = None
+    unclear: Literal["object", "refuse"] = "object"
 
 
 class ViaWriteOptions(Parameters):
@@ -65,7 +69,7 @@ def read(folder: Folder, options: ViaOptions, effort: Effort) -> Dataset:
     documents = [load(folder, name, entries, alone=len(names) == 1, defects=defects, effort=effort) for name in names]
     entries.settle()
     defects.raise_if_any("The annotation")
-    naming = choose_naming(documents, options.class_attribute, options.class_name)
+    naming = choose_naming(documents, options.class_attribute, options.class_name, refuse_unclear=options.unclear == "refuse")
     reader = Reader(Pictures.of(folder), naming, repeated_names(documents))
     found = read_each(entries, reader.record, effort, subject="The annotation", remedy="Mend it in VIA, and send it with its images.")
     classes = dict.fromkeys((*naming.classes, *sorted(found.labels)))

@@ -10,6 +10,9 @@ from typing import Any
 from recipes.errors import FormatError, Where
 from recipes.via.documents import Document, said
 
+UNCLEAR = "object"
+NOT_TOLD = "No attribute is known to say the class of a region"
+REMEDY = "Say class_attribute=ATTRIBUTE, or class_name=NAME where all regions are of one class."
 PREFERRED = ("class", "label", "category", "name", "type")
 
 
@@ -35,10 +38,10 @@ class Naming:
         return {key: value for key, value in attributes.items() if key != self.attribute}
 
 
-def choose_naming(documents: Sequence[Document], attribute: str | None, name: str | None) -> Naming:
+def choose_naming(documents: Sequence[Document], attribute: str | None, name: str | None, *, refuse_unclear: bool) -> Naming:
     """How regions are named: by the attribute, else all by name, else by the attribute that looks most like a class.
 
-    FormatError with the attributes there are, where none of it leads to a class.
+    Where none of it leads to a class, all are of the class UNCLEAR and a note says so; or FormatError with the attributes there are.
     """
     seen: Counter[str] = Counter()
     texts: Counter[str] = Counter()
@@ -53,8 +56,10 @@ def choose_naming(documents: Sequence[Document], attribute: str | None, name: st
         return Naming(name=name, classes=(name,) if name else ())
     else:
         attribute = _likeliest(texts)
+        if attribute is None and refuse_unclear:
+            raise _unnamed(documents, NOT_TOLD, seen)
         if attribute is None:
-            raise _unnamed(documents, "No attribute is known to say the class of a region", seen)
+            return Naming(name=UNCLEAR, classes=(UNCLEAR,), notes=(f"{NOT_TOLD}, so all are called {UNCLEAR!r}; {_there(seen)}. {REMEDY}",))
         others = ", ".join(repr(other) for other in seen if other != attribute)
         if others:
             notes = (f"The attribute {attribute!r} is taken for the class (class_attribute=NAME takes another: {others}).",)
@@ -90,6 +95,8 @@ def _descriptions(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unnamed(documents: Sequence[Document], problem: str, seen: Collection[str]) -> FormatError:
-    there = f"there are {', '.join(map(repr, seen))}" if seen else "regions have no attributes"
-    remedy = "Say class_attribute=ATTRIBUTE, or class_name=NAME where all regions are of one class."
-    return FormatError(f"{problem}; {there}.", where=Where(documents[0].name), remedy=remedy)
+    return FormatError(f"{problem}; {_there(seen)}.", where=Where(documents[0].name), remedy=REMEDY)
+
+
+def _there(seen: Collection[str]) -> str:
+    return f"there are {', '.join(map(repr, seen))}" if seen else "regions have no attributes"

@@ -138,10 +138,16 @@ def test_an_attribute_preferred_by_name_wins_and_one_alone_is_enough(via: Callab
     assert opened(via(entry("a.jpg", region(RECT, name="x", Label="fish"))))[0].classes == ("fish",)
     assert opened(via(entry("a.jpg", region(RECT, species="cod", depth=3))))[0].classes == ("cod",)
     unclear = via(entry("a.jpg", region(RECT, species="cod", place="sea")))
-    assert "No attribute is known to say the class of a region; there are 'species', 'place'." in refusal(unclear)
+    assert "No attribute is known to say the class of a region; there are 'species', 'place'." in refusal(unclear, unclear="refuse")
     assert opened(unclear, class_attribute="species", class_name="fish")[0].classes == ("cod",)
-    assert "regions have no attributes" in refusal(via(entry("a.jpg", region(RECT))))
-    assert "there are 'track'" in refusal(via(entry("a.jpg", region(RECT, track=320))))
+    dataset, (image,), _ = opened(unclear)
+    assert (dataset.classes, image.annotations[0].attributes) == (("object",), {"species": "cod", "place": "sea"})
+    assert dataset.notes == (
+        "No attribute is known to say the class of a region, so all are called 'object'; there are 'species', 'place'. "
+        "Say class_attribute=ATTRIBUTE, or class_name=NAME where all regions are of one class.",
+    )
+    assert "regions have no attributes" in refusal(via(entry("a.jpg", region(RECT))), unclear="refuse")
+    assert "there are 'track'" in refusal(via(entry("a.jpg", region(RECT, track=320))), unclear="refuse")
     assert opened(via(entry("a.jpg", region(RECT, track=320))), class_attribute="track")[0].classes == ("320",)
 
 
