@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from recipes.contents import number_of, root_of, twins
 from recipes.dataset import Dataset, ImageRecord
-from recipes.dealing import Units, deal
+from recipes.dealing import BoxCounts, Units, deal
 from recipes.effort import Effort
 from recipes.errors import RecipeError, Where
 from recipes.ledger import Ledger
@@ -80,7 +80,7 @@ class Learned:
     """What a pass over some chunks has seen: the unit of every image that is to be dealt, and what else matters of it."""
 
     units: array[int] = field(default_factory=lambda: array("Q"))
-    boxes: array[int] = field(default_factory=lambda: array("Q"))  # unit, class, boxes; unit, class …
+    boxes: BoxCounts = field(default_factory=BoxCounts)  # of the images that the units belong to, where classes matter
     fixed: dict[int, str] = field(default_factory=dict)
     joins: list[tuple[int, int]] = field(default_factory=list)
     timelines: dict[str, Timeline] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class Learned:
     def merge(self, other: Learned) -> None:
         """Take in what was seen of the following images."""
         self.units += other.units
-        self.boxes += other.boxes
+        self.boxes.merge(other.boxes)
         self.fixed = other.fixed | self.fixed
         self.joins += other.joins
         self.twins += other.twins
@@ -166,9 +166,7 @@ def _see(learned: Learned, record: ImageRecord, wish: Wish, contents: Mapping[in
         tracks = (annotation.track for annotation in record.annotations if annotation.track is not None)
         learned.timelines.setdefault(group, Timeline()).see(record.frame, tracks)
     if wish.stratify:
-        counts = Counter(classes[annotation.label] for annotation in record.annotations if annotation.label in classes)
-        for label, boxes in counts.items():
-            learned.boxes.extend((unit, label, boxes))
+        learned.boxes.add(Counter(classes[annotation.label] for annotation in record.annotations if annotation.label in classes))
 
 
 def _cut_videos(learned: Learned, wish: Wish) -> tuple[dict[int, tuple[Block, ...]], tuple[str, ...]]:
@@ -230,17 +228,12 @@ def _dealt(learned: Learned, blocks: Mapping[int, object], roots: Mapping[int, i
     """Every unit that is not cut, with its split."""
     whole = array("Q", (roots.get(unit, unit) for unit in learned.units if unit not in blocks))
     units = Units.of(whole)
-    for unit in whole:
-        units.sizes[units.find(unit)] += 1
     for unit, split in sorted(learned.fixed.items(), reverse=True):  # of several, that of the smallest unit stays
-        place = units.find(key := roots.get(unit, unit))
-        if place < len(units.keys) and units.keys[place] == key:
+        place = units.find(roots.get(unit, unit))
+        if place < len(units.keys):
             units.dealt[place] = splits.index(split) + 1
     if wish.stratify:
-        boxes = iter(learned.boxes)
-        rows = zip(boxes, boxes, boxes, strict=True)
-        placed = ((units.find(roots.get(unit, unit)), label, count) for unit, label, count in rows if unit not in blocks)
-        units.count_boxes(placed, max(learned.boxes[1::3], default=0) + 1)
+        units.count_boxes((roots.get(unit, unit) for unit in learned.units), learned.boxes)
     deal(units, {splits.index(split): share for split, share in wish.shares.items()}, str(wish.seed))
     return units
 

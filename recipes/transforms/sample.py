@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from recipes.contents import number_of
 from recipes.dataset import Dataset, ImageRecord
-from recipes.dealing import Units, deal
+from recipes.dealing import BoxCounts, Units, deal
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.observing import Audience
@@ -72,25 +72,21 @@ def _drawn(dataset: Dataset, parameters: Sample, effort: Effort) -> Units:
     """Every image as a unit of one, dealt to those that are kept and those that are not."""
     classes = {name: number for number, name in enumerate(dataset.classes)}
 
-    def look(records: Iterator[ImageRecord], _: Ledger) -> tuple[array[int], array[int]]:
-        keys, boxes = array("Q"), array("Q")
+    def look(records: Iterator[ImageRecord], _: Ledger) -> tuple[array[int], BoxCounts]:
+        keys, boxes = array("Q"), BoxCounts()
         for record in records:
-            keys.append(key := number_of(record.name))
-            counts = Counter(classes[a.label] for a in record.annotations if a.label in classes) if parameters.stratify else {}
-            for label, count in counts.items():
-                boxes.extend((key, label, count))
+            keys.append(number_of(record.name))
+            if parameters.stratify:
+                boxes.add(Counter(classes[a.label] for a in record.annotations if a.label in classes))
         return keys, boxes
 
-    all_keys, all_boxes = array("Q"), array("Q")
+    all_keys, all_boxes = array("Q"), BoxCounts()
     for keys, boxes in Audience(Ledger()).results(dataset, look, effort, phase="drawing a sample"):
         all_keys += keys
-        all_boxes += boxes
+        all_boxes.merge(boxes)
     units = Units.of(all_keys)
-    for place in range(len(units.keys)):
-        units.sizes[place] = 1
     if parameters.stratify:
-        rows = iter(all_boxes)
-        units.count_boxes(((units.find(key), label, count) for key, label, count in zip(rows, rows, rows, strict=True)), len(classes))
+        units.count_boxes(all_keys, all_boxes)
     share = parameters.share or min(1.0, (parameters.count or 0) / max(1, len(units.keys)))
     deal(units, {KEPT: share, LEFT: 1 - share}, str(parameters.seed))
     return units

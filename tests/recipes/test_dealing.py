@@ -6,16 +6,20 @@ from array import array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recipes.dealing import Units, deal
+from recipes.dealing import BoxCounts, Units, deal
 
 SHARES = {0: 0.8, 1: 0.2}
 
 
 def units_of(sizes: dict[int, int]) -> Units:
-    units = Units.of(sizes)
-    for key, size in sizes.items():
-        units.sizes[units.find(key)] = size
-    return units
+    return Units.of([key for key, size in sizes.items() for _ in range(size)])
+
+
+def counts_of(rows: list[dict[int, int]]) -> BoxCounts:
+    counts = BoxCounts()
+    for row in rows:
+        counts.add(row)
+    return counts
 
 
 def images(units: Units, split: int) -> int:
@@ -54,16 +58,19 @@ def test_classes_get_their_shares_even_rare_ones() -> None:
     for seed in range(10):
         units = units_of(dict.fromkeys(range(100), 1))
         rare = dice.sample(range(100), 10)
-        rows = [(unit, 0, 3) for unit in range(0, 100, 2)] + [(unit, 1, 1) for unit in rare]
-        units.count_boxes(rows, 2)
+        units.boxes = counts_of([({} if unit % 2 else {0: 3}) | ({1: 1} if unit in rare else {}) for unit in range(100)])
         deal(units, SHARES, str(seed))
         assert sum(units.dealt[unit] == 2 for unit in rare) == 2
         assert abs(sum(units.dealt[unit] == 2 for unit in range(0, 100, 2)) - 10) <= 1
         assert images(units, 1) == 20
 
 
-def test_units_hold_rows_of_one_unit_that_come_apart() -> None:
+def test_boxes_of_images_are_gathered_by_unit() -> None:
     units = Units.of([30, 10, 20, 10])
-    assert units.keys == array("Q", [10, 20, 30])
-    units.count_boxes([(2, 1, 5), (0, 0, 1), (2, 0, 2), (0, 0, 4)], 2)
-    assert [list(units.rows(unit)) for unit in range(3)] == [[(0, 1), (0, 4)], [], [(0, 2), (1, 5)]]
+    assert (units.keys, units.sizes) == (array("Q", [10, 20, 30]), array("I", [2, 1, 1]))
+    first, second = counts_of([{1: 5}, {0: 1}]), counts_of([{}, {2: 4, 0: 3}])
+    first.merge(second)
+    first.add({0: 9})
+    units.count_boxes([30, 10, 20, 10, 25], first)  # there is no unit 25
+    assert units.boxes is not None
+    assert [list(units.boxes.of(unit)) for unit in range(3)] == [[(0, 1), (2, 4), (0, 3)], [], [(1, 5)]]

@@ -122,6 +122,14 @@ def test_stratify_gives_every_class_its_share(dataset_of: DatasetOf) -> None:
         assert Counter(image.annotations[0].label for image in images if image.split == "val") == {"fish": 27, "shark": 3}
 
 
+def test_stratify_beside_videos_that_are_cut(dataset_of: DatasetOf, frame_of: FrameOf) -> None:
+    video = [frame_of("v", frame, [frame]) for frame in range(40)]
+    single = [ImageRecord(f"{number}.jpg", None, 64, 48, (Annotation("shark", 1, 1, 5, 5),) * (number % 2)) for number in range(20)]
+    images, _ = split_all(dataset_of(video + single), stratify=True)
+    assert Counter(bool(image.annotations) for image in images if image.split == "val" and image.video is None) == {True: 2, False: 2}
+    assert {image.split for image in images if image.video} == {"train", "val"}
+
+
 def test_splits_that_are_kept_stay(dataset_of: DatasetOf, frame_of: FrameOf) -> None:
     records = [ImageRecord(f"{number}.jpg", None, 64, 48, split=("train", "test")[number % 4 == 0]) for number in range(80)]
     images, _ = split_all(dataset_of(records), by="image", keep=["test"], val=0.25)
