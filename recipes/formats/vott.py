@@ -46,10 +46,10 @@ class VottWriteOptions(Parameters):
 
 
 def sniff(folder: Folder) -> Sniff:
-    """A project, an asset file, or a JSON file in the form of an export."""
+    """An asset file or a JSON file in the form of an export; a project alone has no regions, so another export of it is surer."""
     projects, assets, exports = find_files(folder, at_most=SNIFFED_FILES)
-    names = (*projects[:1], *assets[:1], *exports[:1])
-    return Sniff(0.97, f"{names[0]} is a file of VoTT") if names else NOT_MINE
+    names = (*assets[:1], *exports[:1], *projects[:1])
+    return Sniff(0.97 if assets or exports else 0.5, f"{names[0]} is a file of VoTT") if names else NOT_MINE
 
 
 def read(folder: Folder, options: VottOptions, effort: Effort) -> Dataset:

@@ -18,6 +18,7 @@ from recipes.folder import scan
 from recipes.formats.vott_csv import BOXLESS, VottCsvOptions, VottCsvWriteOptions, read, sniff, write
 from recipes.ledger import Ledger
 from recipes.observing import Audience
+from recipes.sources import sniff as sniff_all
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples" / "vott_csv"
 HEADER = '"image","xmin","ymin","xmax","ymax","label"'
@@ -76,6 +77,12 @@ def test_names_are_found_encoded_and_elsewhere(export: Callable[..., Path], draw
     draw(root / "pictures" / "d.jpg")
     _, images, _ = opened(root)
     assert [(image.name, len(image.annotations)) for image in images] == [("pictures/d.jpg", 1), ("a%20(1).jpg", 1), ("b c.jpg", 1)]
+
+
+def test_a_project_without_its_asset_files_gives_way(export: Callable[..., Path]) -> None:
+    root = export('"a.jpg",1,1,9,9,"x"')
+    (root / "p.vott").write_text('{"name": "p", "tags": [], "assets": {}}')
+    assert sniff_all(scan(root))[0].name == "vott_csv"
 
 
 def test_the_same_name_in_two_splits_stays_apart(export: Callable[..., Path]) -> None:
