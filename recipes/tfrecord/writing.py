@@ -56,14 +56,16 @@ class _Shards:
             return os.path.getsize(path) >= SHARD_BYTES  # noqa: PTH202
         return self.done * self.wanted // self.chunks > (self.done - 1) * self.wanted // self.chunks
 
-    def publish(self) -> None:
-        """Give all shards their names; a split without an image has an empty file, as TensorFlow's writer leaves it."""
+    def publish(self) -> dict[str, int]:
+        """Give all shards their names: how many each split has. One without an image has an empty file, as TensorFlow leaves it."""
+        counts = {}
         for split, number in self.numbers.items():
-            count = max(1, number + os.path.exists(self.path(split)))  # noqa: PTH110
+            count = counts[split] = max(1, number + os.path.exists(self.path(split)))  # noqa: PTH110
             for shard in range(count):
                 source = self.destination / f"{split}.{shard}.partial"
                 source.touch()
                 source.rename(self.destination / f"{split}.record{f'-{shard:05d}-of-{count:05d}' if count > 1 else ''}")
+        return counts
 
 
 def write(dataset: Dataset, destination: Path, audience: Audience, effort: Effort, *, shards: int | None) -> None:
@@ -80,7 +82,9 @@ def write(dataset: Dataset, destination: Path, audience: Audience, effort: Effor
         files.add(parts)
         all_defects.merge(defects)
     all_defects.raise_if_any("What would be written")
-    files.publish()
+    few = [split for split, count in files.publish().items() if shards is not None and count < shards]
+    if few:
+        audience.ledger.note(f"{', '.join(few)}: too few images for {shards:,} shards, so there are fewer.")
     (destination / label_map.FILE_NAME).write_text(label_map.text(dataset.classes), encoding="utf-8")
 
 

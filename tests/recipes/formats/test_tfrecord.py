@@ -392,6 +392,14 @@ def test_images_that_tensorflow_cannot_decode_or_that_are_not_here_are_refused(
     ]
 
 
+def test_fewer_shards_than_were_asked_for_are_said(fishes: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    ledger = Ledger()
+    write(fishes, tmp_path / "out", WriteOptions(shards=50), Audience(ledger), Effort())
+    assert ledger.notes == ("train, val: too few images for 50 shards, so there are fewer.",)
+    assert opened(tmp_path / "out")[0].total == 12
+
+
 def test_a_split_without_an_image_has_an_empty_file(fishes: Dataset, tmp_path: Path) -> None:
     files = written(Dataset(fishes.classes, fishes.draw, fishes.chunks, fishes.total, ("train", "val", "test")), tmp_path / "out")
     assert files["test.record"] == b""
