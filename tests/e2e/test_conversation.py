@@ -40,7 +40,7 @@ def an_upload_becomes_a_card_with_a_picture(play: Play) -> None:
     play.scene.ada.upload(play.scene.channel, play.upload, filename="fish.zip")
     card = play.message("fish@1", "60 images", "lost", "occluded")
     assert [block["alt_text"] for block in pictures(card)] == ["Samples of fish@1"]
-    assert "Convert" in buttons(card)
+    assert "Convert: vatic-to-coco" in buttons(card)
 
 
 def a_recipe_makes_the_next_version(play: Play) -> None:
