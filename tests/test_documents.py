@@ -15,6 +15,10 @@ from bot.__main__ import TERMINAL_ONLY
 from bot.commands import verbs
 from bot.settings import SlackSettings
 from bot.verb import Topic, Verb
+from recipes.check import WORDS
+from recipes.formats import Format, formats
+from recipes.recipe import library, load_recipe
+from recipes.transforms import transforms
 from recipes.yaml_lines import read_yaml
 from runner import crash_points
 from runner.settings import Settings
@@ -23,6 +27,7 @@ from runner.states import Reason, State
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDE = ROOT / "deploy" / "README.md"
+RECIPES_GUIDE = ROOT / "deploy" / "recipes.md"
 SAMPLE = ROOT / "deploy" / "settings.sample.yaml"
 SOURCES = ("bot", "runner", "recipes")
 
@@ -175,3 +180,46 @@ def test_every_crash_point_lies_in_the_code_and_is_visited_by_a_test(name: str) 
 
     assert any(name in text for place, text in _sources().items() if place != "runner/crash_points.py"), "no such place in the code"
     assert any(visited.search(_text(path)) for path in tests), "no test visits it"
+
+
+# Recipes
+
+
+def _recipe_tables() -> dict[str, list[str]]:
+    """The tables of deploy/recipes.md as the code has them."""
+    ways = {(True, True): "read, write", (True, False): "read", (False, True): "write"}
+    return {
+        "recipes": ["| recipe | |", "|---|---|", *(f"| `{name}` | {load_recipe(name).title} |" for name in library())],
+        "formats": [
+            "| format | | | options |",
+            "|---|---|---|---|",
+            *(
+                f"| `{entry.name}` | {entry.title} | {ways[bool(entry.read), bool(entry.write)]} | {_options(entry)} |"
+                for entry in formats().values()
+            ),
+        ],
+        "transforms": [
+            "| transform | parameters |",
+            "|---|---|",
+            *(f"| `{entry.name}` | {_in_one_line(entry.parameters.__doc__)} |" for entry in transforms().values()),
+        ],
+        "findings": ["| | |", "|---|---|", *(f"| {severity} | {words} |" for severity, words in sorted(WORDS.values()))],
+    }
+
+
+def _options(entry: Format) -> str:
+    named = dict.fromkeys([*entry.read_options.model_fields, *entry.write_options.model_fields])
+    return ", ".join(f"`{name}`" for name in named)
+
+
+def _in_one_line(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|")
+
+
+@pytest.mark.parametrize("name", ["recipes", "formats", "transforms", "findings"])
+def test_the_guide_to_recipes_lists_what_there_is(name: str) -> None:
+    found = re.search(rf"<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", _text(RECIPES_GUIDE), re.DOTALL)
+    wanted = "\n".join(_recipe_tables()[name])
+
+    assert found, f"{RECIPES_GUIDE} has lost the marks around its {name}"
+    assert found[1] == wanted, f"{RECIPES_GUIDE} should have, between its marks:\n{wanted}"

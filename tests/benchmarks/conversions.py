@@ -88,9 +88,9 @@ def cost(*command: str | Path) -> Cost:
     return Cost(cpu, wall, peak)
 
 
-def ours(recipe: str, source: Path, target: Path, processes: int = 1) -> Cost:
-    """A conversion by this project, validation and all."""
-    return cost(sys.executable, "-m", "recipes", recipe, source, target, "--processes", str(processes))
+def ours(name: str, source: Path, target: Path, processes: int = 1) -> Cost:
+    """A conversion by this project without further steps, validation and all."""
+    return cost(sys.executable, "-m", "recipes", name.replace("-to-", ":"), source, target, "--processes", str(processes))
 
 
 def make_coco(root: Path, images: int) -> None:
