@@ -55,8 +55,9 @@ class Reader:
         of_file = {key: value for key, value in entry.attributes.items() if value not in ("", None)}
         for origin, shape, attributes in entry.regions:
             labels = self.naming.labels(attributes)
-            if shape.get("name") == POINT or not labels:
-                reason = "region without a class" if labels == [] and shape.get("name") != POINT else "a point, which has no extent"
+            is_point = shape.get("name") == POINT
+            if is_point or not labels:
+                reason = "a point, which has no extent" if is_point else "region without a class"
                 reading.ledger.drop_row(STEP, reason, str(entry.where(origin)))
                 continue
             try:

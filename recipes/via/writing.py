@@ -70,9 +70,9 @@ class Encoded:
         attributes = {key: value for key, value in (annotation.attributes or {}).items() if key != FILE_ATTRIBUTES}
         self.lost["attributes"] += len(attributes.keys() & {CLASS, FLAGS})
         own = {CLASS: annotation.label, **{key: value for key, value in attributes.items() if key not in (CLASS, FLAGS)}}
-        self.attributes |= dict.fromkeys(own)
         if annotation.flags:
             own[FLAGS] = {flag.value: True for flag in Flag if flag in annotation.flags}
+        self.attributes |= dict.fromkeys(own)
         return {"shape_attributes": self._shape(annotation), "region_attributes": own}
 
     def _shape(self, annotation: Annotation) -> dict[str, Any]:
@@ -110,9 +110,9 @@ class ProjectFile:
         self._out.write(b"\n}")
         if self._bare:
             return
-        region: dict[str, Any] = {CLASS: _dropdown(self._classes)}
-        region |= {name: {"type": "text", "description": "", "default_value": ""} for name in self._attributes if name != CLASS}
-        region[FLAGS] = {**_dropdown([flag.value for flag in Flag]), "type": "checkbox"}
+        text = {"type": "text", "description": "", "default_value": ""}
+        known = {CLASS: _choice("dropdown", self._classes), FLAGS: _choice("checkbox", [flag.value for flag in Flag])}
+        region = {name: known.get(name, text) for name in (CLASS, *self._attributes)}
         definitions = orjson.dumps({"region": region, "file": {}})
         keys = b",".join(self._keys)
         self._out.write(
@@ -120,5 +120,5 @@ class ProjectFile:
         )
 
 
-def _dropdown(options: Sequence[str]) -> dict[str, Any]:
-    return {"type": "dropdown", "description": "", "options": {name: name for name in options}, "default_options": {}}
+def _choice(kind: str, options: Sequence[str]) -> dict[str, Any]:
+    return {"type": kind, "description": "", "options": {name: name for name in options}, "default_options": {}}
