@@ -4,8 +4,9 @@ Format: MMDetection 2.x, docs/tutorials/customize_dataset.md and tools/dataset_c
 {filename, width, height, ann: {bboxes, labels, bboxes_ignore, labels_ignore}}; boxes are float32 x1, y1, x2, y2, labels int64 from 0.
 Today's boxes are continuous edges; the old script wrote corners that both lie inside (x2 = x + w - 1), which is legacy here.
 
-Boxes to ignore are the difficult ones and crowds. As they stand in arrays of their own, places_ignore, which MMDetection
-does not look at, keeps their places among the others. The pickles are read by a machine that runs nothing (recipes.mmdet.unpickling).
+Boxes to ignore are the difficult ones and crowds. As they stand in arrays of their own, places_ignore keeps their places among the
+others and flags_ignore tells which are crowds; MMDetection does not look at these.
+The pickles are read by a machine that runs nothing (recipes.mmdet.unpickling).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from recipes.coco.images import ImageIndex
-from recipes.dataset import NO_FLAGS, Annotation, Dataset, Feature, Flag, ImageRecord
+from recipes.dataset import Annotation, Dataset, Feature, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
@@ -26,7 +27,7 @@ from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.image_header import read_size
 from recipes.ledger import Ledger
 from recipes.mmdet import pickling
-from recipes.mmdet.entries import ALL, Entry, Parser, entries_of
+from recipes.mmdet.entries import ALL, IGNORED_FLAGS, Entry, Parser, entries_of
 from recipes.names import unsafe_path
 from recipes.observing import Audience
 from recipes.parameters import Parameters
@@ -39,7 +40,6 @@ CLASSES = "classes.txt"
 SNIFFED_BYTES = 65_536
 LARGEST_CLASSES = 2**20
 PIECE = 256
-DIFFICULT = frozenset({Flag.DIFFICULT})
 
 
 class MmdetOptions(Parameters):
@@ -146,8 +146,8 @@ class _Reader:
             reading.ledger.drop_image(STEP, "image without ann, so nobody has annotated it", ImageRecord(name, None, 0, 0))
             return None
         annotations = tuple(
-            Annotation(label, x, y, w, h, DIFFICULT if ignored else NO_FLAGS, origin=place)
-            for place, (label, x, y, w, h, ignored) in enumerate(boxes)
+            Annotation(label, x, y, w, h, IGNORED_FLAGS[why], origin=place)
+            for place, (label, x, y, w, h, why) in enumerate(boxes)
         )
         return ImageRecord(name, path, width, height, annotations, split, source_file=pickle, origin_is_line=False)
 
@@ -195,5 +195,5 @@ def _open(folder: Path, split: str, stack: ExitStack) -> IO[bytes]:
 
 FORMAT = Format(
     "mmdet", "MMDetection's pickles", sniff=sniff, read=read, read_options=MmdetOptions, write=write, write_options=MmdetOutput,
-    holds=frozenset({Feature.DIFFICULT, Feature.SPLIT, Feature.BOXLESS, Feature.UNUSED_CLASS}),
+    holds=frozenset({Feature.DIFFICULT, Feature.CROWD, Feature.SPLIT, Feature.BOXLESS, Feature.UNUSED_CLASS}),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeGuard
 
-from recipes.dataset import Flag, ImageRecord
+from recipes.dataset import NO_FLAGS, Flag, Flags, ImageRecord
 from recipes.errors import Defects, Where
 from recipes.folder import Folder
 from recipes.mmdet import pickling
@@ -19,10 +19,12 @@ ALL = "all"
 LARGEST_BYTES = 256 * 2**20
 LARGEST_SIDE = 2**24
 IGNORED = frozenset({Flag.DIFFICULT, Flag.CROWD})
+IGNORED_FLAGS: tuple[Flags, ...] = (NO_FLAGS, frozenset({Flag.DIFFICULT}), frozenset({Flag.CROWD}), IGNORED)
+"""Why a box is to be ignored, by its number in flags_ignore; without that key it is difficult."""
 EXACT = 1e-6
 
-Box: TypeAlias = tuple[str, float, float, float, float, bool]
-"""Label, x, y, w, h, and whether it is to be ignored."""
+Box: TypeAlias = tuple[str, float, float, float, float, int]
+"""Label, x, y, w, h, and why it is to be ignored."""
 Entry: TypeAlias = tuple[str, int, int, list[Box] | None, str | None, str]
 """File name, width, height, boxes (None where there is no ann), split, and the pickle it is in."""
 
@@ -34,16 +36,20 @@ def entries_of(records: Iterator[ImageRecord], labels: Mapping[str, int], *, sho
     for record in records:
         boxes: tuple[list[float], list[float]] = ([], [])
         numbers: tuple[list[int], list[int]] = ([], [])
-        places: list[int] = []
+        places, flags = [], []
         for place, box in enumerate(record.annotations):
             ignored = not IGNORED.isdisjoint(box.flags)
             boxes[ignored].extend((box.x, box.y, box.x + box.w - short, box.y + box.h - short))
             numbers[ignored].append(labels.get(box.label, -1))  # what no class list has is refused by the check
             if ignored:
                 places.append(place)
+                flags.append(IGNORED_FLAGS.index(box.flags & IGNORED))
         rounded += sum(map(_rounded, boxes))
-        in_order = not short and places != list(range(len(numbers[0]), len(record.annotations)))
-        entry = pickling.entry(record.name, record.width, record.height, boxes, numbers, places if in_order else ())
+        more = {
+            "places_ignore": [] if places == list(range(len(numbers[0]), len(record.annotations))) else places,
+            "flags_ignore": flags if set(flags) - {1} else [],
+        }
+        entry = pickling.entry(record.name, record.width, record.height, boxes, numbers, {} if short else more)
         pieces.setdefault(record.split, []).append(entry)
     return pieces, rounded
 
@@ -111,8 +117,12 @@ class Parser:
         """The boxes in the image's order."""
         if type(annotated) is not dict or "bboxes" not in annotated or "labels" not in annotated:
             raise BrokenPickleError("The ann is not a dict with bboxes and labels.")
-        learned = self._rows(annotated, "bboxes", "labels", ignored=False)
-        ignored = self._rows(annotated, "bboxes_ignore", "labels_ignore", ignored=True)
+        learned = self._rows(annotated, "bboxes", "labels", 0)
+        ignored = self._rows(annotated, "bboxes_ignore", "labels_ignore", 1)
+        if flags := self._numbers(annotated.get("flags_ignore"), "flags_ignore"):
+            if len(flags) != len(ignored) or not set(flags) <= {1, 2, 3}:
+                raise BrokenPickleError("The flags_ignore are not 1, 2 or 3 for each box to ignore.")
+            ignored = [(*box[:5], int(flag)) for box, flag in zip(ignored, flags, strict=True)]
         places = self._numbers(annotated.get("places_ignore"), "places_ignore")
         if not places:
             return learned + ignored
@@ -122,7 +132,7 @@ class Parser:
         others = iter(learned)
         return [ignored_at[place] if place in ignored_at else next(others) for place in range(total)]
 
-    def _rows(self, annotated: dict[str, object], boxes_key: str, labels_key: str, *, ignored: bool) -> list[Box]:
+    def _rows(self, annotated: dict[str, object], boxes_key: str, labels_key: str, why: int) -> list[Box]:
         corners = self._numbers(annotated.get(boxes_key), boxes_key)
         labels = self._numbers(annotated.get(labels_key), labels_key)
         if len(corners) != 4 * len(labels):
@@ -132,7 +142,7 @@ class Parser:
             if not 0 <= label < len(self.classes) or label != int(label):
                 raise BrokenPickleError(f"The label {label} is not one of the {len(self.classes)} classes, which count from 0.")
             x1, y1, x2, y2 = corners[4 * place : 4 * place + 4]
-            rows.append((self.classes[int(label)], x1, y1, x2 - x1 + self.short, y2 - y1 + self.short, ignored))
+            rows.append((self.classes[int(label)], x1, y1, x2 - x1 + self.short, y2 - y1 + self.short, why))
         return rows
 
     def _numbers(self, value: object, key: str) -> Sequence[float]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 APPEND, BUILD, DICT, END, LIST, MARK, POP, REDUCE, SETITEMS = b"a", b"b", b"}", b".", b"]", b"(", b"0", b"R", b"u"
-KEYS = ("filename", "width", "height", "ann", "bboxes", "labels", "bboxes_ignore", "labels_ignore", "places_ignore")
+KEYS = ("filename", "width", "height", "ann", "bboxes", "labels", "bboxes_ignore", "labels_ignore", "places_ignore", "flags_ignore")
 
 
 def _text(words: str) -> bytes:
@@ -54,18 +54,19 @@ Parted: TypeAlias = tuple[Sequence[float], Sequence[float]]
 
 
 def entry(
-    filename: str, width: int, height: int, boxes: Parted, labels: tuple[Sequence[int], Sequence[int]], places: Sequence[int]
+    filename: str, width: int, height: int, boxes: Parted, labels: tuple[Sequence[int], Sequence[int]], more: Mapping[str, Sequence[int]]
 ) -> bytes:
     """One image, appended to the list. boxes are x1, y1, x2, y2 in a row.
 
-    places are those of the ignored ones in the image's order, where they are not the last; no key stands for them otherwise.
+    more are arrays that MMDetection does not look at; one without numbers is left out.
     """
     arrays = [
         _KEY["bboxes"], _floats(boxes[0]), _KEY["labels"], _integers(labels[0]),
         _KEY["bboxes_ignore"], _floats(boxes[1]), _KEY["labels_ignore"], _integers(labels[1]),
     ]  # fmt: skip
-    if places:
-        arrays += [_KEY["places_ignore"], _integers(places)]
+    for key, numbers in more.items():
+        if numbers:
+            arrays += [_KEY[key], _integers(numbers)]
     head = (_KEY["filename"], _text(filename), _KEY["width"], _number(width), _KEY["height"], _number(height), _KEY["ann"])
     return b"".join((DICT, MARK, *head, DICT, MARK, *arrays, SETITEMS, SETITEMS, APPEND))
 

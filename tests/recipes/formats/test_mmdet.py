@@ -144,6 +144,16 @@ def test_what_is_written_comes_back_in_its_order(some: Dataset, tmp_path: Path, 
         assert back[image.name].split == image.split
 
 
+def test_a_crowd_is_told_from_a_difficult_box(dataset_of: Callable[..., Dataset], tmp_path: Path, draw: Callable[..., None]) -> None:
+    draw(tmp_path / "a.jpg")
+    flags = [frozenset({Flag.CROWD}), DIFFICULT, frozenset({Flag.CROWD, Flag.DIFFICULT})]
+    boxes = tuple(Annotation("fish", 1, 1, 5, 5, flags=told) for told in flags)
+    written(dataset_of([ImageRecord("a.jpg", tmp_path / "a.jpg", 64, 48, boxes, split="train")]), tmp_path / "out")
+    (image,) = images(tmp_path / "out")
+    assert [box.flags for box in image.annotations] == flags
+    assert pickle.loads((tmp_path / "out/annotations/train.pkl").read_bytes())[0]["ann"]["flags_ignore"].tolist() == [2, 1, 3]
+
+
 def test_legacy_is_what_the_old_script_wrote(some: Dataset, tmp_path: Path) -> None:
     written(some, tmp_path / "out", legacy=True)
     (first, _) = pickle.loads((tmp_path / "out/annotations/train.pkl").read_bytes())
@@ -201,6 +211,7 @@ def test_labels_need_names(put: Put) -> None:
         ([entry(ann={"labels": [0]})], "The ann is not a dict with bboxes and labels."),
         ([entry(ann={"bboxes": np.asfortranarray(np.ones((2, 4))), "labels": [0, 0]})], "column by column"),
         ([entry(ann=ann((1, 2, 3, 4), bboxes_ignore=[[1, 2, 3, 4]], labels_ignore=[0], places_ignore=[7]))], "The places_ignore are not"),
+        ([entry(ann=ann(bboxes_ignore=[[1, 2, 3, 4]], labels_ignore=[0], flags_ignore=[4]))], "The flags_ignore are not 1, 2 or 3"),
         ([entry(width=None, ann=ann())], "The width or height is missing"),
         ([entry(width=640, ann=ann())], "The annotation says 640 x 48 pixels, the image has 64 x 48."),
         ([entry(width=48, height=64, ann=ann())], "width and height are swapped"),
