@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from array import array
 from collections import defaultdict
+from collections.abc import Iterator
 from io import BytesIO
 from itertools import pairwise
 
-from recipes.contents import contents
-from recipes.dataset import ImageRecord
-from recipes.errors import FormatError, Where
+from recipes.contents import contents, number_of
+from recipes.dataset import Dataset, ImageRecord
+from recipes.effort import Effort
+from recipes.errors import Defects, FormatError, Where
+from recipes.ledger import Ledger
+from recipes.observing import Audience
 
 BITS = 64
 WIDTH, HEIGHT = 9, 8
@@ -39,6 +44,40 @@ def difference_hash(record: ImageRecord) -> int | None:
         for column in range(row, row + WIDTH - 1):
             bits = bits << 1 | (pixels[column] < pixels[column + 1])
     return bits
+
+
+def alike(dataset: Dataset, near: int, effort: Effort) -> dict[int, int]:
+    """The images that look like an earlier one, and those earlier ones: number of the name -> number of the earlier one's name.
+
+    The earlier one is the first that differs in ``near`` bits at most among those that are like none before them, so that a slow pan
+    does not become one picture link by link. Images with edits to be done are not looked at. FormatError names all that are damaged.
+    """
+
+    def look(records: Iterator[ImageRecord], _: Ledger) -> tuple[array[int], Defects]:
+        hashes, defects = array("Q"), Defects()
+        for record in records:
+            if record.path is None or record.edits:
+                continue
+            try:
+                bits = difference_hash(record)
+            except FormatError as error:
+                defects.add_error(error)
+                continue
+            if bits is not None:
+                hashes.extend((number_of(record.name), bits))
+        return hashes, defects
+
+    leaders, all_defects = Leaders(near), Defects()
+    found: dict[int, int] = {}
+    for hashes, defects in Audience(Ledger()).results(dataset, look, effort, phase="comparing pictures"):
+        all_defects.merge(defects)
+        for place in range(0, len(hashes), 2):
+            leader = leaders.leader_of(hashes[place], hashes[place + 1])
+            if leader != hashes[place]:
+                found[leader] = leader
+                found[hashes[place]] = leader
+    all_defects.raise_if_any("The set of images", remedy="Mend them or leave them out.")
+    return found
 
 
 class Leaders:

@@ -16,6 +16,7 @@ from recipes.dealing import BoxCounts, Units, deal
 from recipes.effort import Effort
 from recipes.errors import RecipeError, Where
 from recipes.ledger import Ledger
+from recipes.likeness import alike
 from recipes.observing import Audience
 from recipes.splitting import Block, Timeline, plan_video
 
@@ -36,6 +37,7 @@ class Wish:
     attribute: str | None
     stratify: bool
     look_for_twins: bool
+    near: int | None
     gap: int
     tolerance: float
     whole_tracks: bool
@@ -66,7 +68,7 @@ class Wish:
 
 
 class Twin(NamedTuple):
-    """An image whose content others have, too."""
+    """An image whose content others have, too, or nearly."""
 
     content: int
     root: int
@@ -126,7 +128,9 @@ class Plan:
 
 def plan_split(dataset: Dataset, wish: Wish, effort: Effort) -> Plan:
     """Learn from the whole dataset and decide; RecipeError where a split would be empty."""
-    learned = _learn(dataset, wish, twins(dataset, effort, copies=False) if wish.look_for_twins else {}, effort)
+    same = twins(dataset, effort, copies=False) if wish.look_for_twins else {}
+    like = alike(dataset, wish.near, effort) if wish.near is not None else {}
+    learned = _learn(dataset, wish, {**same, **like}, effort)
     blocks, notes = _cut_videos(learned, wish)
     roots = _roots([*learned.joins, *_joins_of_twins(learned, blocks)])
     splits = tuple(dict.fromkeys([*wish.shares, *wish.kept]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from recipes.contents import number_of, twins
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
-from recipes.likeness import Leaders, difference_hash
+from recipes.likeness import alike
 from recipes.observing import Audience
 from recipes.parameters import Parameters
 from recipes.transforms import Transform, edit_images
@@ -43,7 +42,7 @@ def apply(dataset: Dataset, parameters: Dedupe, effort: Effort) -> Dataset:
     """
     gone = _same(dataset, effort)
     if parameters.near is not None:
-        gone = _alike(dataset, parameters.near, gone, effort) | gone
+        gone = {name: (leader, ALIKE) for name, leader in alike(dataset, parameters.near, effort).items() if name != leader} | gone
     notes = _notes(dataset, gone, effort)
 
     def edit(record: ImageRecord, ledger: Ledger) -> Iterator[ImageRecord]:
@@ -67,29 +66,6 @@ def _same(dataset: Dataset, effort: Effort) -> dict[int, tuple[int, str]]:
         if first != name:
             gone[name] = first, SAME
     return gone
-
-
-def _alike(dataset: Dataset, near: int, gone: Mapping[int, object], effort: Effort) -> dict[int, tuple[int, str]]:
-    """Every image that goes for an earlier one that looks the same."""
-
-    def look(records: Iterator[ImageRecord], _: Ledger) -> array[int]:
-        hashes = array("Q")
-        for record in records:
-            key = number_of(record.name)
-            if record.path is None or record.edits or key in gone:
-                continue
-            if (bits := difference_hash(record)) is not None:
-                hashes.extend((key, bits))
-        return hashes
-
-    leaders = Leaders(near)
-    found: dict[int, tuple[int, str]] = {}
-    for hashes in Audience(Ledger()).results(dataset, look, effort, phase="comparing pictures"):
-        for place in range(0, len(hashes), 2):
-            leader = leaders.leader_of(hashes[place], hashes[place + 1])
-            if leader != hashes[place]:
-                found[hashes[place]] = leader, ALIKE
-    return found
 
 
 def _notes(dataset: Dataset, gone: Mapping[int, tuple[int, str]], effort: Effort) -> tuple[str, ...]:

@@ -31,17 +31,19 @@ from recipes.split_plan import Wish, plan_split
 from recipes.transforms import Transform, require_splits
 
 GAP_REASON = "gap between splits"
-TWIN_REASON = "same content as an image in another split"
+TWIN_REASON = "same content as an image in another split, or nearly"
 
 
 class Split(Parameters):
     """by: what stays together. val, test: their shares, 0 to 1; train has the rest. seed: another draw.
 
     pattern: by name, what it finds in a name (its first group, if it has one) is the group. attribute: by attribute, images that share
-    a value of it stay together. stratify: every class gets the shares, too, as far as whole groups allow.
-    keep: splits that stay as they are (all: every one); only the other images are dealt. same_content: images of equal content stay
-    together, or are not looked for. gap: frames between two splits of one video. tolerance: how far a seam may move from the wanted
-    share, as a share of the video. tracks: cut a video that has no clean seam (prefer), or give it whole to one split (whole).
+    a value of it stay together. stratify: every class gets the shares, too, as far as whole groups allow. keep: splits that stay as they
+    are (all: every one); only the other images are dealt. same_content: images of equal content stay together, or are not looked for.
+    near: so do pictures that differ in so many of 64 bits at most, as in dedupe.
+
+    gap: frames between two splits of one video. tolerance: how far a seam may move from the wanted share, as a share of the video.
+    tracks: cut a video that has no clean seam (prefer), or give it whole to one split (whole).
     """
 
     by: Literal["image", "folder", "name", "attribute", "video", "track_and_time"] = "track_and_time"
@@ -53,6 +55,7 @@ class Split(Parameters):
     stratify: bool = False
     keep: tuple[str, ...] | Literal["all"] = ()
     same_content: Literal["together", "ignore"] = "together"
+    near: Annotated[int, Field(ge=0, le=10)] | None = None
     gap: Annotated[int, Field(ge=1, le=100_000)] = 5
     tolerance: Annotated[float, Field(ge=0, le=0.5)] = 0.08
     tracks: Literal["prefer", "whole"] = "prefer"
@@ -111,6 +114,7 @@ def apply(dataset: Dataset, parameters: Split, effort: Effort) -> Dataset:
         attribute=parameters.attribute,
         stratify=parameters.stratify,
         look_for_twins=parameters.same_content == "together",
+        near=parameters.near,
         gap=parameters.gap,
         tolerance=parameters.tolerance,
         whole_tracks=parameters.tracks == "whole",

@@ -95,6 +95,15 @@ def test_dedupe_keeps_the_first_and_says_which(applied: Applied, pictures: list[
     assert {entry.reason for entry in ledger.left_out} == {"same content as another image", "nearly the same picture as another image"}
 
 
+def test_dedupe_names_every_picture_that_is_damaged(applied: Applied, pictures: list[ImageRecord]) -> None:
+    for record in pictures[:2]:
+        assert record.path is not None
+        record.path.write_bytes(record.path.read_bytes()[:60])
+    with pytest.raises(DatasetError, match="The set of images has 2 defects") as refused:
+        applied("dedupe", pictures, near=2)
+    assert [defect.where.file for defect in refused.value.defects] == ["a.png", "b.jpg"]
+
+
 def test_dedupe_leaves_made_images_and_those_without_bytes(applied: Applied, pictures: list[ImageRecord]) -> None:
     transform = transforms()["flip"]
     dataset = Dataset(("fish",), lambda _, __: iter(pictures[:1]), 1, 1)
