@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recipes.check import Finding, Inspector, errors
 from recipes.check_files import file_contents
-from recipes.dataset import Dataset, Feature
+from recipes.dataset import Dataset, Feature, in_usual_order
 from recipes.effort import ALONE, Effort
 from recipes.errors import Defect, FormatError, Where
 from recipes.formats import Format
@@ -122,7 +122,7 @@ def summarise(
         boxes=sum(classes.values()),
         boxless_images=tally.features[Feature.BOXLESS],
         classes=classes,
-        splits=tally.splits(dataset.splits, dataset.classes),
+        splits=tally.splits(in_usual_order(dataset.splits), dataset.classes),
         flags=tally.flags,
         left_out=ledger.left_out,
         notes=dataset.notes + ledger.notes,

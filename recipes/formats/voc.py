@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from recipes.dataset import Annotation, Dataset, Draw, Feature, ImageRecord
+from recipes.dataset import Annotation, Dataset, Draw, Feature, ImageRecord, in_usual_order
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
@@ -28,7 +28,7 @@ from recipes.ledger import Ledger
 from recipes.parameters import Parameters
 from recipes.spool import Reading, Spooled, read_each
 from recipes.voc.document import Document, read_document
-from recipes.voc.image_sets import ImageSets, in_usual_order, read_image_sets
+from recipes.voc.image_sets import ImageSets, read_image_sets
 from recipes.voc.layout import ANNOTATIONS, LABEL_MAP, Home, Layout, read_bounded
 from recipes.voc.writing import DATABASE, VocOutput, write
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 
+from recipes.dataset import in_usual_order
 from recipes.errors import Defects, Where
 from recipes.folder import is_image
 from recipes.voc.layout import Layout, read_bounded
@@ -19,7 +20,6 @@ from recipes.voc.layout import Layout, read_bounded
 LARGEST_LIST = 64 * 2**20
 CLASS_LIST = re.compile(r"(.+)_(?:train|val|trainval|test)")
 CLASS_LINE = re.compile(rb"\S.*\s(?:-1|0|1)\s*")
-USUAL = ("train", "val", "test")
 STRAY_FOLDER = "data/"  # the M2Det pipeline of VATIC users puts it before every id of test.txt
 MOST_SPLITS = 250
 
@@ -46,11 +46,6 @@ class ImageSets:
     def splits(self) -> tuple[str, ...]:
         """The splits that have an image, the usual ones first."""
         return in_usual_order(self.names[place - 1] for place in set(self.split_of) if place)
-
-
-def in_usual_order(splits: Iterable[str]) -> tuple[str, ...]:
-    """train, val, test, then the others by name."""
-    return tuple(sorted(splits, key=lambda name: (USUAL.index(name) if name in USUAL else len(USUAL), name)))
 
 
 @dataclass(frozen=True, slots=True)
