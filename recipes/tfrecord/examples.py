@@ -37,6 +37,9 @@ ENTRY = b"\n\x0dimage/encoded\x12"
 PLAIN_NAME = re.compile(rb"\w[\w .,+@()%#=-]{0,199}\.(jpe?g|png|bmp|gif|webp|tiff?)", re.IGNORECASE)
 ENDINGS = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"GIF": ".gif", b"RIFF": ".webp", b"II": ".tif", b"MM": ".tif"}
 MOST_COUNTED = 100
+LARGE = 8 * 1024**2
+"""Bytes. A record of more is looked at before it is decoded."""
+LONGEST_LENGTH = 5
 RENAMED, TURNED, UNREAD = "renamed", "turned", "unread "
 _BITS = tuple(dict.fromkeys(FLAG_KEYS.values()))
 _FLAGS: dict[int, Flags] = {0: NO_FLAGS}
@@ -64,6 +67,8 @@ def parsed(data: bytes, reading: Reading, *, fallback: Callable[[], str], images
 
     fallback gives the name, but for its suffix, of an image without one. images: whether there must be an image.
     """
+    if len(data) > LARGE:
+        _require_modest(data)
     try:
         features = Example.FromString(data).features.feature
     except DecodeError as error:
@@ -85,6 +90,45 @@ def parsed(data: bytes, reading: Reading, *, fallback: Callable[[], str], images
     at = _place(encoded, data) if images else 0
     xmin, ymin, xmax, ymax, texts, labels, *flags = columns
     return Row(name, width, height, at, len(encoded), texts, labels, (xmin, ymin, xmax, ymax), _bits(flags))
+
+
+def _require_modest(data: bytes) -> None:
+    """FormatError where a large record holds too much beside its image: decoding takes up to sixteen times as much memory.
+
+    So much of the wire format is read here that the image is known to be one value: protobuf.dev/programming-guides/encoding.
+    """
+    others = len(data)
+    try:
+        entry, end = _content(data, 0)
+        while entry < end:
+            key, entry = _content(data, entry)
+            if data.startswith(ENTRY, key):
+                feature, _ = _content(data, key + len(ENTRY) - 1, tag=ENTRY[-1])
+                values, _ = _content(data, feature)
+                image, image_end = _content(data, values)
+                others -= image_end - image if image_end == entry else 0
+    except (IndexError, ValueError):
+        end = -1
+    if end != len(data):
+        raise FormatError("The record is large and not laid out as a tf.train.Example.")
+    if others > LARGE:
+        raise FormatError(f"The record holds {others:,} bytes beside its image; more than {LARGE:,} are refused.")
+
+
+def _content(data: bytes, at: int, *, tag: int = ENTRY[0]) -> tuple[int, int]:
+    """Where the content of the field at a place begins and ends: a tag, a length of seven bits a byte (the lowest first), the content.
+
+    ValueError or IndexError where there is no such field.
+    """
+    if data[at] != tag:
+        raise ValueError(f"tag {data[at]}")
+    length = 0
+    for digit in range(LONGEST_LENGTH):
+        byte = data[at + 1 + digit]
+        length |= (byte & 0x7F) << 7 * digit
+        if byte < 0x80:
+            return at + 2 + digit, at + 2 + digit + length
+    raise ValueError("a length of more bytes than any record has")
 
 
 def flags_of(bits: int) -> Flags:

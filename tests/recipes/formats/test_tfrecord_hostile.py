@@ -20,6 +20,7 @@ from recipes.folder import scan
 from recipes.formats.tfrecord import ReadOptions, read
 from recipes.ledger import Ledger
 from recipes.placing import image_bytes
+from recipes.tfrecord import examples
 from recipes.tfrecord.expanding import Expanded
 from recipes.tfrecord.framing import CHECKSUM, framed, masked
 from recipes.tfrecord.messages import Example
@@ -117,6 +118,23 @@ def test_the_key_of_the_image_inside_another_value_does_not_mislead(tmp_path: Pa
     assert image_bytes(image) == message.features.feature["image/encoded"].bytes_list.value[0]
 
 
+def test_a_large_record_may_hold_a_large_image_and_nothing_else_that_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(examples, "LARGE", 2000)
+    message = Example.FromString(record(1, size=(900, 900)))
+    (tmp_path / "a.record").write_bytes(file_of(message.SerializeToString(deterministic=True)))
+    assert len(message.SerializeToString()) > 4000
+    assert drawn(tmp_path) == 1
+    message.features.feature["image/object/class/text"].bytes_list.value.extend([b""] * 1000)
+    (tmp_path / "a.record").write_bytes(file_of(message.SerializeToString()))
+    assert "bytes beside its image; more than 2,000 are refused" in refusal(tmp_path)
+    message.features.feature["image/encoded"].bytes_list.value.append(b"")
+    (tmp_path / "a.record").write_bytes(file_of(message.SerializeToString()))
+    assert "bytes beside its image" in refusal(tmp_path)
+    for content in (message.SerializeToString() + b"\n\x00", b"\n\xff\xff\xff\xff\xff" + bytes(5000), b"\x0a" * 5000, b"\x08" * 5000):
+        (tmp_path / "a.record").write_bytes(file_of(content))
+        assert "The record is large and not laid out" in refusal(tmp_path)
+
+
 BASE = file_of(record(1), record(2), record(3))
 REAL = [path.read_bytes() for path in sorted(SAMPLES.glob("tfod_tfrecord/*.tfrecord"))]
 EDITS = st.lists(st.tuples(st.sampled_from(["flip", "cut", "double", "insert"]), st.integers(0, 2**16), st.integers(1, 255)), max_size=4)
@@ -143,9 +161,11 @@ def framed_anew(data: bytes) -> bytes:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.sampled_from([BASE, record(4), *REAL]), edits=EDITS, anew=st.booleans(), packed=st.booleans())
+@given(
+    data=st.sampled_from([BASE, record(4), *REAL]), edits=EDITS, anew=st.booleans(), packed=st.booleans(), large=st.sampled_from([100, 9000])
+)
 def test_whatever_comes_is_a_dataset_or_refused(
-    tmp_path: Path, data: bytes, edits: list[tuple[str, int, int]], anew: bool, packed: bool
+    tmp_path: Path, data: bytes, edits: list[tuple[str, int, int]], anew: bool, packed: bool, large: int
 ) -> None:
     content = mutated(data, edits)
     content = framed_anew(content) if anew else content
@@ -153,10 +173,12 @@ def test_whatever_comes_is_a_dataset_or_refused(
     for other in ("train.record.gz", "train.record"):
         (tmp_path / other).unlink(missing_ok=True)
     (tmp_path / name).write_bytes(mutated(gzip.compress(content), edits[:1]) if packed else content)
-    try:
-        drawn(tmp_path)
-    except DatasetError as error:
-        assert str(error)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examples, "LARGE", large)  # so that small records pass for large ones as well
+        try:
+            drawn(tmp_path)
+        except DatasetError as error:
+            assert str(error)
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
