@@ -162,7 +162,11 @@ def framed_anew(data: bytes) -> bytes:
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    data=st.sampled_from([BASE, record(4), *REAL]), edits=EDITS, anew=st.booleans(), packed=st.booleans(), large=st.sampled_from([100, 9000])
+    data=st.sampled_from([BASE, record(4), *REAL]),
+    edits=EDITS,
+    anew=st.booleans(),
+    packed=st.booleans(),
+    large=st.sampled_from([100, 9000]),
 )
 def test_whatever_comes_is_a_dataset_or_refused(
     tmp_path: Path, data: bytes, edits: list[tuple[str, int, int]], anew: bool, packed: bool, large: int
