@@ -22,7 +22,7 @@ STEP = "tile"
 
 
 class Tile(Parameters):
-    """width, height: of a tile, in pixels. overlap: pixels that neighbouring tiles share at least.
+    """width, height: of a tile, in pixels. overlap: pixels that neighbouring tiles share at least; a tenth of the shorter side by default.
 
     min_visible: the share of a box's area that must lie in a tile for the box to be in it. empty: keep tiles without a box, or
     drop them.
@@ -30,19 +30,24 @@ class Tile(Parameters):
 
     width: Annotated[int, Field(ge=16, le=65_500)] = 640
     height: Annotated[int, Field(ge=16, le=65_500)] = 640
-    overlap: Annotated[int, Field(ge=0)] = 64
+    overlap: Annotated[int, Field(ge=0)] | None = None
     min_visible: Annotated[float, Field(ge=0, le=1)] = 0.25
     empty: Literal["keep", "drop"] = "keep"
 
     @model_validator(mode="after")
     def _move_on(self) -> Tile:
-        if 2 * self.overlap > min(self.width, self.height):
+        if 2 * self.shared > min(self.width, self.height):
             raise ValueError("the overlap may be half a tile at most")
         return self
 
+    @property
+    def shared(self) -> int:
+        """The overlap as it is."""
+        return min(self.width, self.height) // 10 if self.overlap is None else self.overlap
+
     def describe(self) -> str:
         empty = "; tiles without a box are left out" if self.empty == "drop" else ""
-        return f"cut images into tiles of {self.width} x {self.height} pixels that overlap by {self.overlap}{empty}"
+        return f"cut images into tiles of {self.width} x {self.height} pixels that overlap by {self.shared}{empty}"
 
 
 def apply(dataset: Dataset, parameters: Tile, effort: Effort) -> Dataset:
@@ -52,7 +57,7 @@ def apply(dataset: Dataset, parameters: Tile, effort: Effort) -> Dataset:
     in each of them, cut at their borders.
     """
 
-    across, down = (parameters.width, parameters.overlap), (parameters.height, parameters.overlap)
+    across, down = (parameters.width, parameters.shared), (parameters.height, parameters.shared)
 
     def tile(record: ImageRecord, ledger: Ledger) -> Iterator[ImageRecord]:
         if record.width <= parameters.width and record.height <= parameters.height:
