@@ -23,7 +23,7 @@ def moved(record: ImageRecord, *edits: Edit) -> ImageRecord:
     for edit in edits:
         placement = edit.placement(width, height)
         if placement != (width, height, 1.0, 1.0, 0.0, 0.0):
-            annotations = tuple(_placed(record, annotation, placement) for annotation in annotations)
+            annotations = tuple(_placed(record, annotation, placement, (width, height)) for annotation in annotations)
         width, height = placement[:2]
     return replace(record, width=width, height=height, annotations=annotations, edits=record.edits + edits)
 
@@ -73,26 +73,29 @@ def at_border(record: ImageRecord, annotation: Annotation, margin: float = 0.0, 
     return over <= margin if touching else over < margin
 
 
-def _placed(record: ImageRecord, annotation: Annotation, placement: Placement) -> Annotation:
+def _placed(record: ImageRecord, annotation: Annotation, placement: Placement, size: tuple[int, int]) -> Annotation:
     _, _, scale_x, scale_y, left, top = placement
     x = (annotation.x if scale_x > 0 else annotation.x + annotation.w) * scale_x + left
     y = (annotation.y if scale_y > 0 else annotation.y + annotation.h) * scale_y + top
     w, h = annotation.w * abs(scale_x), annotation.h * abs(scale_y)
     mask, area = annotation.mask, annotation.mask_area
     if mask is not None:
-        mask, area = _placed_mask(record, annotation, mask, placement)
+        mask, area = _placed_mask(record, annotation, mask, placement, size)
     return replace(annotation, x=x, y=y, w=w, h=h, mask=mask, mask_area=area)
 
 
-def _placed_mask(record: ImageRecord, annotation: Annotation, mask: Mask, placement: Placement) -> tuple[Mask, float | None]:
+def _placed_mask(
+    record: ImageRecord, annotation: Annotation, mask: Mask, placement: Placement, size: tuple[int, int]
+) -> tuple[Mask, float | None]:
     area = annotation.mask_area
     if isinstance(mask, Polygons):
         scale = abs(placement.scale_x * placement.scale_y)
         return polygons.placed(mask, placement), area if area is None or scale == 1 else area * scale
+    if (mask.width, mask.height) != size:  # also keeps a mask that claims a billion columns from being walked through
+        message = f"The mask is for {mask.width} x {mask.height} pixels, the image has {size[0]} x {size[1]}."
+        raise FormatError(message, where=record.where(annotation))
     try:
         runs = run_lengths.placed(mask, placement)
     except FormatError as error:
         raise FormatError(error.message, where=record.where(annotation)) from error
     return runs, None if area is None else float(run_lengths.area(runs))
-
-

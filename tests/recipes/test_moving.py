@@ -65,6 +65,9 @@ def test_a_damaged_mask_is_named() -> None:
     with pytest.raises(FormatError, match="The mask's compressed") as refused:
         moved(image, Shift(1, 1))
     assert str(refused.value).startswith("a.json, annotation 7 of a.jpg: ")
+    huge = replace(image, annotations=(replace(BOX, mask=RunLengths(1, 10**12, (0, 10**12))),))
+    with pytest.raises(FormatError, match="The mask is for 1000000000000 x 1 pixels, the image has 100 x 50"):
+        moved(huge, Shift(1, 1))
 
 
 numbers = st.floats(-200, 200)
