@@ -75,8 +75,10 @@ def _walk(here: str, prefix: str) -> Iterator[str]:
 
 
 def _is_noise(entry: os.DirEntry[str]) -> bool:
+    """Nor are links to folders, and what is neither file nor folder: opening a pipe would wait for ever."""
     name = entry.name
-    return name.startswith(".") or name in NOISE_FILES or name in NOISE_FOLDERS or (entry.is_symlink() and not entry.is_file())
+    known = entry.is_file() or entry.is_dir(follow_symlinks=False)
+    return not known or name.startswith(".") or name in NOISE_FILES or name in NOISE_FOLDERS
 
 
 def _require_text(name: str) -> None:
