@@ -11,7 +11,7 @@ several processes may draw them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -43,7 +43,6 @@ class Flag(StrEnum):
 
 
 Flags: TypeAlias = frozenset[Flag]
-USUAL_SPLITS = ("train", "val", "test")
 NO_FLAGS: Flags = frozenset()
 Attributes: TypeAlias = Mapping[str, object]
 
@@ -164,8 +163,3 @@ class Dataset:
         """All images, chunk after chunk."""
         for chunk in range(self.chunks):
             yield from self.draw(chunk, ledger)
-
-
-def in_usual_order(splits: Iterable[str]) -> tuple[str, ...]:
-    """train, val, test, then the others by name."""
-    return tuple(sorted(splits, key=lambda name: (USUAL_SPLITS.index(name) if name in USUAL_SPLITS else len(USUAL_SPLITS), name)))

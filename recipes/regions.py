@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from recipes.coco.images import ImageIndex
 from recipes.dataset import ImageRecord
 from recipes.errors import DatasetError, FormatError, Where
 from recipes.folder import Folder
 from recipes.image_header import read_size
+from recipes.image_index import ImageIndex
 from recipes.placing import Folders, place_image
+from recipes.split_names import split_in
 
 Outline: TypeAlias = tuple[float, ...]
 """(x, y, x, y, …) in pixels."""
@@ -24,7 +25,6 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 LARGEST = 1e7
 HEAD_BYTES = 65_536
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "trainval": "trainval"}
 
 
 def finite(value: object) -> float | None:
@@ -55,7 +55,7 @@ def split_of(name: str, *, alone: bool) -> str | None:
     """train of train/via_region_data.json, and of via_train.json where it is not alone; None where nothing is a split's word."""
     path = PurePosixPath(name)
     words = [*([] if alone else re.split(r"[^a-zA-Z]+", path.stem)), *reversed(path.parts[:-1])]
-    return next((SPLITS[word.lower()] for word in words if word.lower() in SPLITS), None)
+    return split_in(words)
 
 
 def head(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from recipes.check import Finding, Inspector, errors
 from recipes.check_files import file_contents
-from recipes.dataset import Dataset, Feature, in_usual_order
+from recipes.dataset import Dataset, Feature
 from recipes.effort import ALONE, Effort
 from recipes.errors import Defect, FormatError, Where
 from recipes.formats import Format
@@ -20,6 +20,7 @@ from recipes.parameters import Parameters
 from recipes.placing import published, require_free
 from recipes.recipe import Recipe
 from recipes.sources import open_folder, unpacked
+from recipes.split_names import in_usual_order
 from recipes.summary import Summary
 
 LOST_WORDS: dict[Feature, str] = {

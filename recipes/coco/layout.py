@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from recipes.folder import Folder
+from recipes.split_names import split_in
 
 SNIFFED_BYTES = 65_536
 SECTION = re.compile(rb'"(images|annotations|categories)"\s*:')
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "trainval": "trainval"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,4 @@ def _split(name: str, *, alone: bool) -> str | None:
     """train of instances_train2017.json, of train.json and of train/_annotations.coco.json."""
     path = PurePosixPath(name)
     words = re.split(r"[^a-zA-Z]+", path.stem) + list(reversed(path.parts[:-1]))
-    for word in words:
-        if word.lower() in SPLITS:
-            return SPLITS[word.lower()]
-    return None if alone else path.stem.removeprefix("instances_")
+    return split_in(words) or (None if alone else path.stem.removeprefix("instances_"))

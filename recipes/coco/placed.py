@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from recipes.coco.entries import ImageEntry
-from recipes.coco.images import ImageIndex
 from recipes.coco.reading import CocoDocument
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.image_header import read_size
+from recipes.image_index import ImageIndex
 from recipes.spool import Spool, decoded, encoded
 
 Placed: TypeAlias = tuple[str, str, int, int, str | None, int | None]

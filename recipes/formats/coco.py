@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal
 
-from recipes.coco.images import ImageIndex
 from recipes.coco.layout import annotation_files
 from recipes.coco.placed import place_images
 from recipes.coco.reading import read_document
@@ -22,6 +21,7 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
+from recipes.image_index import ImageIndex
 from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.parameters import Parameters

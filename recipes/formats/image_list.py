@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from recipes.coco.images import ImageIndex
-from recipes.coco.layout import SPLITS
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder, is_image
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.image_header import read_size
+from recipes.image_index import ImageIndex
 from recipes.parameters import Parameters
+from recipes.split_names import split_in
 from recipes.spool import Reading, read_each
 
 MAX_LINE = 4096
@@ -83,7 +83,7 @@ def _find_twice(lines: list[tuple[str, str, int]], defects: Defects) -> None:
 
 
 def _split(name: str) -> str | None:
-    return SPLITS.get(PurePosixPath(name).stem.lower())
+    return split_in([PurePosixPath(name).stem])
 
 
 FORMAT = Format("image_list", "images named by list files, without annotations", sniff=sniff, read=read, read_options=ImageListOptions)

@@ -18,13 +18,13 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from recipes.coco.images import ImageIndex
 from recipes.dataset import Annotation, Dataset, Feature, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.image_header import read_size
+from recipes.image_index import ImageIndex
 from recipes.ledger import Ledger
 from recipes.mmdet import pickling
 from recipes.mmdet.entries import ALL, IGNORED_FLAGS, Entry, Parser, entries_of

@@ -18,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from recipes.dataset import Annotation, Dataset, Draw, Feature, ImageRecord, in_usual_order
+from recipes.dataset import Annotation, Dataset, Draw, Feature, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
@@ -26,6 +26,7 @@ from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.image_header import read_size
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
+from recipes.split_names import in_usual_order
 from recipes.spool import Reading, Spooled, read_each
 from recipes.voc.document import Document, read_document
 from recipes.voc.image_sets import ImageSets, read_image_sets

@@ -13,16 +13,13 @@ from pathlib import PurePosixPath
 from recipes.errors import Defects, FormatError, Where
 from recipes.file_names import FileNames
 from recipes.folder import Folder, suffix
+from recipes.split_names import split_in
 
 SUFFIX = re.compile(r"\.(tfrecords?|records?|tfrec)(\.gz|-\d+-of-\d+(\.gz)?)?", re.IGNORECASE)
 SHARD = re.compile(r"(?P<group>.+)-(?P<number>\d{3,6})-of-(?P<count>\d{3,6})(\.gz)?")
 ITEM = b"item"
 LARGEST_PBTXT = 1024**2
 VOTT_LABEL_MAP = "tf_label_map.pbtxt"
-SPLITS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "eval": "val",
-    "test": "test", "testing": "test", "trainval": "trainval",
-}  # fmt: skip
 
 
 def record_files(folder: Folder) -> Sequence[str]:
@@ -47,7 +44,7 @@ def split_of(name: str, *, single: bool) -> str | None:
     """train of train.record, coco_train.record-00000-of-00100 and train/1.tfrecord. single: a file is one image, its name no split's."""
     path = PurePosixPath(name)
     words = [*([] if single else re.split(r"[^a-zA-Z]+", path.name.partition(".")[0])), *reversed(path.parts[:-1])]
-    return next((SPLITS[word.lower()] for word in words if word.lower() in SPLITS), None)
+    return split_in(words)
 
 
 def require_all_shards(names: Sequence[str], defects: Defects) -> None:

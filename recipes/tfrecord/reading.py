@@ -23,6 +23,7 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.ledger import Ledger
+from recipes.split_names import in_usual_order
 from recipes.spool import Reading, Spool, chunk_size
 from recipes.tfrecord import examples
 from recipes.tfrecord.classes import MOST, Classes, Key, Unresolved, resolve
@@ -30,7 +31,7 @@ from recipes.tfrecord.examples import Row, flags_of, parsed
 from recipes.tfrecord.expanding import Expanded, is_compressed
 from recipes.tfrecord.framing import RecordIndex
 from recipes.tfrecord.label_map import LabelMap
-from recipes.tfrecord.layout import SPLITS, VOTT_LABEL_MAP, require_all_shards, split_of
+from recipes.tfrecord.layout import VOTT_LABEL_MAP, require_all_shards, split_of
 
 CHUNK_BYTES = 32 * 1024**2
 FLOAT32 = 2.0**-24
@@ -178,7 +179,7 @@ def read(folder: Folder, names: Sequence[str], label_map: LabelMap | None, effor
     repeated = array("q", sorted({one for one, other in pairwise(ordered) if one == other}))
     records = Records(files, spool, starts, classes, ordered, repeated, images)
     found = {files.split(file) for file in range(len(names))}
-    splits = tuple(split for split in dict.fromkeys(SPLITS.values()) if split in found)
+    splits = in_usual_order(split for split in found if split)
     notes = (*classes.notes, *_notes(all_read, repeated=len(repeated)))
     return Dataset(classes.names, records.draw, len(starts) - 1, len(files.index), splits, notes)
 

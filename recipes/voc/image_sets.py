@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 
-from recipes.dataset import in_usual_order
 from recipes.errors import Defects, Where
 from recipes.folder import is_image
+from recipes.split_names import in_usual_order
 from recipes.voc.layout import Layout, read_bounded
 
 LARGEST_LIST = 64 * 2**20

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from recipes.file_names import FileNames
 from recipes.folder import Folder
+from recipes.split_names import split_in
 
 ANNOTATIONS = frozenset({"annotations", "annotation", "labels", "xml", "xmls"})
 LABEL_MAP = "labelmap.txt"
 IMAGES = ("JPEGImages", "images", "Images", "imgs", "img", "image")
-SPLITS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test", "trainval": "trainval"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,7 @@ class Layout:
             (only,) = self._image_folders
             sources.append((only, len(only) + 1 if only else 0))
         present = {place: cut for place, cut in reversed(sources) if place in self._image_folders}
-        parts = [SPLITS[part] for part in directory.lower().split("/") if part in SPLITS]
-        return Home(root, tuple(reversed(present.items())), self._prefixes.get(root, ""), parts[-1] if parts else None)
+        return Home(root, tuple(reversed(present.items())), self._prefixes.get(root, ""), split_in(reversed(directory.split("/"))))
 
 
 def read_bounded(folder: Folder, name: str, largest: int) -> bytes | None:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from urllib.parse import unquote
 
-from recipes.coco.images import ImageIndex
 from recipes.errors import Defects, FormatError, Where
 from recipes.file_names import FileNames
 from recipes.folder import Folder
 from recipes.grouping import Grouping
+from recipes.image_index import ImageIndex
 from recipes.regions import head, home_of
 
 COLUMNS = ["image", "xmin", "ymin", "xmax", "ymax", "label"]
