@@ -17,6 +17,7 @@ Entry: TypeAlias = dict[str, Any]
 """One object of the JSON; its values are unknown until checked."""
 
 UNREAD = ("keypoints", "caption", "segments_info")
+OTHER_KINDS = {"segments_info": "a panoptic annotation, whose segments lie in a PNG file", "caption": "a caption"}
 FLAG_KEYS = tuple(flag for flag in Flag if flag is not Flag.CROWD)
 LARGEST = 1e7
 LARGEST_ID = 1 << 62
@@ -105,6 +106,10 @@ def read_annotation(entry: Any) -> AnnotationEntry | str:
         return "An annotation must be an object."
     identity, image, category = entry.get("id"), entry.get("image_id"), entry.get("category_id")
     box: Any = entry.get("bbox")
+    if box is None:
+        for key, kind in OTHER_KINDS.items():
+            if key in entry:
+                return f"This is {kind}; only COCO's instances are read."
     if not _is_id(identity):
         return f"The annotation's id is {_shown(identity)}; it must be a whole number."
     if not _is_id(image):

@@ -181,7 +181,7 @@ BOX = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}
         ),
         (document(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], annotations=[]), "The category name 'a' is used twice."),
         (document(annotations=[BOX, BOX]), "annotation 1: The annotation's id is used twice."),
-        (document(annotations=[BOX | {"id": None}]), "annotations[0]: The annotation's id is None"),
+        (document(annotations=[BOX | {"id": None}]), "annotations[0]: This is a panoptic annotation"),
         (document(annotations=[BOX | {"image_id": 99}]), "annotation 1: The image_id 99 is no image of this file."),
         (document(annotations=[BOX | {"category_id": 99}]), "annotation 1: The category_id 99 is no category of this file."),
         (document(annotations=[BOX | {"bbox": [1, 2, 3]}]), "annotation 1: The bbox is [1, 2, 3]; it must be four numbers"),
@@ -217,7 +217,7 @@ def test_names_all_defects_in_one_pass(coco_folder: Callable[..., Path]) -> None
         ("datumaro_person_keypoints_val.json", ""),
         ("mmdet_coco_sample.json", "annotation 6: The category_id 3 is no category of this file."),
         ("mmdet_coco_wrong_format_sample.json", "The annotation's id is used twice."),
-        ("datumaro_panoptic_train.json", "The annotation's id is None"),
+        ("datumaro_panoptic_train.json", "This is a panoptic annotation"),
     ],
 )
 def test_reads_real_files_or_says_why_not(name: str, refusal: str, tmp_path: Path) -> None:
