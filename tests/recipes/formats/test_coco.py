@@ -181,7 +181,7 @@ BOX = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [0, 0, 1, 1]}
         ),
         (document(categories=[{"id": 1, "name": "a"}, {"id": 2, "name": "a"}], annotations=[]), "The category name 'a' is used twice."),
         (document(annotations=[BOX, BOX]), "annotation 1: The annotation's id is used twice."),
-        (document(annotations=[BOX | {"id": None}]), "annotations[0]: This is a panoptic annotation"),
+        (document(annotations=[BOX | {"id": None}]), "annotations[0]: The annotation's id is None"),
         (document(annotations=[BOX | {"image_id": 99}]), "annotation 1: The image_id 99 is no image of this file."),
         (document(annotations=[BOX | {"category_id": 99}]), "annotation 1: The category_id 99 is no category of this file."),
         (document(annotations=[BOX | {"bbox": [1, 2, 3]}]), "annotation 1: The bbox is [1, 2, 3]; it must be four numbers"),
