@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.benchmarks import acks, cards, handover, transfer
+from tests.benchmarks import acks, cards, conversions, handover, shifting, transfer
+from tests.benchmarks.conversions import Comparison
 from tests.benchmarks.figures import Figure, table
 
 pytestmark = pytest.mark.slow
@@ -40,3 +41,12 @@ def test_every_figure_can_be_taken(measure: Callable[[], list[Figure]], figures:
     figures += taken
     assert taken
     assert all(figure.seconds and min(figure.seconds) > 0 for figure in taken)
+
+
+@pytest.mark.parametrize(
+    ("measure", "images"), [(conversions.measure, 20_000), (lambda images: [shifting.measure(images)], 600)], ids=["conversions", "shifting"]
+)
+def test_every_comparison_can_be_taken(measure: Callable[[int], list[Comparison]], images: int) -> None:
+    for comparison in measure(images):
+        print("\n".join(["", *comparison.lines(images)]))
+        assert all(cost.cpu_s > 0 for costs in comparison.costs.values() for cost in costs)
