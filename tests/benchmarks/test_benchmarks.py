@@ -44,7 +44,11 @@ def test_every_figure_can_be_taken(measure: Callable[[], list[Figure]], figures:
 
 
 @pytest.mark.parametrize(
-    ("measure", "images"), [(conversions.measure, 20_000), (lambda images: [shifting.measure(images)], 600)], ids=["conversions", "shifting"]
+    ("measure", "images"),
+    [
+        pytest.param(conversions.measure, 20_000, id="conversions"),
+        pytest.param(lambda images: [shifting.measure(images)], 600, id="shifting"),
+    ],
 )
 def test_every_comparison_can_be_taken(measure: Callable[[int], list[Comparison]], images: int) -> None:
     for comparison in measure(images):
