@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from recipes.contents import number_of, root_of, twins
 from recipes.dataset import Dataset, ImageRecord
@@ -20,51 +20,38 @@ from recipes.likeness import alike
 from recipes.observing import Audience
 from recipes.splitting import Block, Timeline, plan_video
 
+if TYPE_CHECKING:
+    from recipes.transforms.split import Split
+
 STEP = "split"
 NAMED_TRACKS = 5
 NAMED_VIDEOS = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """How to split; the fields mean what the transform's parameters mean."""
+def group_of(record: ImageRecord, wish: Split) -> str:
+    """The name of what an image stays together with: its first group, where it has several."""
+    root = root_of(record)
+    match wish.by:
+        case "folder":
+            return f"folder:{root.rpartition('/')[0]}"
+        case "name" if found := re.search(wish.pattern or "", root):
+            return f"name:{found[found.re.groups and 1]}"
+        case "attribute" if values := values_of(record, wish):
+            return values[0]
+        case "video" if record.video is not None:
+            return f"video:{record.video}"
+        case "track_and_time" if record.video is not None and record.frame is not None:
+            return f"video:{record.video}"
+    return f"image:{root}"
 
-    by: str
-    shares: Mapping[str, float]
-    kept: tuple[str, ...]
-    seed: int
-    pattern: str | None
-    attribute: str | None
-    stratify: bool
-    look_for_twins: bool
-    near: int | None
-    gap: int
-    tolerance: float
-    whole_tracks: bool
 
-    def group_of(self, record: ImageRecord) -> str:
-        """The name of what the image stays together with: its first group, where it has several."""
-        root = root_of(record)
-        match self.by:
-            case "folder":
-                return f"folder:{root.rpartition('/')[0]}"
-            case "name" if found := re.search(self.pattern or "", root):
-                return f"name:{found[found.re.groups and 1]}"
-            case "attribute" if values := self.values_of(record):
-                return values[0]
-            case "video" if record.video is not None:
-                return f"video:{record.video}"
-            case "track_and_time" if record.video is not None and record.frame is not None:
-                return f"video:{record.video}"
-        return f"image:{root}"
-
-    def values_of(self, record: ImageRecord) -> tuple[str, ...]:
-        """Every value that the annotations give the attribute."""
-        key = self.attribute
-        if key is None:
-            return ()
-        values = (annotation.attributes[key] for annotation in record.annotations if annotation.attributes and key in annotation.attributes)
-        return tuple(dict.fromkeys(f"value:{value}" for value in values))
+def values_of(record: ImageRecord, wish: Split) -> tuple[str, ...]:
+    """Every value that an image's annotations give the attribute that is the group."""
+    key = wish.attribute
+    if key is None:
+        return ()
+    values = (annotation.attributes[key] for annotation in record.annotations if annotation.attributes and key in annotation.attributes)
+    return tuple(dict.fromkeys(f"value:{value}" for value in values))
 
 
 class Twin(NamedTuple):
@@ -103,7 +90,7 @@ class Learned:
 class Plan:
     """The split of everything: blocks for videos that are cut, one split for each unit that stays whole."""
 
-    wish: Wish
+    wish: Split
     splits: tuple[str, ...]
     blocks: Mapping[int, tuple[Block, ...]]
     units: Units
@@ -113,7 +100,7 @@ class Plan:
 
     def split_of(self, record: ImageRecord) -> str | None:
         """The split of an image; None for a frame in the gap between two blocks."""
-        return self.split_at(number_of(self.wish.group_of(record)), record.frame)
+        return self.split_at(number_of(group_of(record, self.wish)), record.frame)
 
     def split_at(self, unit: int, frame: int | None) -> str | None:
         """The split of a frame of a unit."""
@@ -126,14 +113,14 @@ class Plan:
         return bool(self.twins_elsewhere) and number_of(root_of(record)) in self.twins_elsewhere
 
 
-def plan_split(dataset: Dataset, wish: Wish, effort: Effort) -> Plan:
+def plan_split(dataset: Dataset, wish: Split, effort: Effort) -> Plan:
     """Learn from the whole dataset and decide; RecipeError where a split would be empty."""
-    same = twins(dataset, effort, copies=False) if wish.look_for_twins else {}
+    same = twins(dataset, effort, copies=False) if wish.same_content == "together" else {}
     like = alike(dataset, wish.near, effort) if wish.near is not None else {}
     learned = _learn(dataset, wish, {**same, **like}, effort)
     blocks, notes = _cut_videos(learned, wish)
     roots = _roots([*learned.joins, *_joins_of_twins(learned, blocks)])
-    splits = tuple(dict.fromkeys([*wish.shares, *wish.kept]))
+    splits = tuple(dict.fromkeys([*wish.shares, *filter(wish.keeps, dataset.splits)]))
     units = _dealt(learned, blocks, roots, wish, splits)
     plan = Plan(wish, splits, blocks, units, roots, frozenset(), notes)
     _require_filled(plan, learned)
@@ -141,7 +128,7 @@ def plan_split(dataset: Dataset, wish: Wish, effort: Effort) -> Plan:
     return Plan(wish, splits, blocks, units, roots, elsewhere, notes)
 
 
-def _learn(dataset: Dataset, wish: Wish, contents: Mapping[int, int], effort: Effort) -> Learned:
+def _learn(dataset: Dataset, wish: Split, contents: Mapping[int, int], effort: Effort) -> Learned:
     classes = {name: number for number, name in enumerate(dataset.classes)}
 
     def work(records: Iterator[ImageRecord], _: Ledger) -> Learned:
@@ -156,14 +143,15 @@ def _learn(dataset: Dataset, wish: Wish, contents: Mapping[int, int], effort: Ef
     return learned
 
 
-def _see(learned: Learned, record: ImageRecord, wish: Wish, contents: Mapping[int, int], classes: Mapping[str, int]) -> None:
-    group = wish.group_of(record)
+def _see(learned: Learned, record: ImageRecord, wish: Split, contents: Mapping[int, int], classes: Mapping[str, int]) -> None:
+    group = group_of(record, wish)
     unit = number_of(group)
-    learned.joins += [(unit, number_of(value)) for value in wish.values_of(record)[1:]]
+    stays_in = record.split if wish.keeps(record.split) else None
+    learned.joins += [(unit, number_of(value)) for value in values_of(record, wish)[1:]]
     if contents and (content := contents.get(root := number_of(root_of(record)))) is not None:
-        learned.twins.append(Twin(content, root, unit, record.frame, record.split if record.split in wish.kept else None))
-    if record.split is not None and record.split in wish.kept:
-        learned.fixed.setdefault(unit, record.split)
+        learned.twins.append(Twin(content, root, unit, record.frame, stays_in))
+    if stays_in is not None:
+        learned.fixed.setdefault(unit, stays_in)
         return
     learned.units.append(unit)
     if wish.by == "track_and_time" and record.frame is not None and group.startswith("video:"):
@@ -173,7 +161,7 @@ def _see(learned: Learned, record: ImageRecord, wish: Wish, contents: Mapping[in
         learned.boxes.add(Counter(classes[annotation.label] for annotation in record.annotations if annotation.label in classes))
 
 
-def _cut_videos(learned: Learned, wish: Wish) -> tuple[dict[int, tuple[Block, ...]], tuple[str, ...]]:
+def _cut_videos(learned: Learned, wish: Split) -> tuple[dict[int, tuple[Block, ...]], tuple[str, ...]]:
     """The blocks of every video that can be cut, and what to say about it."""
     blocks: dict[int, tuple[Block, ...]] = {}
     notes: list[str] = []
@@ -184,7 +172,7 @@ def _cut_videos(learned: Learned, wish: Wish) -> tuple[dict[int, tuple[Block, ..
             shares=wish.shares,
             gap=wish.gap,
             tolerance=wish.tolerance,
-            whole_tracks=wish.whole_tracks,
+            whole_tracks=wish.tracks == "whole",
             seed=f"{wish.seed}:{group}",
         )
         if video is None or unit in learned.fixed:
@@ -228,7 +216,7 @@ def _roots(joins: Iterable[tuple[int, int]]) -> dict[int, int]:
     return {unit: root(unit) for unit in list(parents)}
 
 
-def _dealt(learned: Learned, blocks: Mapping[int, object], roots: Mapping[int, int], wish: Wish, splits: Sequence[str]) -> Units:
+def _dealt(learned: Learned, blocks: Mapping[int, object], roots: Mapping[int, int], wish: Split, splits: Sequence[str]) -> Units:
     """Every unit that is not cut, with its split."""
     whole = array("Q", (roots.get(unit, unit) for unit in learned.units if unit not in blocks))
     units = Units.of(whole)
@@ -243,7 +231,7 @@ def _dealt(learned: Learned, blocks: Mapping[int, object], roots: Mapping[int, i
 
 
 def _require_filled(plan: Plan, learned: Learned) -> None:
-    filled = {split for video in plan.blocks.values() for _, _, split in video} | set(plan.wish.kept)
+    filled = {split for video in plan.blocks.values() for _, _, split in video} | set(learned.fixed.values())
     filled |= {plan.splits[number - 1] for number in set(plan.units.dealt)}
     empty = [split for split in plan.wish.shares if split not in filled]
     if empty and learned.units:

@@ -27,7 +27,7 @@ from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
-from recipes.split_plan import Wish, plan_split
+from recipes.split_plan import plan_split
 from recipes.transforms import Transform, require_splits
 
 GAP_REASON = "gap between splits"
@@ -86,6 +86,10 @@ class Split(Parameters):
         shares = {"train": 1 - self.val - self.test, "val": self.val, "test": self.test}
         return {name: share for name, share in shares.items() if share > 0}
 
+    def keeps(self, split: str | None) -> bool:
+        """Whether images of a split stay in it."""
+        return split is not None and (self.keep == "all" or split in self.keep)
+
     def describe(self) -> str:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in self.shares.items())
         how = {
@@ -103,29 +107,14 @@ class Split(Parameters):
 
 def apply(dataset: Dataset, parameters: Split, effort: Effort) -> Dataset:
     """The dataset with every image in a split; first passes over the stream learn what belongs together."""
-    kept = dataset.splits if parameters.keep == "all" else parameters.keep
-    require_splits(dataset, kept, TRANSFORM.name)
-    wish = Wish(
-        by=parameters.by,
-        shares=parameters.shares,
-        kept=kept,
-        seed=parameters.seed,
-        pattern=parameters.pattern,
-        attribute=parameters.attribute,
-        stratify=parameters.stratify,
-        look_for_twins=parameters.same_content == "together",
-        near=parameters.near,
-        gap=parameters.gap,
-        tolerance=parameters.tolerance,
-        whole_tracks=parameters.tracks == "whole",
-    )
-    plan = plan_split(dataset, wish, effort)
+    require_splits(dataset, () if parameters.keep == "all" else parameters.keep, TRANSFORM.name)
+    plan = plan_split(dataset, parameters, effort)
 
     def draw(chunk: int, ledger: Ledger) -> Iterator[ImageRecord]:
         for note in plan.notes:
             ledger.note(note)
         for record in dataset.draw(chunk, ledger):
-            if record.split in kept:
+            if parameters.keeps(record.split):
                 yield record
             elif (split := plan.split_of(record)) is None:
                 ledger.drop_image(TRANSFORM.name, GAP_REASON, record)
