@@ -31,7 +31,8 @@ def encode(records: Iterator[ImageRecord], category_ids: Mapping[str, int], diff
     for record in records:
         if record.split not in files:
             files[record.split] = Encoded()
-        annotations = [_annotation(annotation, category_ids[annotation.label], difficult) for annotation in record.annotations]
+        # A class that the dataset does not list is 0 here, and refused by the check with all that has it.
+        annotations = [_annotation(annotation, category_ids.get(annotation.label, 0), difficult) for annotation in record.annotations]
         files[record.split].images.append((_image(record), annotations))
     return files
 

@@ -29,6 +29,8 @@ from recipes.yolo.labels import label_names
 
 NO_SPLIT = "unassigned"
 TRAIN = "train"
+UNLISTED = -1
+"""A class that the dataset does not list: the check refuses what has one."""
 NOTES = {
     "pathless": "{count} images have no file: only their labels are written.",
     "outlines": "{count} boxes are written as the outlines they have, and are what bounds these.",
@@ -115,8 +117,13 @@ class _LabelWriter:
         boxes = record.annotations
         if self._segments and any(isinstance(box.mask, Polygons) for box in boxes):
             return "".join(self._outline(record, box, counts) for box in boxes)
-        width, height, ids, form = record.width, record.height, self._ids, self._box
-        return "".join([form % (ids[a.label], (a.x + a.w / 2) / width, (a.y + a.h / 2) / height, a.w / width, a.h / height) for a in boxes])
+        width, height, number, form = record.width, record.height, self._ids.get, self._box
+        return "".join(
+            [
+                form % (number(a.label, UNLISTED), (a.x + a.w / 2) / width, (a.y + a.h / 2) / height, a.w / width, a.h / height)
+                for a in boxes
+            ]
+        )
 
     def _outline(self, record: ImageRecord, annotation: Annotation, counts: Counter[str]) -> str:
         if isinstance(annotation.mask, Polygons):
@@ -129,7 +136,7 @@ class _LabelWriter:
             points = (left, top, right, top, right, bottom, left, bottom)
         size = (record.width, record.height)
         numbers = [self._number % (value / size[place % 2]) for place, value in enumerate(points)]
-        return f"{self._ids[annotation.label]}{''.join(numbers)}\n"
+        return f"{self._ids.get(annotation.label, UNLISTED)}{''.join(numbers)}\n"
 
 
 def _write_fresh(path: str, data: bytes) -> None:

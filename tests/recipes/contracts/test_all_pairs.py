@@ -13,6 +13,7 @@ from PIL import Image
 
 from recipes.dataset import Annotation, Attributes, Dataset, Feature, Flag, ImageRecord, Polygons, RunLengths
 from recipes.effort import ALONE
+from recipes.errors import DatasetError
 from recipes.folder import scan
 from recipes.formats import Format, format_called, formats
 from recipes.ledger import Ledger
@@ -218,6 +219,16 @@ def test_what_a_format_cannot_hold_is_named(name: str, source: Source, tmp_path:
     assert summary.images == len(NAMES)
     assert summary.boxes == sum(len(record.annotations) for record in source.records)
     assert not summary.left_out
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_class_that_is_not_listed_is_refused_by_name(name: str, source: Source, tmp_path: Path) -> None:
+    write("voc", source.dataset, tmp_path / "source")
+    listed = tmp_path / "source/VOC2007/labelmap.txt"
+    listed.write_text(listed.read_text().replace("鱼", "fisch"))
+    with pytest.raises(DatasetError, match=r"(?s)鱼.*VOC2007/Annotations/.*\.xml"):
+        run(load_recipe(f"voc:{name}"), tmp_path / "source", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("other", WRITERS)
