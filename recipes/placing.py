@@ -53,13 +53,11 @@ def image_bytes(record: ImageRecord) -> bytes:
 
 
 def placed(records: Iterator[ImageRecord], prefix: str) -> Iterator[ImageRecord]:
-    """The same images; each that has bytes lies at prefix + its name once it is passed on."""
+    """The same images; each that has bytes lies at prefix + its name once it is passed on. DatasetError where that is taken."""
     folders = Folders()
     for record in records:
         if record.path is not None:
-            target = prefix + record.name
-            folders.make_parent(target)
-            place_image(record, target)
+            place_new(record, prefix + record.name, folders)
         yield record
 
 
@@ -75,6 +73,16 @@ class Folders:
         if parent not in self._made:
             os.makedirs(parent, exist_ok=True)  # noqa: PTH103
             self._made.add(parent)
+
+
+def place_new(record: ImageRecord, target: str, folders: Folders) -> None:
+    """Put an image where none is yet, its folder made. DatasetError where its name is taken."""
+    try:
+        folders.make_parent(target)
+        place_image(record, target)
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        where = Where(record.source_file, key=record.name)
+        raise DatasetError("Another file has the name of this image.", where=where, remedy="Rename one of them.") from error
 
 
 @contextmanager

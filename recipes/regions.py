@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from recipes.dataset import ImageRecord
-from recipes.errors import DatasetError, FormatError, Where
+from recipes.errors import FormatError, Where
 from recipes.folder import Folder
 from recipes.image_header import read_size
 from recipes.image_index import ImageIndex
-from recipes.placing import Folders, place_image
 from recipes.split_names import split_in
 
 Outline: TypeAlias = tuple[float, ...]
@@ -67,16 +65,6 @@ def head(path: Path) -> bytes:
 def home_of(name: str) -> str:
     """The folder of a file, with its '/'; empty for the root."""
     return name[: name.rfind("/") + 1]
-
-
-def place_new(record: ImageRecord, target: str, folders: Folders) -> None:
-    """Put an image where none is yet. DatasetError where its name is taken."""
-    try:
-        folders.make_parent(target)
-        place_image(record, target)
-    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
-        where = Where(record.source_file, key=record.name)
-        raise DatasetError("Another file has the name of this image.", where=where, remedy="Rename one of them.") from error
 
 
 @dataclass(frozen=True)

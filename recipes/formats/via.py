@@ -23,8 +23,8 @@ from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.placing import Folders
-from recipes.regions import Pictures, place_new
+from recipes.placing import Folders, place_new
+from recipes.regions import Pictures
 from recipes.spool import read_each
 from recipes.spooled_entries import SpooledEntries
 from recipes.via.documents import SNIFFED_FILES, Entry, document_names, load

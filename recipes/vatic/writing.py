@@ -13,7 +13,7 @@ from typing import IO
 from recipes.dataset import Annotation, Flag, ImageRecord
 from recipes.errors import Defects, Where
 from recipes.ledger import Ledger
-from recipes.placing import Folders, place_image
+from recipes.placing import Folders, place_new
 from recipes.video_frames import LAST_NUMBER
 
 IMAGES = "images"
@@ -48,6 +48,10 @@ class VaticWriter:
                 name = UNSAFE.sub("_", record.video or IMAGES).strip(". ") or IMAGES
                 video = self._videos.setdefault(name, _Video())
                 frame = self._frame(record, video)
+                if frame in video.frames:
+                    self._defects.add(f"Frame {frame} of {record.video} is there twice.", Where(record.name))
+                    continue
+                video.frames.add(frame)
                 if name not in files:
                     path = self._destination / f"{name}.txt"
                     files[name] = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
@@ -59,9 +63,6 @@ class VaticWriter:
 
     def _frame(self, record: ImageRecord, video: _Video) -> int:
         frame = video.next_frame if record.frame is None or record.video is None else record.frame
-        if frame in video.frames:
-            self._defects.add(f"Frame {frame} of {record.video} is there twice.", Where(record.name))
-        video.frames.add(frame)
         video.next_frame = max(video.next_frame, frame + 1)
         return frame
 
@@ -74,9 +75,7 @@ class VaticWriter:
         target = f"{name}/{stem}{suffix}"
         self._renamed += target != record.name
         if record.path is not None:
-            path = str(self._destination / target)
-            self._folders.make_parent(path)
-            place_image(record, path)
+            place_new(record, str(self._destination / target), self._folders)
 
     def _row(self, record: ImageRecord, box: Annotation, frame: int, video: _Video) -> str:
         track = box.track

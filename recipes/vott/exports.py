@@ -12,8 +12,7 @@ from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.observing import Audience
-from recipes.placing import Folders
-from recipes.regions import place_new
+from recipes.placing import Folders, place_new
 
 
 @dataclass(frozen=True, slots=True)

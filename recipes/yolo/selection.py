@@ -92,12 +92,12 @@ def _by_entries(folder: Folder, config: Config, defects: Defects, notes: list[st
         entries = [entry for entry in config.entries if entry.split == split]
         part = parts[split] = Part(split)
         for entry in entries:
-            found = _places(folder, config, entry, defects, notes)
-            fresh = [place for place in found if not taken[place]]
-            doubled += len(found) - len(fresh)
-            part.places.extend(fresh)
-            for place in fresh:
+            for place in _places(folder, config, entry, defects, notes):
+                if taken[place]:
+                    doubled += 1
+                    continue
                 taken[place] = 1
+                part.places.append(place)
         whole = config.paths.images_below(entries[0].written) if len(entries) == 1 else None
         part.base = (whole and whole[0]) or _common_folder(folder, part.places)
     if doubled:

@@ -231,6 +231,14 @@ def test_a_class_that_is_not_listed_is_refused_by_name(name: str, source: Source
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("name", sorted(set(WRITERS) - {"tfrecord"}))  # its files hold images whose names may be alike
+def test_two_images_of_one_name_are_refused(name: str, source: Source, tmp_path: Path) -> None:
+    twice = Dataset(LABELS, lambda _, __: iter(source.records[:1] * 2), 1, 2, ("train",))
+    with pytest.raises(DatasetError, match=r"a b\.jpg"):
+        write(name, twice, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("other", WRITERS)
 @pytest.mark.parametrize("name", WRITERS)
 def test_no_box_of_whole_pixels_is_off(name: str, other: str, whole: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,14 @@ def test_an_image_in_two_splits_is_read_once_and_what_is_not_named_is_told(folde
     )
 
 
+def test_an_image_that_a_list_names_twice_is_read_once(folder: Callable[..., Path]) -> None:
+    root = folder({"data.yaml": "train: list.txt\nnames: [fish]\n", "list.txt": "images/1.jpg\n./images/1.jpg\n"})
+    folder({"images/1.jpg": None, "labels/1.txt": "0 .5 .5 .5 .5"})
+    dataset, images = read_folder(root)
+    assert [image.name for image in images] == ["1.jpg"]
+    assert dataset.notes == ("data.yaml names 1 images twice: each is read once, in the split that comes first.",)
+
+
 def test_images_of_one_name_in_two_splits_keep_their_folders(folder: Callable[..., Path]) -> None:
     root = folder({"data.yaml": DATA_YAML, "labels/train/1.txt": ""})
     folder({"images/train/1.jpg": None, "images/val/1.jpg": None})
