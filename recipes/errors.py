@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 SHOWN_DEFECTS = 20
 KEPT_DEFECTS = 200
+LONGEST_MESSAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,11 @@ class RegistryError(DatasetError):
     """A format, transform or recipe of Signalbox itself does not load: our fault, said at start-up."""
 
 
+def _shortened(text: str) -> str:
+    """A text as it is, or its beginning where it quotes what is too long for people."""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]}…"
+
+
 @dataclass(slots=True)
 class Defects:
     """Collects the defects of one pass: all are counted, the first are kept."""
@@ -97,7 +103,7 @@ class Defects:
         """Count one more defect."""
         self.count += 1
         if len(self.found) < KEPT_DEFECTS:
-            self.found.append(Defect(message, where))
+            self.found.append(Defect(_shortened(message), Where(_shortened(where.file), where.line, _shortened(where.key))))
 
     def add_error(self, error: FormatError) -> None:
         """Count what an error says: its defects where it has some, else itself."""

@@ -16,6 +16,8 @@ from typing import Any, NoReturn
 FORMATS = {"f4": "f", "f8": "d", "i1": "b", "i2": "h", "i4": "i", "i8": "q", "u1": "B", "u2": "H", "u4": "I", "u8": "Q"}
 SMALLEST_ITEM = 24
 """Bytes: an image takes more than that, so a short file cannot hold very many by repeating one."""
+SMALLEST_CONTAINER, FREE_CONTAINERS = 4, 1_000
+"""Bytes: a list, dict or tuple with something in it takes more than that; empty ones could fill the memory at one byte each."""
 
 
 class BrokenPickleError(Exception):
@@ -69,7 +71,8 @@ class Machine:
         self._position = 0
         self._stack: list[Any] = []
         self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+        self._memo: list[Any] = []  # numbers count up from 0, or from 1 in Python 2
+        self._containers = 0
         self._root: list[Any] | None = None
         self._ready: list[Any] = []
 
@@ -127,7 +130,7 @@ class Machine:
         made: list[Any] = []
         if self._root is None and not self._stack:
             self._root = made
-        self._stack.append(made)
+        self.push_container(made)
 
     def append(self) -> None:
         self._extend([self._stack.pop()])
@@ -165,10 +168,24 @@ class Machine:
         if len(self._stack) < count:
             raise IndexError
         items = tuple(self._stack[-count:])
-        self._stack[-count:] = [items]
+        del self._stack[-count:]
+        self.push_container(items)
+
+    def push_container(self, made: object) -> None:
+        self._containers += 1
+        if (self._containers - FREE_CONTAINERS) * SMALLEST_CONTAINER > len(self._data):
+            raise BrokenPickleError("The pickle holds more lists or tuples than a list of images needs.")
+        self._stack.append(made)
 
     def put(self, number: int) -> None:
-        self._memo[number] = self._stack[-1]
+        if number == 1 and not self._memo:
+            self._memo.append(None)
+        if number < len(self._memo):
+            self._memo[number] = self._stack[-1]
+        elif number == len(self._memo):
+            self._memo.append(self._stack[-1])
+        else:
+            raise KeyError
 
     def name(self, module: object, name: object) -> None:
         if type(module) is not str or type(name) is not str:
@@ -273,9 +290,9 @@ STEPS: dict[bytes, Callable[[Machine], object]] = {
     b"\x8e": lambda m: m.push(m._take(m._unsigned(8))),
     b"\x96": lambda m: m.push(m._take(m._unsigned(8))),  # BYTEARRAY8
     b"]": Machine.new_list,
-    b"}": lambda m: m.push({}),
+    b"}": lambda m: m.push_container({}),
     b")": lambda m: m.push(()),
-    b"t": lambda m: m.push(tuple(m._popped())),
+    b"t": lambda m: m.push_container(tuple(m._popped())),
     b"\x85": lambda m: m.tuple_of(1),
     b"\x86": lambda m: m.tuple_of(2),
     b"\x87": lambda m: m.tuple_of(3),

@@ -24,6 +24,7 @@ PIECE = 65_536
 IMAGE_FOLDERS = ("images", "JPEGImages")  # the second is darknet's, for VOC
 LABELS = "labels"
 BOX_COLUMNS = 5
+MOST_COLUMNS = 100_000
 LARGEST_PART = 2.0  # of the image; beyond that it is in pixels
 SixthColumn: TypeAlias = Literal["refused", "confidence", "track"]
 
@@ -89,6 +90,9 @@ class Lines:
 
     def _odd(self, columns: list[bytes], width: int, height: int, where: Where, defects: Defects) -> Annotation | None:
         """The annotation of a line that is not a plain box, or a defect that says why it is none."""
+        if len(columns) > MOST_COLUMNS:
+            defects.add(f"The line has {len(columns):,} columns, which is refused.", where)
+            return None
         label = self._label(columns[0], where, defects)
         numbers = [_number(column) for column in columns[1:]]
         if None in numbers:
