@@ -1,7 +1,7 @@
 """A host reached over ssh. The only home of paramiko.
 
-paramiko 5: leaves Nagle on; ``exec_command`` and ``exit_status`` know no time-out; there is no ServerAliveCountMax. Hence the
-socket options, the timer around opening, and the wait for the exit on its event.
+paramiko 5: leaves Nagle on; ``exec_command`` and ``exit_status`` know no time-out; there is no ServerAliveCountMax; it sends input
+behind the end of a channel. Hence the socket options, the timer around opening, the wait for the exit on its event, the order.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -34,12 +35,16 @@ SPARES = 3
 # A busy sshd counts a session until it has reaped its shell, a while after the shell ended.
 REFUSED_PATIENCE_S = 5.0
 REFUSED_PAUSE_S = 0.05
+# Whoever had little time left would otherwise take a connection that lives for dead.
+OPENING_S = 1.0
 BLOCK = 64 * 1024
 # What OpenSSH takes in one packet, less the 64 bytes that paramiko keeps free; given more, paramiko copies all the rest for each packet.
 PACKET_BYTES = 32 * 1024 - 64
 SLICE_S = 0.5
 # The fast one first: these processors do AES-GCM in hardware, and it needs no separate checksum.
 CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
+# SSH_MSG_CHANNEL_EOF and SSH_MSG_CHANNEL_CLOSE (RFC 4254, section 5.3).
+GOODBYES = (96, 97)
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -57,13 +62,51 @@ class SessionRefusedError(UnreachableError):
     """The host's sshd opens no further session on this connection."""
 
 
+class OrderlyTransport(paramiko.Transport):
+    """Says no word of a channel behind its goodbye: for that, sshd ends the connection under everybody's commands.
+
+    paramiko's thread answers the goodbye of a command that ended, while another one is about to send it the rest of its input.
+    """
+
+    def __init__(self, link: socket.socket) -> None:
+        super().__init__(link)
+        self._order = threading.Lock()
+        self._held: dict[int, tuple[int, list[paramiko.Message]]] = {}
+
+    @contextlib.contextmanager
+    def sending(self, channel: paramiko.Channel) -> Iterator[None]:
+        """What this thread sends goes out before the goodbye of any other; one thread at a time for a channel."""
+        number = channel.remote_chanid
+        goodbyes: list[paramiko.Message] = []
+        with self._order:
+            self._held[number] = threading.get_ident(), goodbyes
+        try:
+            yield
+        finally:
+            with self._order:
+                del self._held[number]
+            for message in goodbyes:
+                super()._send_user_message(message)  # type: ignore[misc]
+
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        """Not to wait here, but to leave the goodbye to who sends: that one may itself wait for paramiko's thread."""
+        words = data.asbytes()
+        if words[0] in GOODBYES:
+            with self._order:
+                sender, goodbyes = self._held.get(int.from_bytes(words[1:5], "big"), (None, []))
+                if sender not in (None, threading.get_ident()):
+                    goodbyes.append(data)
+                    return
+        super()._send_user_message(data)  # type: ignore[misc]
+
+
 class SshConnection:
     """One connection to a host, made when first needed and again after a break. Pinned host key, user key file, nothing else."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
         self._lock = threading.Lock()
-        self._transport: paramiko.Transport | None = None
+        self._transport: OrderlyTransport | None = None
         self._sessions = threading.BoundedSemaphore(SESSIONS)
         self._spares: list[SshPipe] = []
         self._refilling = False
@@ -76,9 +119,9 @@ class SshConnection:
             try:
                 pipe = self._spare() or self._fresh(deadline)
             except SessionRefusedError:
+                time.sleep(REFUSED_PAUSE_S)
                 if patience.passed:
                     raise
-                time.sleep(REFUSED_PAUSE_S)
             else:
                 self._refill()
                 return pipe
@@ -116,7 +159,7 @@ class SshConnection:
             self._refilling = True
         threading.Thread(target=self._open_spares, args=(self._transport,), name=f"spares-{self._host.name}", daemon=True).start()
 
-    def _open_spares(self, transport: paramiko.Transport) -> None:
+    def _open_spares(self, transport: OrderlyTransport) -> None:
         try:
             while len(self._spares) < SPARES and self._sessions.acquire(blocking=False):
                 spare = self._pipe(transport, Deadline.after(CONNECT_TIMEOUT_S))
@@ -142,7 +185,7 @@ class SshConnection:
             raise
         return self._pipe(transport, deadline)
 
-    def _pipe(self, transport: paramiko.Transport, deadline: Deadline) -> SshPipe:
+    def _pipe(self, transport: OrderlyTransport, deadline: Deadline) -> SshPipe:
         """A shell in a session of its own; its turn was taken before and is given back with it."""
         try:
             return SshPipe(self._session(transport, deadline), transport, self._host.name, self._released)
@@ -161,7 +204,7 @@ class SshConnection:
         for spare in doubtful:
             spare.close()
 
-    def _connected(self, deadline: Deadline) -> paramiko.Transport:
+    def _connected(self, deadline: Deadline) -> OrderlyTransport:
         if not self._lock.acquire(timeout=deadline.left_s()):
             raise UnreachableError(f"{self._host.name} did not answer in time.")
         try:
@@ -174,21 +217,23 @@ class SshConnection:
         finally:
             self._lock.release()
 
-    def _session(self, transport: paramiko.Transport, deadline: Deadline) -> paramiko.Channel:
+    def _session(self, transport: OrderlyTransport, deadline: Deadline) -> paramiko.Channel:
         """A connection on which no session opens in time is as good as dead: the timer closes it."""
-        timer = threading.Timer(deadline.left_s(), transport.close)
+        left_s = max(OPENING_S, deadline.left_s())
+        timer = threading.Timer(left_s, transport.close)
         timer.daemon = True
         timer.start()
         try:
-            channel = transport.open_session(timeout=max(0.1, deadline.left_s()))
+            channel = transport.open_session(timeout=2 * left_s)
             channel.exec_command(COMMAND)
-        except paramiko.ChannelException as error:
-            raise SessionRefusedError(
-                f"{self._host.name} opens no further session ({error.text}). Its sshd may allow fewer than {SESSIONS}: raise MaxSessions."
-            ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
-            transport.close()
-            raise UnreachableError(f"{self._host.name} opened no session in time: {error}.") from error
+            if not transport.is_active():
+                raise UnreachableError(f"{self._host.name} opened no session in time: {error}.") from error
+            # Of several sessions refused at once, paramiko keeps one reason alone; the others only do not open.
+            raise SessionRefusedError(
+                f"{self._host.name} opens no further session ({getattr(error, 'text', error)}). "
+                f"Its sshd may allow fewer than {SESSIONS}: raise MaxSessions."
+            ) from error
         else:
             return channel
         finally:
@@ -198,12 +243,13 @@ class SshConnection:
 class SshPipe:
     """A ``sh -s`` in one session of a connection."""
 
-    def __init__(self, channel: paramiko.Channel, transport: paramiko.Transport, name: str, released: Released) -> None:
+    def __init__(self, channel: paramiko.Channel, transport: OrderlyTransport, name: str, released: Released) -> None:
         self._channel = channel
         self._transport = transport
         self._name = name
         self._released = released
         self._answered = False
+        self._sending = threading.Lock()
         self._closing = threading.Lock()
         self._closed = False
         self._poll = select.poll()
@@ -217,14 +263,15 @@ class SshPipe:
     def send(self, data: bytes) -> None:
         """Give it input."""
         try:
-            for at in range(0, len(data), PACKET_BYTES):
-                self._channel.sendall(data[at : at + PACKET_BYTES])
+            with self._sending, self._transport.sending(self._channel):
+                for at in range(0, len(data), PACKET_BYTES):
+                    self._channel.sendall(data[at : at + PACKET_BYTES])
         except (OSError, EOFError, paramiko.SSHException) as error:
             raise UnreachableError(f"{self._name} takes no more input: the connection or the command ended.") from error
 
     def finish(self) -> None:
         """Its input ends here."""
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException), self._sending, self._transport.sending(self._channel):
             self._channel.shutdown_write()
 
     def receive(self, timeout_s: float) -> Received:
@@ -269,7 +316,7 @@ class SshPipe:
         return first
 
 
-def connect(host: Host, deadline: Deadline) -> paramiko.Transport:
+def connect(host: Host, deadline: Deadline) -> OrderlyTransport:
     """Connect, compare the host's key with the pinned one, and only then log in with the user's key."""
     key = _user_key(host)
     timeout_s = min(CONNECT_TIMEOUT_S, deadline.left_s())
@@ -280,7 +327,7 @@ def connect(host: Host, deadline: Deadline) -> paramiko.Transport:
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, SILENCE_MS)
     try:
-        transport = paramiko.Transport(link)
+        transport = OrderlyTransport(link)
     except paramiko.SSHException as error:
         link.close()
         raise UnreachableError(f"{host.name} ({host.address}:{host.port}) speaks no ssh: {error}.") from error

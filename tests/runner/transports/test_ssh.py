@@ -10,15 +10,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from bot.demo.loopback_sshd import LoopbackSshd
 from runner.errors import HostError, UnreachableError
 from runner.transports import open_transport
+from runner.transports.ssh import SESSIONS
 from tests.support.hosts import Reached, eventually, reach_over_ssh
+
+# SSH_MSG_CHANNEL_DATA and SSH_MSG_CHANNEL_EOF
+DATA, END_OF_INPUT = 94, 96
 
 
 def key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
@@ -207,9 +213,36 @@ def test_few_sessions_are_enough(tmp_path: Path) -> None:
         reached.transport.close()
 
 
-def shell_or_none(reached: Reached) -> bytes | None:
+def test_calls_that_are_refused_at_once_break_no_other(tmp_path: Path) -> None:
+    with LoopbackSshd(tmp_path / "sshd", lines=("MaxSessions 1",)) as sshd, ThreadPoolExecutor(SESSIONS) as pool:
+        reached = reach_over_ssh(sshd, tmp_path)
+        whole = pool.submit(reached.transport.shell, f"touch '{tmp_path}/began'; sleep 1; echo whole", timeout_s=20)
+        assert eventually((tmp_path / "began").exists)
+        assert set(pool.map(lambda _: shell_or_none(reached, timeout_s=0.5), range(SESSIONS - 1))) == {None}
+        assert whole.result().stdout == b"whole\n"
+        reached.transport.close()
+
+
+def test_what_is_said_late_to_a_command_that_ended_breaks_no_other(ssh_host: Reached, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = paramiko.Transport._send_user_message
+
+    def say_late(transport: paramiko.Transport, data: paramiko.Message) -> None:
+        if threading.current_thread() is not transport and data.asbytes()[0] in (DATA, END_OF_INPUT):
+            time.sleep(0.2)
+        said(transport, data)
+
+    with ThreadPoolExecutor(1) as pool:
+        whole = pool.submit(ssh_host.transport.shell, "sleep 2; echo whole", timeout_s=20)
+        time.sleep(0.5)
+        monkeypatch.setattr(paramiko.Transport, "_send_user_message", say_late)
+        for stdin in (b"", b"x"):
+            assert ssh_host.transport.shell("exit 3", stdin=stdin, timeout_s=10).exit_code == 3
+        assert whole.result().stdout == b"whole\n"
+
+
+def shell_or_none(reached: Reached, timeout_s: float = 5) -> bytes | None:
     try:
-        return reached.transport.shell("echo on", timeout_s=5).stdout
+        return reached.transport.shell("echo on", timeout_s=timeout_s).stdout
     except UnreachableError as error:
         assert "MaxSessions" in str(error)
         return None
