@@ -322,6 +322,7 @@ def test_any_pickle_is_read_or_refused(put: Put, protocol: int, changes: list[tu
 
 
 def test_memos_that_count_from_one_as_python_2_does() -> None:
-    assert list(Machine(b"\x80\x02]q\x01(X\x01\x00\x00\x00aq\x02h\x02e.").items()) == ["a", "a"]
+    text = "a" * 60
+    assert list(Machine(b"\x80\x02]q\x01(X\x3c\x00\x00\x00" + text.encode() + b"q\x02h\x02e.").items()) == [text, text]
     with pytest.raises(BrokenPickleError):
         list(Machine(b"\x80\x02]r\xff\xff\xff\x7f.").items())
