@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.message import Picture
-from recipes.versions import DatasetVersion
+from recipes.catalog.versions import DatasetVersion
 from runner.service import outbox
 from runner.service.house import House, Requester
 from runner.service.outbox import NewDelivery

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from bot.settings import Tokens
-from recipes.archive_members import GZIP_START, SUFFIXES, ZIP_START, ZSTD_START
+from recipes.arriving.archive_members import GZIP_START, SUFFIXES, ZIP_START, ZSTD_START
 
 _CHUNK_BYTES = 1 << 20
 _SHORTEST_DEADLINE_S = 600.0

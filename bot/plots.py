@@ -12,7 +12,7 @@ from io import BytesIO
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from recipes.box_sizes import MEDIUM, SHARES, SIDES, SMALL, BoxSizes, edge
+from recipes.checks.box_sizes import MEDIUM, SHARES, SIDES, SMALL, BoxSizes, edge
 from recipes.observing import SplitCount
 from runner.entities import Evaluation, Progress
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from recipes.archive import can_be_a_dataset
-from recipes.archive_members import SUFFIXES, without_suffix
+from recipes.arriving.archive import can_be_a_dataset
+from recipes.arriving.archive_members import SUFFIXES, without_suffix
 
 _ADDED = re.compile(r"\bdata\s+add\s+(?P<name>\S+)", re.IGNORECASE)
 _NAMED = re.compile(r"\bas\s+(?P<name>\S+)\s*$", re.IGNORECASE)

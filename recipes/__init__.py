@@ -1,8 +1,8 @@
 """Datasets: read, transform, check, write, keep. Imports neither bot nor runner.
 
 The doors: ``recipes.recipe.load_recipe`` and ``recipes.running.run`` convert a folder or an archive;
-``recipes.catalog.Catalog`` keeps versions, ``recipes.ingest.ingest`` and ``convert`` add them;
-``recipes.archive.unpack`` unpacks what nobody vouches for; ``recipes.yaml_lines.read_yaml`` loads YAML with its lines.
+``recipes.catalog.catalog.Catalog`` keeps versions, ``recipes.ingest.ingest`` and ``convert`` add them;
+``recipes.arriving.archive.unpack`` unpacks what nobody vouches for; ``recipes.yaml_lines.read_yaml`` loads YAML with its lines.
 ``python -m recipes --help`` lists the same for the terminal.
 """
 

@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from recipes.check import errors
+from recipes.checks.check import errors
 from recipes.effort import Effort
 from recipes.errors import KEPT_DEFECTS, CatalogError, DatasetError, Defect, Where
 from recipes.progress import Progress, bar, json_lines, silent
@@ -97,8 +97,8 @@ def _show(options: argparse.Namespace, _: Effort) -> _Answer:
 
 
 def _ingest(options: argparse.Namespace, effort: Effort) -> _Answer:
-    from recipes.arrival import arrived
-    from recipes.catalog import Catalog
+    from recipes.arriving.arrival import arrived
+    from recipes.catalog.catalog import Catalog
     from recipes.ingest import ingest
 
     catalog = Catalog(options.catalog)
@@ -117,7 +117,7 @@ def _ingest(options: argparse.Namespace, effort: Effort) -> _Answer:
 
 
 def _convert(options: argparse.Namespace, effort: Effort) -> _Answer:
-    from recipes.catalog import Catalog
+    from recipes.catalog.catalog import Catalog
     from recipes.ingest import convert, rehearse
 
     catalog = Catalog(options.catalog)
@@ -138,16 +138,16 @@ def _convert(options: argparse.Namespace, effort: Effort) -> _Answer:
 
 
 def _diff(options: argparse.Namespace, effort: Effort) -> _Answer:
-    from recipes.catalog import Catalog
-    from recipes.comparing import compare_versions
+    from recipes.catalog.catalog import Catalog
+    from recipes.catalog.comparing import compare_versions
 
     comparison = compare_versions(Catalog(options.catalog), options.old, options.new, effort)
     return _Answer({"summary": comparison.as_json()}, comparison.lines())
 
 
 def _verify(options: argparse.Namespace, effort: Effort) -> _Answer:
-    from recipes.catalog import Catalog
-    from recipes.removal import sweep
+    from recipes.catalog.catalog import Catalog
+    from recipes.catalog.removal import sweep
 
     catalog = Catalog(options.catalog)
     damaged = catalog.verify(options.dataset, progress=effort.progress)
@@ -162,8 +162,8 @@ def _verify(options: argparse.Namespace, effort: Effort) -> _Answer:
 
 
 def _remove(options: argparse.Namespace, effort: Effort) -> _Answer:
-    from recipes.catalog import Catalog
-    from recipes.removal import remove
+    from recipes.catalog.catalog import Catalog
+    from recipes.catalog.removal import remove
 
     removal = remove(Catalog(options.catalog), options.versions, progress=effort.progress)
     return _Answer({"summary": {"sentence": removal.sentence()}}, [removal.sentence()])
@@ -226,7 +226,7 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _ingest_arguments(parser: argparse.ArgumentParser) -> None:
-    from recipes.arrival import add_arguments
+    from recipes.arriving.arrival import add_arguments
 
     add_arguments(parser)
     parser.add_argument("--catalog", type=Path, required=True)

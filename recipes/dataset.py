@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar, dataclass_transform
 
 from recipes.errors import Where
 from recipes.ledger import Ledger
-from recipes.pixels import Edit
+from recipes.pictures.pixels import Edit
 
 Value = TypeVar("Value")
 

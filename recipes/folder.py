@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from recipes.errors import FormatError, Where
-from recipes.file_names import FileNames
+from recipes.streams.file_names import FileNames
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif"})
 NOISE_FOLDERS = frozenset({"__MACOSX", "@eaDir"})

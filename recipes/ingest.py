@@ -8,22 +8,22 @@ from datetime import datetime
 from pathlib import Path
 
 from recipes import VERSION
-from recipes.archive import Limits, unpack
-from recipes.box_sizes import BoxSizeTally
-from recipes.catalog import Catalog
-from recipes.check import REPAIRABLE, Inspector, errors
-from recipes.check_files import FileInspector
+from recipes.arriving.archive import Limits, unpack
+from recipes.catalog.catalog import Catalog
+from recipes.catalog.versions import DatasetVersion, Lineage, require_name
+from recipes.checks.box_sizes import BoxSizeTally
+from recipes.checks.check import REPAIRABLE, Inspector, errors
+from recipes.checks.check_files import FileInspector
+from recipes.checks.leaks import Contents
 from recipes.dataset import ImageRecord
 from recipes.effort import ALONE, Effort
-from recipes.leaks import Contents
 from recipes.ledger import Ledger
 from recipes.observing import Audience, Tally
-from recipes.preview import Samples, render
+from recipes.pictures.preview import Samples, render
 from recipes.recipe import Recipe
 from recipes.running import refuse, run, summarise
 from recipes.sources import open_folder
 from recipes.summary import Summary
-from recipes.versions import DatasetVersion, Lineage, require_name
 
 TOOL = f"signalbox {VERSION}"
 

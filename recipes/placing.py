@@ -46,7 +46,7 @@ def image_bytes(record: ImageRecord) -> bytes:
     finally:
         os.close(handle)
     if record.edits:
-        from recipes.rendering import edited
+        from recipes.pictures.rendering import edited
 
         return edited(data, record)
     return data

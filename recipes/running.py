@@ -7,20 +7,20 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from recipes.check import Finding, Inspector, errors
-from recipes.check_files import file_contents
+from recipes.checks.check import Finding, Inspector, errors
+from recipes.checks.check_files import file_contents
+from recipes.checks.leaks import Contents
 from recipes.dataset import Dataset, Feature
 from recipes.effort import ALONE, Effort
 from recipes.errors import Defect, FormatError, Where
 from recipes.formats import Format
-from recipes.leaks import Contents
 from recipes.ledger import Ledger
 from recipes.observing import Audience, Observer, Tally
 from recipes.parameters import Parameters
 from recipes.placing import published, require_free
 from recipes.recipe import Recipe
 from recipes.sources import open_folder, unpacked
-from recipes.split_names import in_usual_order
+from recipes.splitting.split_names import in_usual_order
 from recipes.summary import Summary
 
 LOST_WORDS: dict[Feature, str] = {

@@ -35,7 +35,7 @@ def unpacked(path: Path, effort: Effort) -> Iterator[Path]:
     elif not path.exists():
         raise FormatError("There is no such file or folder.", where=Where(str(path)))
     else:
-        from recipes.archive import Limits, unpack
+        from recipes.arriving.archive import Limits, unpack
 
         with tempfile.TemporaryDirectory(prefix="signalbox-", dir=effort.scratch) as scratch:
             content = Path(scratch) / "content"

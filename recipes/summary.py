@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from recipes.box_sizes import BoxSizes
-from recipes.check import Finding
+from recipes.checks.box_sizes import BoxSizes
+from recipes.checks.check import Finding
 from recipes.ledger import LeftOut
 from recipes.observing import SplitCount
 

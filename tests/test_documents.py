@@ -15,7 +15,7 @@ from bot.__main__ import TERMINAL_ONLY
 from bot.commands import verbs
 from bot.settings import SlackSettings
 from bot.verb import Topic, Verb
-from recipes.check import WORDS
+from recipes.checks.check import WORDS
 from recipes.formats import Format, formats
 from recipes.recipe import library, load_recipe
 from recipes.transforms import transforms

@@ -13,7 +13,7 @@ from bot.views.catalog import dataset_list
 from bot.views.dataset_card import dataset_card
 from bot.views.submitted import submitted
 from bot.views.versions import outline, removal_question
-from recipes.removal import would_free
+from recipes.catalog.removal import would_free
 from runner.service import datasets, views
 from runner.service.datasets import find_version
 

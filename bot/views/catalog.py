@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from bot.answer import Block
 from bot.views.blocks import Message, fitting, section
 from bot.views.words import code, count, escaped, name, number, prose
+from recipes.catalog.versions import DatasetVersion
 from recipes.recipe import Recipe
-from recipes.versions import DatasetVersion
 from runner.entities import Preset
 
 SHOWN = 40

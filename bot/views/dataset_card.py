@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from bot.answer import Block
 from bot.views.blocks import Button, Message, actions, context, fitting, quoted, section
 from bot.views.words import code, count, name, person, prose, shortened, size
+from recipes.catalog.versions import DatasetVersion
 from recipes.observing import SplitCount
 from recipes.summary import Summary
-from recipes.versions import DatasetVersion
 from runner.entities import IngestSpec, Run
 
 SHOWN_CLASSES = 20

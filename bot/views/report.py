@@ -11,7 +11,7 @@ from bot.views.blocks import Button, Message, actions, context, fitting, quoted,
 from bot.views.dataset_card import summary_parts
 from bot.views.runs_in_words import title
 from bot.views.words import count, duration, escaped, name, prose
-from recipes.comparing import Comparison
+from recipes.catalog.comparing import Comparison
 from recipes.summary import Summary
 from runner.entities import ConvertSpec, Kind
 from runner.service.views import RunView

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from bot.views.blocks import Button, Message, actions, fitting, quoted, section
 from bot.views.words import code, count, name, size
-from recipes.removal import Swept
-from recipes.versions import DatasetVersion, diff
+from recipes.catalog.removal import Swept
+from recipes.catalog.versions import DatasetVersion, diff
 
 SHOWN_CLASSES = 12
 

@@ -10,7 +10,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from recipes.coco.entries import LARGEST, LARGEST_ID, NUMBERS
-from recipes.grouping import Row
+from recipes.streams.grouping import Row
 
 PLAIN_KEYS = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation"})
 INTEGERS = {int}

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias, TypeGuard
 
 from recipes.dataset import NO_FLAGS, Flag, Flags, Polygons, RunLengths
 from recipes.errors import Defects, Where
-from recipes.grouping import Row
 from recipes.names import unsafe_path
-from recipes.spool import packed_flags, packed_mask
+from recipes.streams.grouping import Row
+from recipes.streams.spool import packed_flags, packed_mask
 
 Entry: TypeAlias = dict[str, Any]
 """One object of the JSON; its values are unknown until checked."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from recipes.folder import Folder
-from recipes.split_names import split_in
+from recipes.splitting.split_names import split_in
 
 SNIFFED_BYTES = 65_536
+UNSPLIT = "instances"
 SECTION = re.compile(rb'"(images|annotations|categories)"\s*:')
 
 
@@ -39,7 +40,7 @@ def _looks_like_coco(path: Path) -> bool:
 
 
 def _split(name: str, *, alone: bool) -> str | None:
-    """train of instances_train2017.json, of train.json and of train/_annotations.coco.json."""
+    """train of instances_train2017.json, of train.json and of train/_annotations.coco.json; None of instances.json."""
     path = PurePosixPath(name)
     words = re.split(r"[^a-zA-Z]+", path.stem) + list(reversed(path.parts[:-1]))
-    return split_in(words) or (None if alone else path.stem.removeprefix("instances_"))
+    return split_in(words) or (None if alone or path.stem == UNSPLIT else path.stem.removeprefix(f"{UNSPLIT}_"))

@@ -10,9 +10,9 @@ from recipes.coco.reading import CocoDocument
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
-from recipes.image_header import read_size
-from recipes.image_index import ImageIndex
-from recipes.spool import Spool, decoded, encoded
+from recipes.pictures.image_header import read_size
+from recipes.pictures.image_index import ImageIndex
+from recipes.streams.spool import Spool, decoded, encoded
 
 Placed: TypeAlias = tuple[str, str, int, int, str | None, int | None]
 """Name, path (empty where only annotations are read), width, height, video, frame."""

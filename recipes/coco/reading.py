@@ -15,9 +15,9 @@ from recipes.coco.layout import AnnotationFile
 from recipes.dataset import Annotation
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
-from recipes.grouping import Grouping
-from recipes.json_sections import sections
-from recipes.spool import chunk_size, unpacked_flags, unpacked_mask
+from recipes.streams.grouping import Grouping
+from recipes.streams.json_sections import sections
+from recipes.streams.spool import chunk_size, unpacked_flags, unpacked_mask
 
 SECTIONS = ("images", "annotations", "categories")
 BYTES_PER_IMAGE = 100

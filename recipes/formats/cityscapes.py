@@ -22,9 +22,9 @@ from recipes.effort import Effort
 from recipes.errors import FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_header import read_size
 from recipes.parameters import Parameters
-from recipes.spool import Reading, read_each
+from recipes.pictures.image_header import read_size
+from recipes.streams.spool import Reading, read_each
 
 STEP = "read cityscapes"
 POLYGONS = "_polygons.json"

@@ -21,10 +21,10 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_index import ImageIndex
 from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.parameters import Parameters
+from recipes.pictures.image_index import ImageIndex
 from recipes.placing import placed
 
 IMAGES = "images"

@@ -10,11 +10,11 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder, is_image
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_header import read_size
-from recipes.image_index import ImageIndex
 from recipes.parameters import Parameters
-from recipes.split_names import split_in
-from recipes.spool import Reading, read_each
+from recipes.pictures.image_header import read_size
+from recipes.pictures.image_index import ImageIndex
+from recipes.splitting.split_names import split_in
+from recipes.streams.spool import Reading, read_each
 
 MAX_LINE = 4096
 SNIFFED_FILES, SNIFFED_LINES = 20, 20

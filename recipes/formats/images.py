@@ -7,9 +7,9 @@ from recipes.effort import Effort
 from recipes.errors import FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_header import read_size
 from recipes.parameters import NoParameters
-from recipes.spool import Reading, read_each
+from recipes.pictures.image_header import read_size
+from recipes.streams.spool import Reading, read_each
 
 
 def sniff(folder: Folder) -> Sniff:

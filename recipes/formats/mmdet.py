@@ -23,16 +23,16 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_header import read_size
-from recipes.image_index import ImageIndex
 from recipes.ledger import Ledger
 from recipes.mmdet import pickling
 from recipes.mmdet.entries import ALL, IGNORED_FLAGS, Entry, Parser, entries_of
 from recipes.names import unsafe_path
 from recipes.observing import Audience
 from recipes.parameters import Parameters
+from recipes.pictures.image_header import read_size
+from recipes.pictures.image_index import ImageIndex
 from recipes.placing import placed
-from recipes.spool import Reading, Spool, decoded, encoded, read_each
+from recipes.streams.spool import Reading, Spool, decoded, encoded, read_each
 
 STEP = "read mmdet"
 SUFFIXES = (".pkl", ".pickle")

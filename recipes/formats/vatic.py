@@ -17,17 +17,17 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder, suffix
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_sizes import ImageSizes
 from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.parameters import NoParameters, Parameters
-from recipes.spool import chunk_size
+from recipes.pictures.image_sizes import ImageSizes
+from recipes.pictures.video_frames import VideoFrames, pair_videos
+from recipes.streams.spool import chunk_size
 from recipes.vatic.markup import looks_like_markup, read_markup
 from recipes.vatic.rows import Rows, boxes, gather, leave_out, require_images
 from recipes.vatic.text import SHAPE, looks_like_text, read_text
 from recipes.vatic.tracks import looks_like_tracks, read_tracks
 from recipes.vatic.writing import VaticWriter
-from recipes.video_frames import VideoFrames, pair_videos
 
 SNIFFED_FILES = 20
 PICKLES = (".pkl", ".pickle", ".p")

@@ -21,12 +21,12 @@ from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.ledger import Ledger
+from recipes.masks.regions import Pictures
 from recipes.observing import Audience
 from recipes.parameters import Parameters
 from recipes.placing import Folders, place_new
-from recipes.regions import Pictures
-from recipes.spool import read_each
-from recipes.spooled_entries import SpooledEntries
+from recipes.streams.spool import read_each
+from recipes.streams.spooled_entries import SpooledEntries
 from recipes.via.documents import SNIFFED_FILES, Entry, document_names, load
 from recipes.via.naming import choose_naming
 from recipes.via.reading import Reader, repeated_names, sentences

@@ -23,7 +23,7 @@ from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
-from recipes.spool import chunk_size
+from recipes.streams.spool import chunk_size
 
 SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg")
 ONLY_FILES = "protocol_whitelist;file"

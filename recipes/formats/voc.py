@@ -23,11 +23,11 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_header import read_size
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
-from recipes.split_names import in_usual_order
-from recipes.spool import Reading, Spooled, read_each
+from recipes.pictures.image_header import read_size
+from recipes.splitting.split_names import in_usual_order
+from recipes.streams.spool import Reading, Spooled, read_each
 from recipes.voc.document import Document, read_document
 from recipes.voc.image_sets import ImageSets, read_image_sets
 from recipes.voc.layout import ANNOTATIONS, LABEL_MAP, Home, Layout, read_bounded

@@ -19,10 +19,10 @@ from recipes.dataset import Annotation, Dataset, Feature, ImageRecord, Polygons
 from recipes.effort import Effort
 from recipes.folder import Folder, suffix
 from recipes.formats import NOT_MINE, Format, Sniff
+from recipes.masks.regions import Pictures
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.regions import Pictures
-from recipes.spool import Spooled, read_each
+from recipes.streams.spool import Spooled, read_each
 from recipes.vott.assets import IMAGE, VISITED, AssetReader, States, sentences
 from recipes.vott.documents import FRAME_RATE, SNIFFED_FILES, TAGGED, Documents, find_files, load
 from recipes.vott.exports import Form, write_exports

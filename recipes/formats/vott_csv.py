@@ -15,13 +15,13 @@ from recipes.effort import Effort
 from recipes.errors import FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.grouping import Grouping
-from recipes.image_sizes import ImageSizes
 from recipes.ledger import Ledger
+from recipes.masks.regions import home_of, split_of
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.regions import home_of, split_of
-from recipes.spool import chunk_size
+from recipes.pictures.image_sizes import ImageSizes
+from recipes.streams.grouping import Grouping
+from recipes.streams.spool import chunk_size
 from recipes.vott.exports import Form, write_exports
 from recipes.vott.rows import COLUMNS, Rows, csv_files, dataset_names
 

@@ -16,12 +16,12 @@ from urllib.parse import unquote
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
-from recipes.file_names import FileNames
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
+from recipes.masks.regions import Pictures, head, home_of
 from recipes.parameters import NoParameters
-from recipes.regions import Pictures, head, home_of
-from recipes.spool import Reading, read_each
+from recipes.streams.file_names import FileNames
+from recipes.streams.spool import Reading, read_each
 from recipes.voc.document import LARGEST_BYTES, Document, parse
 
 ANNOTATIONS, IMAGES, LISTS, LABEL_MAP = "Annotations/", "JPEGImages/", "ImageSets/Main/", "pascal_label_map.pbtxt"

@@ -18,9 +18,9 @@ from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
-from recipes.image_header import read_size
 from recipes.parameters import Parameters
-from recipes.spool import Reading, read_each
+from recipes.pictures.image_header import read_size
+from recipes.streams.spool import Reading, read_each
 from recipes.yolo.classes import classes_of_file, require_alike
 from recipes.yolo.config import Config, config_file, read_config
 from recipes.yolo.labels import Lines, SixthColumn, label_names, read_label_file

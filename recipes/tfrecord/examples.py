@@ -15,9 +15,9 @@ from google.protobuf.message import DecodeError
 from recipes.dataset import NO_FLAGS, Flag, Flags
 from recipes.errors import FormatError
 from recipes.folder import is_image
-from recipes.image_header import orientation, size_of
 from recipes.names import unsafe_path
-from recipes.spool import Reading
+from recipes.pictures.image_header import orientation, size_of
+from recipes.streams.spool import Reading
 from recipes.tfrecord.messages import BYTES, FLOATS, INTEGERS, Example
 
 ENCODED, FILE_NAME, HEIGHT, WIDTH = "image/encoded", "image/filename", "image/height", "image/width"

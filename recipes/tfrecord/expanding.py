@@ -9,7 +9,7 @@ import weakref
 import zlib
 from pathlib import Path
 
-from recipes.archive import Limits
+from recipes.arriving.archive import Limits
 from recipes.errors import FormatError, Where
 from recipes.tfrecord.framing import HEAD, is_head
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from recipes.errors import Defects, FormatError, Where
-from recipes.file_names import FileNames
 from recipes.folder import Folder, suffix
-from recipes.split_names import split_in
+from recipes.splitting.split_names import split_in
+from recipes.streams.file_names import FileNames
 
 SUFFIX = re.compile(r"\.(tfrecords?|records?|tfrec)(\.gz|-\d+-of-\d+(\.gz)?)?", re.IGNORECASE)
 SHARD = re.compile(r"(?P<group>.+)-(?P<number>\d{3,6})-of-(?P<count>\d{3,6})(\.gz)?")

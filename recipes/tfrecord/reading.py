@@ -17,14 +17,14 @@ from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from recipes.archive import Limits
+from recipes.arriving.archive import Limits
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.ledger import Ledger
-from recipes.split_names import in_usual_order
-from recipes.spool import Reading, Spool, chunk_size
+from recipes.splitting.split_names import in_usual_order
+from recipes.streams.spool import Reading, Spool, chunk_size
 from recipes.tfrecord import examples
 from recipes.tfrecord.classes import MOST, Classes, Key, Unresolved, resolve
 from recipes.tfrecord.examples import Row, flags_of, parsed

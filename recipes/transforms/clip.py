@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
-from recipes.moving import cut
+from recipes.masks.moving import cut
 from recipes.parameters import Parameters
 from recipes.transforms import Transform, edit_boxes
 

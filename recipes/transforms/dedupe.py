@@ -7,13 +7,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from recipes.contents import number_of, twins
+from recipes.checks.contents import number_of, twins
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
-from recipes.likeness import alike
 from recipes.observing import Audience
 from recipes.parameters import Parameters
+from recipes.pictures.likeness import alike
 from recipes.transforms import Transform, edit_images
 
 STEP = "dedupe"

@@ -8,9 +8,9 @@ from math import isfinite
 from recipes.dataset import Annotation, Dataset, ImageRecord, Polygons
 from recipes.effort import Effort
 from recipes.ledger import Ledger
-from recipes.painting import COLOURS, DASHED, INK
 from recipes.parameters import Parameters
-from recipes.pixels import Mark, Paint
+from recipes.pictures.painting import COLOURS, DASHED, INK
+from recipes.pictures.pixels import Mark, Paint
 from recipes.transforms import Transform, edit_images
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
-from recipes.moving import at_border
+from recipes.masks.moving import at_border
 from recipes.parameters import Parameters
 from recipes.transforms import Transform, edit_boxes
 

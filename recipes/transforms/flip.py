@@ -8,9 +8,9 @@ from typing import Literal
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
-from recipes.moving import moved, variant
+from recipes.masks.moving import moved, variant
 from recipes.parameters import Parameters
-from recipes.pixels import Flip as FlipEdit
+from recipes.pictures.pixels import Flip as FlipEdit
 from recipes.transforms import Transform, edit_images, require_splits
 
 

@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
-from recipes.image_header import MAX_PIXELS
 from recipes.ledger import Ledger
-from recipes.moving import moved
+from recipes.masks.moving import moved
 from recipes.parameters import Parameters
-from recipes.pixels import BLACK, Crop, Edit
-from recipes.pixels import Resize as ResizeEdit
+from recipes.pictures.image_header import MAX_PIXELS
+from recipes.pictures.pixels import BLACK, Crop, Edit
+from recipes.pictures.pixels import Resize as ResizeEdit
 from recipes.transforms import Transform, edit_images
 
 Side = Annotated[int, Field(ge=1, le=65_500)]  # what a JPEG can hold

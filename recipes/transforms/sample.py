@@ -9,13 +9,13 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from recipes.contents import number_of
+from recipes.checks.contents import number_of
 from recipes.dataset import Dataset, ImageRecord
-from recipes.dealing import BoxCounts, Units, deal
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.parameters import Parameters
+from recipes.splitting.dealing import BoxCounts, Units, deal
 from recipes.transforms import Transform, edit_images
 
 STEP = "sample"

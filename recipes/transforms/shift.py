@@ -22,11 +22,11 @@ from pydantic import Field, model_validator
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
-from recipes.moving import at_border, cut, moved, variant
+from recipes.masks.moving import at_border, cut, moved, variant
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.pixels import BLACK, Colour
-from recipes.pixels import Shift as ShiftEdit
+from recipes.pictures.pixels import BLACK, Colour
+from recipes.pictures.pixels import Shift as ShiftEdit
 from recipes.transforms import Transform, require_splits, with_boxes
 
 STEP = "shift"

@@ -27,7 +27,7 @@ from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
-from recipes.split_plan import plan_split
+from recipes.splitting.split_plan import plan_split
 from recipes.transforms import Transform, require_splits
 
 GAP_REASON = "gap between splits"

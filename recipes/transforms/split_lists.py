@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from recipes.contents import number_of, root_of
+from recipes.checks.contents import number_of, root_of
 from recipes.dataset import Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, RecipeError, Where

@@ -12,10 +12,10 @@ from pydantic import Field, model_validator
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import Effort
 from recipes.ledger import Ledger
-from recipes.moving import cut, moved, variant
+from recipes.masks.moving import cut, moved, variant
 from recipes.observing import Audience
 from recipes.parameters import Parameters
-from recipes.pixels import Crop
+from recipes.pictures.pixels import Crop
 from recipes.transforms import Transform, edit_images
 
 STEP = "tile"

@@ -14,7 +14,7 @@ from xml.parsers import expat
 
 from recipes.dataset import Flag
 from recipes.errors import Defects, FormatError, Where
-from recipes.spool import packed_flags
+from recipes.streams.spool import packed_flags
 from recipes.vatic.rows import VaticRow
 
 PIECE = 1 << 16

@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from recipes.dataset import Annotation
 from recipes.effort import Effort
 from recipes.errors import Defects, Where
-from recipes.grouping import Grouping
 from recipes.ledger import Ledger
-from recipes.spool import unpacked_flags
+from recipes.streams.grouping import Grouping
+from recipes.streams.spool import unpacked_flags
 
 VaticRow: TypeAlias = tuple[int, tuple[int, str, float, float, float, float, int, dict[str, object] | None, int | None]]
 """Frame, (track, label, x, y, w, h, packed flags, attributes, line)."""

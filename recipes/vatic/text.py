@@ -13,7 +13,7 @@ from pathlib import Path
 
 from recipes.dataset import Flag
 from recipes.errors import Defects, Where
-from recipes.spool import packed_flags
+from recipes.streams.spool import packed_flags
 from recipes.vatic.rows import VaticRow
 
 ROW = re.compile(

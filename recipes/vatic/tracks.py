@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes.errors import Defects, Where
-from recipes.json_sections import sections
+from recipes.streams.json_sections import sections
 from recipes.vatic.markup import LARGEST, PLACES, flag_bits
 from recipes.vatic.rows import VaticRow
 

@@ -13,8 +13,8 @@ from typing import IO
 from recipes.dataset import Annotation, Flag, ImageRecord
 from recipes.errors import Defects, Where
 from recipes.ledger import Ledger
+from recipes.pictures.video_frames import LAST_NUMBER
 from recipes.placing import Folders, place_new
-from recipes.video_frames import LAST_NUMBER
 
 IMAGES = "images"
 OPEN_FILES = 64

@@ -20,10 +20,10 @@ import orjson
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
-from recipes.json_sections import members, sections
+from recipes.masks.regions import head, split_of
 from recipes.names import unsafe_path
-from recipes.regions import head, split_of
-from recipes.spooled_entries import SpooledEntries
+from recipes.streams.json_sections import members, sections
+from recipes.streams.spooled_entries import SpooledEntries
 
 HEADER = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
 METADATA = "_via_img_metadata"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from recipes.dataset import NO_FLAGS, Annotation, Flag, Flags, ImageRecord, Polygons
 from recipes.errors import FormatError
-from recipes.regions import Pictures, area
-from recipes.spool import Reading
+from recipes.masks.regions import Pictures, area
+from recipes.streams.spool import Reading
 from recipes.via.documents import Document, Entry, file_names
 from recipes.via.naming import Naming
 from recipes.via.shapes import POINT, ShapeError, read_shape

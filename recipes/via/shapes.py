@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from recipes.regions import Box, Outline, bounds, finite
+from recipes.masks.regions import Box, Outline, bounds, finite
 
 Shape: TypeAlias = tuple[Box, Outline | None]
 OUTLINE_POINTS = 64

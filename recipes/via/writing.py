@@ -10,7 +10,7 @@ from typing import IO, Any
 import orjson
 
 from recipes.dataset import Annotation, Flag, ImageRecord, Polygons
-from recipes.regions import bounds
+from recipes.masks.regions import bounds
 from recipes.via.reading import FILE_ATTRIBUTES, FLAGS
 from recipes.via.shapes import BOX_KEYS
 

@@ -14,7 +14,7 @@ from io import StringIO
 
 from recipes.errors import Defects, Where
 from recipes.folder import is_image
-from recipes.split_names import in_usual_order
+from recipes.splitting.split_names import in_usual_order
 from recipes.voc.layout import Layout, read_bounded
 
 LARGEST_LIST = 64 * 2**20

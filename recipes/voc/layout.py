@@ -10,9 +10,9 @@ import os
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from recipes.file_names import FileNames
 from recipes.folder import Folder
-from recipes.split_names import split_in
+from recipes.splitting.split_names import split_in
+from recipes.streams.file_names import FileNames
 
 ANNOTATIONS = frozenset({"annotations", "annotation", "labels", "xml", "xmls"})
 LABEL_MAP = "labelmap.txt"

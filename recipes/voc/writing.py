@@ -113,15 +113,15 @@ class _Writer:
                 if problem:
                     written.defects.add(problem, Where(record.name))
                     continue
-            if "/" in record.name:
-                folders.make_parent(f"{self.root}/JPEGImages/{record.name}")
-                folders.make_parent(target)
-            if record.path is not None:
-                try:
+            try:
+                if "/" in record.name:
+                    folders.make_parent(f"{self.root}/JPEGImages/{record.name}")
+                    folders.make_parent(target)
+                if record.path is not None:
                     place_image(record, f"{self.root}/JPEGImages/{record.name}")
-                except FileExistsError:
-                    written.defects.add("Two images have this name.", Where(record.name))
-                    continue
+            except (FileExistsError, NotADirectoryError):
+                written.defects.add("Another image has this name, or its folder's.", Where(record.name))
+                continue
             document = self._document(record, written.counts, ledger)
             try:
                 _create(target, document.encode())

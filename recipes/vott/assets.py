@@ -16,9 +16,9 @@ from urllib.parse import unquote
 from recipes.dataset import Annotation, ImageRecord, Polygons
 from recipes.errors import FormatError, Where
 from recipes.folder import Folder, is_image
+from recipes.masks.regions import Box, Outline, Pictures, area, bounds, finite, home_of
 from recipes.names import unsafe_path
-from recipes.regions import Box, Outline, Pictures, area, bounds, finite, home_of
-from recipes.spool import Reading
+from recipes.streams.spool import Reading
 from recipes.vott.documents import FRAME_RATE, TAGGED, Asset, Documents, read_asset
 
 STEP = "read vott"

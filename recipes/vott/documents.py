@@ -16,11 +16,11 @@ import orjson
 
 from recipes.effort import Effort
 from recipes.errors import FormatError, Where
-from recipes.file_names import FileNames
 from recipes.folder import Folder
-from recipes.json_sections import sections
-from recipes.regions import finite, head, home_of, split_of
-from recipes.spooled_entries import SpooledEntries
+from recipes.masks.regions import finite, head, home_of, split_of
+from recipes.streams.file_names import FileNames
+from recipes.streams.json_sections import sections
+from recipes.streams.spooled_entries import SpooledEntries
 
 PROJECT = ".vott"
 ASSET = "-asset.json"

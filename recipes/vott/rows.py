@@ -12,11 +12,11 @@ from itertools import pairwise
 from urllib.parse import unquote
 
 from recipes.errors import Defects, FormatError, Where
-from recipes.file_names import FileNames
 from recipes.folder import Folder
-from recipes.grouping import Grouping
-from recipes.image_index import ImageIndex
-from recipes.regions import head, home_of
+from recipes.masks.regions import head, home_of
+from recipes.pictures.image_index import ImageIndex
+from recipes.streams.file_names import FileNames
+from recipes.streams.grouping import Grouping
 
 COLUMNS = ["image", "xmin", "ymin", "xmax", "ymax", "label"]
 HEADERS = (",".join(COLUMNS).encode(), ",".join(f'"{column}"' for column in COLUMNS).encode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from recipes.versions import DatasetVersion
+from recipes.catalog.versions import DatasetVersion
 from runner.diagnosis import diagnose
 from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run, Start, StartMode, TrainSpec
 from runner.errors import RequestError

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from recipes.catalog.versions import DatasetVersion
 from recipes.errors import DatasetError
 from recipes.recipe import load_recipe
-from recipes.versions import DatasetVersion
 from runner.entities import ConvertSpec, DatasetRef, Kind, Run, TrainSpec, VersionsSpec
 from runner.errors import RequestError
 from runner.service.house import House, Requester

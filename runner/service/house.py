@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from recipes.catalog import Catalog
+from recipes.catalog.catalog import Catalog
 from runner.entities import Place, Run
 from runner.errors import NotAllowedError
 from runner.settings import Role, Settings

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
+from recipes.arriving.fetching import is_sha256
+from recipes.arriving.web import is_url, require_url, shown
 from recipes.errors import DatasetError
-from recipes.fetching import is_sha256
 from recipes.formats import formats
 from recipes.names import is_dataset_name
-from recipes.web import is_url, require_url, shown
 from runner.entities import IngestSpec, Origin, Run
 from runner.errors import RequestError
 from runner.service.house import House, Requester

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from recipes.box_sizes import BoxSizes
+from recipes.catalog.versions import DatasetVersion
+from recipes.checks.box_sizes import BoxSizes
 from recipes.ingest import ingest
-from recipes.versions import DatasetVersion
 from tests.support.scripted_house import write_coco
 from tests.support.slack_house import SlackHouse, slack_house, until
 from tests.support.words_house import add_dataset

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.plots import Theme, box_size_map, class_bars, curve
-from recipes.box_sizes import BoxSizes, BoxSizeTally
+from recipes.checks.box_sizes import BoxSizes, BoxSizeTally
 from recipes.dataset import Annotation, ImageRecord
 from recipes.observing import SplitCount
 from runner.entities import Evaluation, Progress

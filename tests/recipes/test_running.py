@@ -11,7 +11,7 @@ import pytest
 from recipes import VERSION
 from recipes.effort import Effort
 from recipes.errors import DatasetError, FormatError
-from recipes.preview import Samples, render
+from recipes.pictures.preview import Samples, render
 from recipes.recipe import load_recipe
 from recipes.running import run
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recipes.__main__ import main
-from recipes.catalog import Catalog
+from recipes.catalog.catalog import Catalog
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from recipes.catalog import Catalog
+from recipes.catalog.catalog import Catalog
 from runner.host_folder import HOST, main
 from tests.support.hosts import Reached
 from tests.support.scripted_house import write_coco

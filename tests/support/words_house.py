@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from recipes.catalog import Catalog
+from recipes.catalog.catalog import Catalog
+from recipes.catalog.versions import DatasetVersion, Lineage
 from recipes.ledger import LeftOut
 from recipes.observing import SplitCount
 from recipes.summary import Summary
-from recipes.versions import DatasetVersion, Lineage
 from runner.entities import (
     Checkpoint,
     ConvertSpec,

@@ -9,10 +9,10 @@ import pytest
 
 from bot.views.report import comparison_parts, report
 from bot.views.versions import outline, removal_question
-from recipes.comparing import BoxTotals, ClassChanges, Comparison, ImageChanges, SplitMove
+from recipes.catalog.comparing import BoxTotals, ClassChanges, Comparison, ImageChanges, SplitMove
+from recipes.catalog.removal import Swept
 from recipes.ledger import LeftOut
 from recipes.observing import SplitCount
-from recipes.removal import Swept
 from recipes.summary import Summary
 from runner.entities import DatasetRef, Kind, Place, VersionsSpec
 from runner.service.house import House

@@ -27,11 +27,11 @@ from bot.views.states import REASONS
 from bot.views.stopping import stop_question
 from bot.views.submitted import submitted
 from bot.views.words import bar, code_block, duration, name, number, prose, shortened
-from recipes.check import Finding, Kind, Severity
+from recipes.catalog.versions import Lineage
+from recipes.checks.check import Finding, Kind, Severity
 from recipes.ledger import LeftOut
 from recipes.recipe import library, load_recipe
 from recipes.summary import Summary
-from recipes.versions import Lineage
 from runner.entities import (
     Checkpoint,
     Diagnosis,

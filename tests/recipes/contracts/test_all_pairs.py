@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -237,6 +238,22 @@ def test_two_images_of_one_name_are_refused(name: str, source: Source, tmp_path:
     with pytest.raises(DatasetError, match=r"a b\.jpg"):
         write(name, twice, tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", sorted(set(WRITERS) - {"tfrecord", "vatic"}))
+def test_an_image_called_as_the_folder_of_another_is_refused(name: str, source: Source, tmp_path: Path) -> None:
+    alike = [replace(record, name=new) for record, new in zip(source.records[::2], ("x.jpg", "x.jpg/y.jpg"), strict=False)]
+    for records in (alike, alike[::-1]):
+        with pytest.raises(DatasetError, match=r"x\.jpg"):
+            write(name, Dataset(LABELS, lambda _, __, given=records: iter(given), 1, 2, ("train",)), tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", sorted({name for name in WRITERS if Feature.SPLIT in format_called(name).holds} - {"yolo"}))
+def test_images_in_no_split_stay_so(name: str, source: Source, tmp_path: Path) -> None:
+    records = [replace(record, split=None) if place % 3 == 0 else record for place, record in enumerate(source.records)]
+    found = through(name, Dataset(source.dataset.classes, lambda _, __: iter(records), 1, len(records), ("train", "val")), tmp_path / "out")
+    assert {record.name: record.split for record in found.stream(Ledger())} == {record.name: record.split for record in records}
+    assert set(found.splits) == {"train", "val"}
 
 
 @pytest.mark.parametrize("other", WRITERS)

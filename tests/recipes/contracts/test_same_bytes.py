@@ -21,7 +21,7 @@ from recipes.ledger import Ledger
 from recipes.observing import Audience
 from recipes.recipe import library, load_recipe
 from recipes.running import run
-from recipes.spool import chunk_size
+from recipes.streams.spool import chunk_size
 
 IMAGES = 150
 LABELS = ("fish", "crab", "Größe 6")

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from recipes.archive import Limits
+from recipes.arriving.archive import Limits
 from recipes.effort import Effort
 from recipes.errors import DatasetError, FormatError
 from recipes.folder import scan

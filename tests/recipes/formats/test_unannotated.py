@@ -12,9 +12,9 @@ from recipes.effort import Effort
 from recipes.errors import FormatError
 from recipes.folder import scan
 from recipes.formats import image_list, images, video
-from recipes.image_header import read_size
 from recipes.ledger import Ledger
 from recipes.parameters import NoParameters
+from recipes.pictures.image_header import read_size
 from recipes.recipe import load_recipe
 from recipes.running import run
 from recipes.sources import sniff

@@ -21,9 +21,9 @@ from recipes.errors import DatasetError, FormatError
 from recipes.folder import scan
 from recipes.formats.via import ViaOptions, ViaWriteOptions, read, sniff, write
 from recipes.ledger import Ledger
+from recipes.masks.regions import area
 from recipes.observing import Audience
 from recipes.recipe import load_recipe
-from recipes.regions import area
 from recipes.running import run
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples"

@@ -13,8 +13,8 @@ from PIL import Image
 from recipes.dataset import Annotation, Dataset, ImageRecord
 from recipes.effort import ALONE, Effort
 from recipes.errors import DatasetError, RecipeError
-from recipes.image_header import read_size
 from recipes.ledger import Ledger
+from recipes.pictures.image_header import read_size
 from recipes.transforms import transforms
 
 DatasetOf = Callable[..., Dataset]

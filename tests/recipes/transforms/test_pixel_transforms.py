@@ -13,7 +13,7 @@ from recipes.dataset import Annotation, Dataset, Flag, ImageRecord, Polygons, Ru
 from recipes.effort import ALONE, Effort
 from recipes.errors import RecipeError
 from recipes.ledger import Ledger
-from recipes.pixels import Crop, Flip, Mark, Paint, Resize, Shift
+from recipes.pictures.pixels import Crop, Flip, Mark, Paint, Resize, Shift
 from recipes.transforms import transforms
 from recipes.transforms.tile import starts
 

@@ -1,0 +1,1 @@
+"""How datasets come in: archives, the web, pipes."""

@@ -1,0 +1,1 @@
+"""Outlines and run lengths, moved with the pixels they belong to."""

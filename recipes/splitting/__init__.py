@@ -1,0 +1,1 @@
+"""Who goes into which split."""

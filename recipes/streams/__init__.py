@@ -1,0 +1,1 @@
+"""Much data in little memory: on disk in chunks, or a window at a time."""
