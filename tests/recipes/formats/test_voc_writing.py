@@ -155,7 +155,7 @@ def test_names_that_collide_are_refused_with_both(dataset_of: DatasetOf, image: 
     said = str(caught.value)
     assert "Annotations/a.xml: a.jpg and a.png would share this annotation file." in said
     assert "Annotations/c & d.xml: c & d.jpg and c & d.png would share this annotation file." in said
-    assert "b.jpg: Two images have this name." in said
+    assert "b.jpg: Another image has this name, or its folder's." in said
 
 
 def test_names_that_xml_a_list_or_a_folder_cannot_hold_are_refused(dataset_of: DatasetOf, image: ImageOf, written: Write) -> None:
