@@ -91,6 +91,12 @@ def _demo(words: Sequence[str]) -> int:
     return play(list(words))
 
 
+def _parse(words: Sequence[str]) -> int:
+    from bot.parse import parse
+
+    return parse(words)
+
+
 def _init(_words: Sequence[str]) -> int:
     path = settings_path()
     if path.exists():
@@ -115,6 +121,7 @@ TERMINAL_ONLY: Mapping[str, Callable[[Sequence[str]], int]] = {
     "bot": _bot,
     "runner": _runner,
     "demo": _demo,
+    "parse": _parse,
     "init": _init,
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LONGEST = 64 * 1024
 """Bytes. A longer line is no record of any system we read (a progress bar without end, binary garbage): it is skipped."""
 
@@ -42,3 +44,15 @@ class LineReader:
         if len(self._open) > self._longest:
             self._open.clear()
             self._skipping = True
+
+
+_ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def as_printed(line: bytes) -> bytes:
+    """The line without colours, and without what syslog (#011 for a tab) and markdown (** around bold text) made of it."""
+    if b"\x1b" in line:
+        line = _ANSI.sub(b"", line)
+    if b"#011" in line:
+        line = line.replace(b"#011", b"\t")
+    return line.replace(b"**", b"") if b"**" in line else line
