@@ -20,7 +20,7 @@ from recipes.parameters import Parameters
 from recipes.placing import published, require_free
 from recipes.recipe import Recipe
 from recipes.sources import open_folder, unpacked
-from recipes.splitting.split_names import in_usual_order
+from recipes.splitting.split_names import SPLITS, in_usual_order
 from recipes.summary import Summary
 
 LOST_WORDS: dict[Feature, str] = {
@@ -92,6 +92,9 @@ def losses(tally: Tally, dataset: Dataset, writer: Format, options: Parameters) 
         if features[feature] and feature not in holds:
             count = features[feature]
             yield f"{LOST_WORDS[feature].format(count=f'{count:,}')} {writer.title} cannot hold that."
+    unusual = [split for split in dataset.splits if SPLITS.get(split) != split]
+    if unusual and writer.usual_splits_only:
+        yield f"Readers of {writer.title} know splits by names as train, val and test, and not {', '.join(map(repr, unusual))}."
 
 
 def refuse(findings: tuple[Finding, ...], subject: str, *, remedy: str = "") -> None:

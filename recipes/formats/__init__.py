@@ -36,7 +36,8 @@ class Format:
 
     read(folder, options, effort) looks at everything once, raises FormatError with every defect it finds, and returns the
     dataset. write(dataset, destination, options, audience, effort) draws the dataset once, by way of the audience, into an empty
-    folder. Neither changes the source. holds names what the format can express; what it cannot is counted and said.
+    folder. Neither changes the source. holds names what the format can express; what it cannot is counted and said. usual_splits_only:
+    its readers tell splits by names as train and val, and do not see others.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Format:
     write: Callable[[Dataset, Path, Any, Audience, Effort], None] | None = None
     write_options: type[Parameters] = NoParameters
     holds: frozenset[Feature] = EVERYTHING
+    usual_splits_only: bool = False
 
 
 def format_names() -> tuple[str, ...]:

@@ -82,4 +82,5 @@ FORMAT = Format(
     write=write,
     write_options=WriteOptions,
     holds=HOLDS,
+    usual_splits_only=True,
 )

@@ -125,4 +125,5 @@ FORMAT = Format(
     write=write,
     write_options=ViaWriteOptions,
     holds=HOLDS,
+    usual_splits_only=True,
 )

@@ -138,4 +138,5 @@ FORMAT = Format(
     write=write,
     write_options=VottWriteOptions,
     holds=HOLDS,
+    usual_splits_only=True,
 )

@@ -115,4 +115,5 @@ FORMAT = Format(
     write=write,
     write_options=VottCsvWriteOptions,
     holds=frozenset({Feature.SPLIT, Feature.BOXLESS}),
+    usual_splits_only=True,
 )

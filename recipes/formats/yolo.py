@@ -168,4 +168,5 @@ FORMAT = Format(
     write=write,
     write_options=YoloWriteOptions,
     holds=frozenset({Feature.SPLIT, Feature.BOXLESS, Feature.UNUSED_CLASS}),
+    usual_splits_only=True,
 )

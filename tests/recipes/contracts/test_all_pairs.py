@@ -256,6 +256,22 @@ def test_images_in_no_split_stay_so(name: str, source: Source, tmp_path: Path) -
     assert set(found.splits) == {"train", "val"}
 
 
+@pytest.mark.parametrize("name", sorted(name for name in WRITERS if Feature.SPLIT in format_called(name).holds))
+def test_a_split_of_another_name_is_kept_or_said_to_be_lost(name: str, source: Source, tmp_path: Path) -> None:
+    splits = ("night", "day 2")
+    records = [replace(record, split=splits[place % 2]) for place, record in enumerate(source.records)]
+    dataset = Dataset(source.dataset.classes, lambda _, __: iter(records), 1, len(records), splits)
+    write("coco", dataset, tmp_path / "source")
+    override = [f"{key}={value}" for key, value in OPTIONS.get(name, {}).items()]
+    summary = run(load_recipe(f"coco:{name}", override), tmp_path / "source", tmp_path / "out")
+    if any("'night'" in note for note in summary.notes):
+        return
+    entry = format_called(name)
+    assert entry.read is not None
+    found = entry.read(scan(tmp_path / "out"), entry.read_options(), ALONE)
+    assert {record.name: record.split for record in found.stream(Ledger())} == {record.name: record.split for record in records}
+
+
 @pytest.mark.parametrize("other", WRITERS)
 @pytest.mark.parametrize("name", WRITERS)
 def test_no_box_of_whole_pixels_is_off(name: str, other: str, whole: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
