@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,7 +28,16 @@ def annotation_files(folder: Folder) -> tuple[AnnotationFile, ...]:
     """COCO's annotation files; where some are called instances…, the others (keypoints, captions) are left alone."""
     names = [name for name in folder.with_suffix(".json") if _looks_like_coco(folder.path(name))]
     instances = [name for name in names if PurePosixPath(name).name.startswith("instances")]
-    return tuple(AnnotationFile(name, _split(name, alone=len(instances or names) == 1)) for name in instances or names)
+    found = {name: _split(name, alone=len(instances or names) == 1) for name in instances or names}
+    return tuple(AnnotationFile(name, _own_split(name, found)) for name in found)
+
+
+def _own_split(name: str, found: Mapping[str, str | None]) -> str | None:
+    """instances_train_extra.json beside instances_train.json is a split of its own; alone it is train."""
+    folder, _, last = name.rpartition("/")
+    beside = [other for other in found if other != name and other.rpartition("/")[0] == folder and found[other] == found[name]]
+    called = last.rpartition(".")[0].removeprefix("instances_")
+    return called if beside and split_in([called]) is None else found[name]
 
 
 def _looks_like_coco(path: Path) -> bool:

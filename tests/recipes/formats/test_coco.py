@@ -144,6 +144,12 @@ def test_finds_split_and_images_as_people_lay_them_out(coco_folder: Callable[...
     assert {image.split for image in records(coco_folder(document(), name=name, images=images))} == {split}
 
 
+def test_a_split_that_is_called_after_another_is_one_of_its_own(coco_folder: Callable[..., Path]) -> None:
+    coco_folder(document(), name="annotations/instances_train.json")
+    folder = coco_folder(document(), name="annotations/instances_train_extra.json")
+    assert list(dict.fromkeys(image.split for image in records(folder))) == ["train", "train_extra"]
+
+
 def test_equal_names_in_two_splits_stay_two_images(coco_folder: Callable[..., Path], tmp_path: Path) -> None:
     coco_folder(document(), name="annotations/instances_train.json", images="train")
     folder = coco_folder(document(), name="annotations/instances_val.json", images="val")
