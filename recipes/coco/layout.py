@@ -37,7 +37,7 @@ def _own_split(name: str, found: Mapping[str, str | None]) -> str | None:
     folder, _, last = name.rpartition("/")
     beside = [other for other in found if other != name and other.rpartition("/")[0] == folder and found[other] == found[name]]
     called = last.rpartition(".")[0].removeprefix("instances_")
-    return called if beside and split_in([called]) is None else found[name]
+    return called if beside and split_in([called.rstrip("0123456789_-")]) is None else found[name]
 
 
 def _looks_like_coco(path: Path) -> bool:
