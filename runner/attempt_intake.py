@@ -149,7 +149,7 @@ class AttemptIntake:
             return  # an end counts only for who was seen to claim
         ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
         with self._house.store.writing() as db:
-            runs.note_exit(db, attempt, code=code, ended_at=ended_at)
+            runs.note_exit(db, attempt, code=code, ended_at=ended_at, oom_kills=evidence.oom_kills)
         self.forget(evidence.directory)
         crash_point("runner.after_exit_seen")
 

@@ -9,9 +9,11 @@ from datetime import timedelta
 from sqlite_utils import Database
 
 from recipes.errors import DatasetError
-from runner.entities import Attempt, Diagnosis, Run
+from runner.diagnosis import Circumstances
+from runner.entities import Attempt, Diagnosis, Run, TrainSpec
 from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
 from runner.kinds import all_kinds
+from runner.preparing import prepared_from
 from runner.service.house import House
 from runner.service.views import log_tail
 from runner.states import RESUMABLE_CAUSES, Reason
@@ -22,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_RETRIES = 3
 SAME_EPOCH_FAILURES = 3
-TAIL_LINES = 400
+TAIL_LINES = 2000
 
 
 def conclude(house: House, run: Run, attempt: Attempt) -> Run:
@@ -48,15 +50,23 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
     """Why an attempt failed, from its exit and the end of its log."""
     tail = log_tail(house, run.id, lines=TAIL_LINES)
     if attempt.exit_code is None:
-        gone = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: "
-        sentence = f"{gone}killed from outside, or the host restarted."
+        why = "the kernel killed for want of memory in that minute" if attempt.oom_kills else "killed from outside, or the host restarted"
+        sentence = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: {why}."
         return Diagnosis(Reason.LOST, sentence, f"`resume {run.id}` goes on from its newest whole checkpoint.", tuple(tail[-15:]))
     try:
-        return all_kinds()[run.kind].cause(attempt.exit_code, "\n".join(tail).encode())
+        return all_kinds()[run.kind].cause(attempt.exit_code, "\n".join(tail).encode(), _circumstances(run, attempt))
     except Exception:  # a defect in reading a log must not keep a run from ending
         log.exception("The log of %s could not be judged", run.id)
         sentence = f"It ended with exit code {attempt.exit_code}."
         return Diagnosis(Reason.NONZERO_EXIT, sentence, f"`log {run.id}` shows what it said.", tuple(tail[-15:]))
+
+
+def _circumstances(run: Run, attempt: Attempt) -> Circumstances:
+    if not isinstance(run.spec, TrainSpec):
+        return Circumstances(attempt.oom_kills)
+    prepared = prepared_from(run.prepared) if run.prepared else None
+    batch = prepared.batch if prepared else run.spec.overrides.batch or run.spec.preset.batch
+    return Circumstances(attempt.oom_kills, batch, prepared.lr if prepared else run.spec.overrides.lr or run.spec.preset.lr)
 
 
 def _completed(house: House, run: Run, attempt: Attempt) -> Run:

@@ -194,7 +194,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One launch of a run: evidence only. ``exit_code`` is the shell's (128 + n for signal n)."""
+    """One launch of a run: evidence only. ``exit_code`` is the shell's (128 + n for signal n).
+
+    ``oom_kills``: processes that the host's kernel killed for want of memory in the attempt's last minute; None where not known.
+    """
 
     run_id: str
     number: int
@@ -210,6 +213,7 @@ class Attempt:
     ended_at: datetime | None = None
     fenced: bool = False
     staged: bool = False
+    oom_kills: int | None = None
 
     @property
     def marker(self) -> str:

@@ -68,11 +68,13 @@ class _Exit(_Frame):
     directory: Text
     code: Annotated[int, Field(ge=0, le=255)]
     ended_at: Seconds
+    oom_kills: Count | None = None
 
 
 class _Vanished(_Frame):
     frame: Literal["vanished"]
     directory: Text
+    oom_kills: Count | None = None
 
 
 class _Gone(_Frame):
@@ -168,9 +170,9 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
         case _Claim():
             return ClaimSeen(host, frame.directory, frame.text)
         case _Exit():
-            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at))
+            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), frame.oom_kills)
         case _Vanished():
-            return Vanished(host, frame.directory)
+            return Vanished(host, frame.directory, frame.oom_kills)
         case _Gone():
             return DirectoryGone(host, frame.directory)
         case _Resources():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from runner.diagnosis import diagnose
+from runner.diagnosis import UNKNOWN, Circumstances, diagnose
 from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run
 from runner.frameworks.base import LaunchPlan, LogParser
 from runner.kinds.base import Needs, Work
@@ -68,7 +68,7 @@ class DatasetWork:
         """The version it made, or what it found."""
         return self.keep(db, run)
 
-    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+    def cause(self, exit_code: int, tail: bytes, circumstances: Circumstances = UNKNOWN) -> Diagnosis:
         """What the program refused, in its own words (file, line, remedy); else what its last lines say."""
         for line in reversed(tail.decode("utf-8", "replace").splitlines()) if exit_code == REFUSED else ():
             try:
@@ -78,7 +78,7 @@ class DatasetWork:
                 return Diagnosis(Reason.DATA_ERROR, sentence, str(error["remedy"]), (*(str(item) for item in error["defects"]), *more))
             except (ValueError, KeyError, TypeError):
                 continue
-        return diagnose(exit_code=exit_code, tail=tail)
+        return diagnose(exit_code=exit_code, tail=tail, circumstances=circumstances)
 
     def afterwards(self, house: House, run: Run) -> None:
         """Remove what only the run needed."""

@@ -5,6 +5,7 @@ stdin:  JSON lines {"root": path, "watch": [{directory, marker, offset, generati
 stdout: frames: one JSON line with "frame" and "length", then that many bytes (of a log; 0 for all others).
 """
 
+import collections
 import contextlib
 import getpass
 import json
@@ -21,6 +22,7 @@ LONGEST_TICK_S = 0.1
 TICK_PER_ATTEMPT_S = 0.003  # bounds the looks a second, so that the cost does not grow with the attempts
 QUIET_S = 0.25
 CHECK_S = 1.0
+OOM_CHECKS = 60  # how far before its end a kill for want of memory still counts for an attempt
 HEARTBEAT_S = 5.0
 RESOURCES_S = 15.0
 NVIDIA_SMI_TIMEOUT_S = 10.0
@@ -52,6 +54,12 @@ def read_text(path):
             return file.read().strip()
     except OSError:
         return ""
+
+
+def oom_kills():
+    """How many processes the kernel killed for want of memory since it started; None where it does not say (before 4.13)."""
+    _, found, rest = read_text("/proc/vmstat").partition("\noom_kill ")
+    return int(rest.split()[0]) if found else None
 
 
 def start_time(pid):
@@ -136,12 +144,11 @@ class Attempt:
         self.seen = bool(wanted.get("claimed") or self.log.offset or self.log.generation or self.log.inode)
         self.claim = ""
         self.exit = None
-        self.done = False
-        self.processes = []
+        self.done, self.processes = False, []
         self.missing = 0
+        self.oom_kills = collections.deque(maxlen=OOM_CHECKS)
         self.log_at = 0.0
-        self.check_at = 0.0
-        self.pause = TICK_S
+        self.check_at, self.pause = 0.0, TICK_S
 
     def path(self, name):
         return os.path.join(self.directory, name)
@@ -159,7 +166,7 @@ class Attempt:
         if self.exit is not None or now >= self.log_at:
             self.follow_log(frames, now)
         if self.exit is not None and self.log.rest() <= 0:
-            frames.send("exit", directory=self.directory, code=self.exit[0], ended_at=self.exit[1])
+            frames.send("exit", directory=self.directory, code=self.exit[0], ended_at=self.exit[1], oom_kills=self.oom_kills_since())
             self.finish()
         elif self.exit is None and now >= self.check_at:
             self.check_at = now + CHECK_S
@@ -194,12 +201,7 @@ class Attempt:
             grown_at = os.fstat(self.log.file.fileno()).st_mtime
             data = self.log.read()
             frames.send(
-                "log",
-                data,
-                directory=self.directory,
-                offset=self.log.offset,
-                generation=self.log.generation,
-                inode=self.log.inode,
+                "log", data, directory=self.directory, offset=self.log.offset, generation=self.log.generation, inode=self.log.inode,
                 grown_at=grown_at,
             )
             self.log.offset += len(data)
@@ -220,14 +222,20 @@ class Attempt:
             return
         self.follow_log(frames, now)
         if self.log.rest() <= 0:
-            frames.send("vanished", directory=self.directory)
+            frames.send("vanished", directory=self.directory, oom_kills=self.oom_kills_since())
             self.finish()
+
+    def oom_kills_since(self):
+        """Kills for want of memory in about the last minute; None where nobody looked before the end."""
+        before, now = self.oom_kills[0] if self.oom_kills else None, oom_kills()
+        return None if before is None or now is None else max(0, now - before)
 
     def alive(self):
         """Whether launch.sh or any process of the attempt lives. The sweep of all processes is dear: known ones are asked first."""
         pid, started, boot_id = self.claim.split(":")[1:4]
         if boot_id != read_text("/proc/sys/kernel/random/boot_id"):
             return False
+        self.oom_kills.append(oom_kills())  # only here is it certain that this is the machine it lives on
         if start_time(int(pid)) == started:
             return True
         wanted = b"SIGNALBOX_ATTEMPT=" + self.marker.encode()
@@ -244,12 +252,7 @@ def devices(notes):
     command = [program, "--query-gpu=" + QUERY, "--format=csv,noheader,nounits"]
     try:
         answer = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=NVIDIA_SMI_TIMEOUT_S,
-            check=False,
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=NVIDIA_SMI_TIMEOUT_S, check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         notes.append("nvidia-smi gives no answer: %s" % error)

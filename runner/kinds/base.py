@@ -9,6 +9,7 @@ from typing import Protocol
 
 from sqlite_utils import Database
 
+from runner.diagnosis import UNKNOWN, Circumstances
 from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run
 from runner.frameworks.base import LaunchPlan, LogParser
 from runner.service.house import House
@@ -53,7 +54,7 @@ class KindOfWork(Protocol):
         """Keep what a successful attempt made, in the caller's transaction; returns it in words."""
         ...
 
-    def cause(self, exit_code: int, tail: bytes) -> Diagnosis: ...
+    def cause(self, exit_code: int, tail: bytes, circumstances: Circumstances = UNKNOWN) -> Diagnosis: ...
 
     def afterwards(self, house: House, run: Run) -> None:
         """Remove what only the run needed, once its end is committed; perhaps again after a crash, so twice is as good as once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from runner.diagnosis import diagnose
+from runner.diagnosis import UNKNOWN, Circumstances, diagnose
 from runner.entities import Attempt, BootstrapSpec, Diagnosis, Environment, Host, Kind, Run
 from runner.environments import Ready, launch_plan
 from runner.frameworks.base import LogParser
@@ -39,9 +39,9 @@ class Bootstrap:
         hosts.put_environment(db, ready.environment(attempt.host))
         return f"{ready.profile} on {attempt.host}: {', '.join(f'{name} {version}' for name, version in ready.versions.items())}"
 
-    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+    def cause(self, exit_code: int, tail: bytes, circumstances: Circumstances = UNKNOWN) -> Diagnosis:
         """What its last lines say."""
-        return diagnose(exit_code=exit_code, tail=tail)
+        return diagnose(exit_code=exit_code, tail=tail, circumstances=circumstances)
 
     def afterwards(self, house: House, run: Run) -> None:
         """Nothing: what it made stays."""

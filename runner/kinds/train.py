@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from recipes.catalog.versions import DatasetVersion
-from runner.diagnosis import diagnose
+from runner.diagnosis import UNKNOWN, Circumstances, diagnose
 from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run, Start, StartMode, TrainSpec
 from runner.errors import RequestError
 from runner.frameworks import find_framework
@@ -50,9 +50,9 @@ class Train:
         best = max(known, key=lambda item: item.ap or 0.0, default=None)
         return "" if best is None else f"best mAP {best.ap:.3f} at epoch {best.epoch}"
 
-    def cause(self, exit_code: int, tail: bytes) -> Diagnosis:
+    def cause(self, exit_code: int, tail: bytes, circumstances: Circumstances = UNKNOWN) -> Diagnosis:
         """What its last lines say."""
-        return diagnose(exit_code=exit_code, tail=tail)
+        return diagnose(exit_code=exit_code, tail=tail, circumstances=circumstances)
 
     def afterwards(self, house: House, run: Run) -> None:
         """Nothing: what it made stays."""

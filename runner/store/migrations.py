@@ -112,6 +112,12 @@ def ways_in(db: Database) -> None:
     _carry_out(db, _WAYS_IN)
 
 
+@migrations()
+def kills_for_memory(db: Database) -> None:
+    """Whether the host's kernel killed for want of memory when an attempt ended."""
+    _carry_out(db, "ALTER TABLE attempts ADD COLUMN oom_kills INTEGER;\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():

@@ -184,11 +184,11 @@ def note_claim(db: Database, attempt: Attempt, *, pid: int, process_start: str, 
     )
 
 
-def note_exit(db: Database, attempt: Attempt, *, code: int | None, ended_at: datetime) -> None:
+def note_exit(db: Database, attempt: Attempt, *, code: int | None, ended_at: datetime, oom_kills: int | None = None) -> None:
     """Keep the evidence of how an attempt ended; ``code`` None where it vanished."""
     db.conn.execute(
-        "UPDATE attempts SET exit_code = ?, ended_at = ? WHERE run_id = ? AND number = ?",
-        (code, to_text(ended_at), attempt.run_id, attempt.number),
+        "UPDATE attempts SET exit_code = ?, ended_at = ?, oom_kills = ? WHERE run_id = ? AND number = ?",
+        (code, to_text(ended_at), oom_kills, attempt.run_id, attempt.number),
     )
 
 
@@ -223,4 +223,5 @@ def _attempt(value: Row) -> Attempt:
         session=value["session"], created_at=required_time(value["created_at"]), claimed_at=to_time(value["claimed_at"]),
         pid=value["pid"], process_start=value["process_start"], boot_id=value["boot_id"], exit_code=value["exit_code"],
         ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]), staged=bool(value["staged"]),
+        oom_kills=value["oom_kills"],
     )

@@ -91,6 +91,17 @@ def test_a_fault_of_the_run_is_final(house: House) -> None:
     assert run.reason is Reason.NONZERO_EXIT
 
 
+def test_a_kill_is_the_kernels_only_where_its_counter_rose(house: House) -> None:
+    reasons = []
+    for kills in (1, 0):
+        run = working(house)
+        with house.store.writing() as db:
+            attempt = runs.attempt(db, run.id, run.attempt)
+            runs.note_exit(db, attempt, code=137, ended_at=house.now(), oom_kills=kills)
+            reasons.append(conclude(house, run, runs.attempt(db, run.id, run.attempt)).reason)
+    assert reasons == [Reason.HOST_OUT_OF_MEMORY, Reason.KILLED]
+
+
 def test_what_was_made_but_cannot_be_kept_ends_the_run_and_leaves_nothing_half_made(house: House) -> None:
     """A build that says that it is done, and nothing of what it built."""
     with house.store.writing() as db:

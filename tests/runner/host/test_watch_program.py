@@ -129,6 +129,22 @@ def test_all_log_bytes_come_before_the_exit(program: Program, tmp_path: Path) ->
     assert (ended["code"], ended["ended_at"]) == (137, 1700000000.5)
 
 
+def test_the_exit_tells_whether_the_kernel_killed_for_want_of_memory_while_somebody_looked(program: Program, tmp_path: Path) -> None:
+    directory = attempt(tmp_path, b"x")
+    program.order(watch=[watched(directory), watched(tmp_path / "never back", claimed=True)])
+    program.frame("gone")  # both were looked at by now
+    end(directory)
+    counted = "\noom_kill " in Path("/proc/vmstat").read_text(encoding="ascii")
+    assert (program.frame("exit")["oom_kills"] is not None) is counted
+
+
+def test_what_ended_before_anybody_looked_has_no_count_of_kills(program: Program, tmp_path: Path) -> None:
+    directory = attempt(tmp_path, b"x")
+    end(directory)
+    program.order(watch=[watched(directory)])
+    assert program.frame("exit")["oom_kills"] is None
+
+
 def test_a_truncated_log_starts_a_generation(program: Program, tmp_path: Path) -> None:
     directory = attempt(tmp_path, b"first words")
     program.order(watch=[watched(directory)])
