@@ -3,8 +3,8 @@
 A store holds STORE/ab/abcd…, mode 0444, named by the sha256 of its bytes. What has arrived of an object so far is STORE/.partial/abcd…,
 locked by whoever receives it; it gets its name only whole and verified.
 
-missing STORE       stdin: lines "<digest> <size>"; stdout: "<digest> <bytes held>" for each that is not there whole
-receive STORE       stdin: for each object a line "<digest> <offset> <size>", then the bytes from offset on
+receive STORE       stdin: lines "<digest> <size>" up to an empty one; stdout: "<digest> <bytes held>" for each that is not there whole,
+                    and an empty line; stdin: for each that is sent a line "<digest> <offset> <size>", then the bytes from offset on
 link STORE FOLDER   stdin: lines "<digest> <path below FOLDER>"; stdout: how many became symbolic links. A FOLDER that is there stays
 
 Exit codes: 74 for what trying again does not mend (why is on stderr), 75 for what it may mend.
@@ -70,14 +70,17 @@ def bytes_held(store, digest):
     return 0
 
 
-def missing(store):
+def say_missing(incoming, store):
     lines = []
-    for line in sys.stdin.buffer:
+    for line in iter(incoming.readline, b"\n"):
+        if not line:
+            raise StoreError(TRY_AGAIN, INTERRUPTED)
         digest, size = line.decode("ascii").split()
         held = bytes_held(store, digest)
         if size_of(place(store, digest)) != int(size):  # a power cut may leave less under the whole name
             lines.append("%s %d\n" % (digest, held))
-    sys.stdout.write("".join(lines))
+    sys.stdout.write("".join(lines) + "\n")
+    sys.stdout.flush()
 
 
 def open_partial(store, digest):
@@ -146,13 +149,14 @@ def give_up(_number, _frame):
 
 
 def receive(store):
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(0, F_SETPIPE_SZ, PIPE_BYTES)
+    incoming = io.BufferedReader(io.FileIO(0, closefd=False), BLOCK)
+    say_missing(incoming, store)
     signal.signal(signal.SIGALRM, give_up)
     os.umask(0o022)
     os.makedirs(os.path.join(store, ".partial"), exist_ok=True)
     forget_old(os.path.join(store, ".partial"))
-    with contextlib.suppress(OSError):
-        fcntl.fcntl(0, F_SETPIPE_SZ, PIPE_BYTES)
-    incoming = io.BufferedReader(io.FileIO(0, closefd=False), BLOCK)
     block = memoryview(bytearray(BLOCK))
     damaged, folders = [], set()
     while True:
@@ -223,7 +227,7 @@ def link(store, folder):
 
 def main():
     try:
-        {"missing": missing, "receive": receive, "link": link}[sys.argv[1]](*sys.argv[2:])
+        {"receive": receive, "link": link}[sys.argv[1]](*sys.argv[2:])
     except (StoreError, OSError) as error:
         sys.stderr.write("%s\n" % error)
         sys.exit(getattr(error, "code", FAILED))

@@ -16,11 +16,10 @@ from runner.transports.base import Channel, Finished
 from runner.transports.conversation import Begun, Kept, UnsentError, converse, start
 from runner.transports.pipe import Connection, Deadline, Pipe
 from runner.transports.scripts import program_script, settings, whole
-from runner.transports.sending import Piece, Progress, frames, lacking, links, listed, piece
+from runner.transports.sending import Answer, Piece, Progress, frames, links, listed, piece
 
 STDERR_TAIL_BYTES = 2000
 OBJECT_STORE = Path(str(resources.files("runner.host") / "object_store.py"))
-ASKED_AT_ONCE = 50_000
 TRY_AGAIN = 75
 """The exit code with which our programs say that another try may help (sysexits' EX_TEMPFAIL)."""
 
@@ -80,12 +79,10 @@ class ScriptTransport:
         wanted = {digest: piece(digest, path) for digest, path in objects}
         mine = self._sending.acquire(blocking=False)
         try:
-            missing = self._missing(store, wanted, deadline)
-            if missing and not mine:
+            lacks = self._exchange(store, wanted, progress or _nobody if mine else None, deadline)
+            if lacks and not mine:
                 mine = self._sending.acquire(timeout=deadline.left_s())
-                missing = self._missing(store, wanted, deadline)
-            if missing:
-                self._object_store("receive", store, source=frames(missing, progress or _nobody), deadline=deadline)
+                self._exchange(store, wanted, progress or _nobody, deadline)
         finally:
             if mine:
                 self._sending.release()
@@ -116,20 +113,28 @@ class ScriptTransport:
         """Close the connection."""
         self._connection.close()
 
-    def _missing(self, store: str, wanted: Mapping[str, Piece], deadline: Deadline) -> list[Piece]:
-        """What the host lacks, asked for in shares whose answers are kept whole."""
-        found: list[Piece] = []
-        pieces = list(wanted.values())
-        for at in range(0, len(pieces), ASKED_AT_ONCE):
-            asked = listed(pieces[at : at + ASKED_AT_ONCE])
-            found += lacking(self._object_store("missing", store, source=[asked], deadline=deadline), wanted)
-        return found
+    def _exchange(self, store: str, wanted: Mapping[str, Piece], progress: Progress | None, deadline: Deadline) -> bool:
+        """Ask whether the host lacks anything, and send it where there is a ``progress`` to tell; one start there for both."""
+        answer = Answer(wanted)
 
-    def _object_store(self, *arguments: str, source: Iterable[bytes], deadline: Deadline) -> bytes:
+        def source() -> Iterator[bytes]:
+            yield listed(wanted.values())
+            lacking = answer.lacking()
+            if progress:
+                yield from frames(lacking, progress)
+
+        self._object_store("receive", store, source=source(), sink=answer, deadline=deadline)
+        if not answer.whole:
+            raise HostError(f"The store {store} on {self.host.name} did not say what it lacks.")
+        return bool(answer.lacking())
+
+    def _object_store(
+        self, *arguments: str, source: Iterable[bytes], deadline: Deadline, sink: Callable[[bytes], None] | None = None
+    ) -> bytes:
         """What the host's object store answers. UnreachableError where trying again may help."""
         # -S: without site, which the program does not need, Python starts in three quarters of the time.
         script = program_script(self.host.python or "python3", OBJECT_STORE, root=self.host.root, arguments=arguments, options=("-S",))
-        finished = self._run(script, source=source, deadline=deadline)
+        finished = self._run(script, source=source, sink=sink, deadline=deadline)
         if finished.exit_code:
             kind = UnreachableError if finished.exit_code == TRY_AGAIN else HostError
             raise kind(f"The store {arguments[1]} on {self.host.name} did not do its part ({arguments[0]}): {_said(finished)}")

@@ -91,11 +91,12 @@ def start(pipe: Pipe, script: bytes, *, deadline: Deadline) -> Begun | Finished:
 
 
 def converse(pipe: Pipe, script: bytes, *, source: Iterable[bytes] | None, sink: Callable[[bytes], None], deadline: Deadline) -> Finished:
-    """Run a script to its end; stdout goes to ``sink``. UnreachableError when the deadline passes or the way breaks."""
+    """Run a script to its end; stdout goes to ``sink``, then ``b""``. UnreachableError when the deadline passes or the way breaks."""
     begun = start(pipe, script, deadline=deadline)
     if isinstance(begun, Finished):
         return begun
-    sink(begun.stdout)
+    if begun.stdout:
+        sink(begun.stdout)
     stderr = Kept()
     stderr(begun.stderr)
     if source is None:
@@ -104,7 +105,10 @@ def converse(pipe: Pipe, script: bytes, *, source: Iterable[bytes] | None, sink:
     feeder = _Feeder(pipe, source)
     feeder.start()
     try:
-        finished = _drain(pipe, sink, stderr, deadline)
+        try:
+            finished = _drain(pipe, sink, stderr, deadline)
+        finally:
+            sink(b"")  # a source may wait for an answer that does not come any more
         # Of a command that ended, the feeder ends as well; on a busy machine it only has not had its turn yet. To abandon the
         # pipe then would tear down the connection under everybody else's commands.
         feeder.join(FEEDER_GRACE_S)

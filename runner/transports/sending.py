@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from runner.transports.archives import checked
 
 BLOCK = 256 * 1024
 DIGEST_LENGTH = 64
+# A digest, a blank, what a size can have of digits, and the end of the line.
+LINE_BYTES = DIGEST_LENGTH + 22
 
 Progress = Callable[[int, int], None]
 """Told the bytes sent and the bytes to send in all."""
@@ -33,13 +36,40 @@ def piece(digest: str, path: Path) -> Piece:
     return Piece(digest, path, path.stat().st_size)
 
 
+class Answer:
+    """What the host says that it lacks of the objects, as a sink that a source can wait for."""
+
+    def __init__(self, wanted: Mapping[str, Piece]) -> None:
+        self._wanted = wanted
+        self._said = bytearray()
+        self._ended = threading.Event()
+
+    def __call__(self, data: bytes) -> None:
+        """Take more of it. HostError for more than can be true."""
+        self._said += data
+        if not data or self.whole:
+            self._ended.set()
+        if len(self._said) > LINE_BYTES * len(self._wanted) + 1:
+            raise HostError(f"The store says more than an answer about {len(self._wanted)} objects can have.")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it came to its end, an empty line."""
+        return self._said == b"\n" or self._said.endswith(b"\n\n")
+
+    def lacking(self) -> list[Piece]:
+        """Wait for its end; nothing lacks as far as it is not whole."""
+        self._ended.wait()
+        return _lacking(bytes(self._said), self._wanted) if self.whole else []
+
+
 def listed(wanted: Iterable[Piece]) -> bytes:
     """The objects that the host shall hold, with their sizes."""
-    return "".join(f"{piece.digest} {piece.size}\n" for piece in wanted).encode("ascii")
+    return "".join([*(f"{piece.digest} {piece.size}\n" for piece in wanted), "\n"]).encode("ascii")
 
 
-def lacking(answer: bytes, wanted: Mapping[str, Piece]) -> list[Piece]:
-    """What the host lacks, by its answer. Where it holds more than there is, it is sent all."""
+def _lacking(answer: bytes, wanted: Mapping[str, Piece]) -> list[Piece]:
+    """Where the host holds more than there is, it is sent all."""
     found = []
     for line in answer.decode("ascii", "replace").splitlines():
         digest, _, held = line.partition(" ")

@@ -17,6 +17,7 @@ PROGRAM = Path(__file__).parents[3] / "runner" / "host" / "object_store.py"
 DATA = os.urandom(3_000_000)
 DIGEST = hashlib.sha256(DATA).hexdigest()
 FAILED, TRY_AGAIN = 74, 75
+NOTHING_ASKED = b"\n"
 
 
 def started(*arguments: object) -> subprocess.Popen[bytes]:
@@ -44,34 +45,40 @@ def store(tmp_path: Path) -> Path:
 
 
 def missing(store: Path) -> str:
-    code, out, _ = asked(f"{DIGEST} {len(DATA)}\n".encode(), "missing", store)
+    code, out, _ = asked(f"{DIGEST} {len(DATA)}\n\n".encode(), "receive", store)
     assert code == 0
-    return out
+    assert out.endswith("\n")
+    return out[:-1]
 
 
 @pytest.mark.parametrize("cut", [0, 1, 262_144, 2_999_999])
 def test_a_stream_that_breaks_leaves_what_arrived(store: Path, cut: int) -> None:
-    code, _, said = asked(frame(DATA[:cut]), "receive", store)
+    code, _, said = asked(NOTHING_ASKED + frame(DATA[:cut]), "receive", store)
     assert (code, said) == (TRY_AGAIN, "the transfer was interrupted\n")
     assert missing(store) == f"{DIGEST} {cut}\n"
-    assert asked(frame(DATA[cut:], offset=cut), "receive", store)[0] == 0
+    assert asked(NOTHING_ASKED + frame(DATA[cut:], offset=cut), "receive", store)[0] == 0
     assert there(store).read_bytes() == DATA
     assert missing(store) == ""
 
 
+def test_a_question_that_breaks_off_is_an_interruption(store: Path) -> None:
+    code, out, said = asked(f"{DIGEST} {len(DATA)}\n".encode(), "receive", store)
+    assert (code, out, said) == (TRY_AGAIN, "", "the transfer was interrupted\n")
+
+
 def test_a_frame_cut_in_its_first_line_is_an_interruption(store: Path) -> None:
-    assert asked(frame(b"")[:-1], "receive", store)[0] == TRY_AGAIN
+    assert asked(NOTHING_ASKED + frame(b"")[:-1], "receive", store)[0] == TRY_AGAIN
 
 
 def test_what_was_held_and_is_gone_is_asked_for_again(store: Path) -> None:
-    code, _, said = asked(frame(DATA[100:], offset=100), "receive", store)
+    code, _, said = asked(NOTHING_ASKED + frame(DATA[100:], offset=100), "receive", store)
     assert code == TRY_AGAIN
     assert "is gone" in said
 
 
 def test_what_was_held_and_is_rotten_is_forgotten(store: Path) -> None:
-    asked(frame(b"x" * 100), "receive", store)
-    code, _, said = asked(frame(DATA[100:], offset=100), "receive", store)
+    asked(NOTHING_ASKED + frame(b"x" * 100), "receive", store)
+    code, _, said = asked(NOTHING_ASKED + frame(DATA[100:], offset=100), "receive", store)
     assert code == FAILED
     assert f"damaged: {DIGEST}" in said
     assert missing(store) == f"{DIGEST} 0\n"
@@ -81,36 +88,36 @@ def test_an_object_torn_by_a_power_cut_is_sent_again(store: Path) -> None:
     there(store).parent.mkdir(parents=True)
     there(store).write_bytes(b"")
     assert missing(store) == f"{DIGEST} 0\n"
-    assert asked(frame(DATA), "receive", store)[0] == 0
+    assert asked(NOTHING_ASKED + frame(DATA), "receive", store)[0] == 0
     assert there(store).read_bytes() == DATA
 
 
 def test_who_asks_waits_for_who_receives(store: Path) -> None:
     with started("receive", store) as receiver:
         assert receiver.stdin is not None
-        receiver.stdin.write(frame(DATA[:-1]))
+        receiver.stdin.write(NOTHING_ASKED + frame(DATA[:-1]))
         receiver.stdin.flush()
         while not (store / ".partial" / DIGEST).exists():
             time.sleep(0.01)
-        with started("missing", store) as asking:
+        with started("receive", store) as asking:
             assert asking.stdin is not None
             assert asking.stdout is not None
-            asking.stdin.write(f"{DIGEST} {len(DATA)}\n".encode())
+            asking.stdin.write(f"{DIGEST} {len(DATA)}\n\n".encode())
             asking.stdin.close()
             time.sleep(0.2)
             assert asking.poll() is None
             receiver.communicate(DATA[-1:], timeout=10)
-            assert asking.stdout.read() == b""
+            assert asking.stdout.read() == b"\n"
 
 
 def test_who_hears_nothing_for_long_gives_up(store: Path, tmp_path: Path) -> None:
     impatient = tmp_path / "object_store.py"
     impatient.write_text(PROGRAM.read_text(encoding="utf-8").replace("PATIENCE_S = 20", "PATIENCE_S = 1"), encoding="utf-8")
     command = [sys.executable, str(impatient), "receive", str(store)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as program:
         assert program.stdin is not None
         assert program.stderr is not None
-        program.stdin.write(frame(DATA[:1000]))
+        program.stdin.write(NOTHING_ASKED + frame(DATA[:1000]))
         program.stdin.flush()
         assert program.stderr.read() == b"nothing came for 1 s\n"
         assert program.wait(10) == TRY_AGAIN
@@ -120,11 +127,11 @@ def test_who_hears_nothing_for_long_gives_up(store: Path, tmp_path: Path) -> Non
 def test_two_that_receive_the_same_both_store_it(store: Path) -> None:
     with started("receive", store) as first, started("receive", store) as second:
         assert first.stdin is not None
-        first.stdin.write(frame(DATA[:-1]))
+        first.stdin.write(NOTHING_ASKED + frame(DATA[:-1]))
         first.stdin.flush()
         while not (store / ".partial" / DIGEST).exists():
             time.sleep(0.01)
-        second.communicate(frame(DATA), timeout=10)
+        second.communicate(NOTHING_ASKED + frame(DATA), timeout=10)
         assert there(store).read_bytes() == DATA
         first.communicate(DATA[-1:], timeout=10)
     assert (first.returncode, second.returncode) == (0, 0)
@@ -133,15 +140,15 @@ def test_two_that_receive_the_same_both_store_it(store: Path) -> None:
 
 
 def test_parts_that_nobody_asked_for_in_a_week_are_forgotten(store: Path) -> None:
-    asked(frame(DATA[:9]), "receive", store)
+    asked(NOTHING_ASKED + frame(DATA[:9]), "receive", store)
     os.utime(store / ".partial" / DIGEST, (0, time.time() - 8 * 86400))
-    asked(b"", "receive", store)
+    asked(NOTHING_ASKED, "receive", store)
     assert list((store / ".partial").iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a file system of its own takes root")
 def test_a_full_disk_is_said(store: Path, small_disk: Path) -> None:
-    code, _, said = asked(frame(DATA), "receive", small_disk / "objects")
+    code, _, said = asked(NOTHING_ASKED + frame(DATA), "receive", small_disk / "objects")
     assert code == FAILED
     assert "No space left" in said
 
@@ -165,7 +172,7 @@ def other_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_links_are_symbolic_where_hard_ones_cannot_be(store: Path, other_disk: Path) -> None:
-    asked(frame(DATA), "receive", store)
+    asked(NOTHING_ASKED + frame(DATA), "receive", store)
     code, out, _ = asked(f"{DIGEST} images/1.jpg\n{DIGEST} 2.jpg\n".encode(), "link", store, other_disk / "data")
     assert (code, out) == (0, "2\n")
     assert (other_disk / "data/images/1.jpg").readlink() == there(store)
