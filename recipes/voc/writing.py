@@ -16,7 +16,6 @@ from math import ceil
 from os.path import splitext
 from pathlib import Path
 from typing import Literal, TypeAlias
-from xml.sax.saxutils import escape, unescape
 
 import orjson
 from pydantic import Field
@@ -271,3 +270,13 @@ def _write_label_map(root: Path, classes: tuple[str, ...], ledger: Ledger) -> No
         return
     lines = ["# label:color_rgb:parts:actions", *(f"{name}:::" for name in classes)]
     (root / LABEL_MAP).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
+
+
+def escape(text: str) -> str:
+    """Text as XML has it. The standard library's own would load the whole of urllib."""
+    return text.replace("&", "&amp;").replace(">", "&gt;").replace("<", "&lt;")
+
+
+def unescape(text: str) -> str:
+    """The other way round."""
+    return text.replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
