@@ -53,6 +53,6 @@ def as_printed(line: bytes) -> bytes:
     """The line without colours, and without what syslog (#011 for a tab) and markdown (** around bold text) made of it."""
     if b"\x1b" in line:
         line = _ANSI.sub(b"", line)
-    if b"#011" in line:
+    if b"#" in line:
         line = line.replace(b"#011", b"\t")
-    return line.replace(b"**", b"") if b"**" in line else line
+    return line.replace(b"**", b"") if b"*" in line else line

@@ -43,11 +43,12 @@ class BlockLogParser:
         for line in self._lines.feed(data):
             found = self._block.read(as_printed(line))
             records += found
-            if self._block.open:
-                # A line that ends one record may begin the next.
-                self._held = len(line) + 1 + (0 if found else self._held)
-                if self._held > LONGEST:
-                    self._block.drop()
             if not self._block.open:
+                self._held = 0
+                continue
+            # A line that ends one record may begin the next.
+            self._held = len(line) + 1 + (0 if found else self._held)
+            if self._held > LONGEST:
+                self._block.drop()
                 self._held = 0
         return records

@@ -80,8 +80,9 @@ class MmdetLogParser:
         layout = self._layout
         match = layout.pattern.match(payload) if layout else None
         if match is None:
-            layout = self._layout = train_line(payload)
+            layout = train_line(payload)
             match = layout.pattern.match(payload) if layout else None
+            self._layout = layout or self._layout
         return [layout.progress(match)] if layout and match else _evaluation_in_training(payload)
 
 
@@ -98,10 +99,8 @@ def _payloads(line: bytes) -> list[str]:
     text = as_printed(line).decode("utf-8", "replace")
     if text.count(_STAMPED) > _MOST_STAMPED:
         return [payload for part in _STAMP.split(text) for payload in _cut(part)]
-    at = text.find("Epoch(train)")  # The most common by far, with the next.
-    if at < 0:
-        at = text.find("Epoch [")
-    return [text[at:]] if at >= 0 else _cut(text)
+    at = text.find("Epoch")
+    return [text[at:]] if at >= 0 and text.startswith(_TRAINING, at) else _cut(text)
 
 
 def _cut(part: str) -> list[str]:

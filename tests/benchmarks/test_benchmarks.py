@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.benchmarks import acks, cards, conversions, handover, shifting, transfer
+from tests.benchmarks import acks, cards, conversions, handover, logs, shifting, transfer
 from tests.benchmarks.conversions import Comparison
 from tests.benchmarks.figures import Figure, table
 
@@ -33,6 +33,7 @@ COMPARED_WITH_RSYNC = pytest.mark.skipif(
         pytest.param(acks.measure, id="acks"),
         pytest.param(cards.measure, id="cards"),
         pytest.param(handover.measure, id="handover"),
+        pytest.param(logs.measure, id="logs"),
         pytest.param(transfer.measure, id="transfer", marks=COMPARED_WITH_RSYNC),
     ],
 )
