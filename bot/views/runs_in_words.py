@@ -115,11 +115,13 @@ def _retry(view: RunView) -> Button | None:
 
 
 def _retry_smaller_batch(view: RunView) -> Button | None:
-    spec = view.run.spec
-    if not isinstance(spec, TrainSpec):
+    """Half the batch, and the learning rate by the linear rule."""
+    run = view.run
+    if not isinstance(run.spec, TrainSpec):
         return None
-    batch = spec.overrides.batch or spec.preset.batch
-    return Button(f"Run with batch {batch // 2}", again(view.run, batch=str(batch // 2))) if batch > 1 else None
+    batch = run.spec.overrides.batch or run.spec.preset.batch
+    lr = float(str((run.prepared or {}).get("lr") or run.spec.overrides.lr or run.spec.preset.lr)) * (batch // 2) / batch
+    return Button(f"Run with batch {batch // 2} and lr {lr:.3g}", again(run, batch=str(batch // 2), lr=f"{lr:.3g}")) if batch > 1 else None
 
 
 _REMEDIES = {Remedy.RESUME: _resume, Remedy.RETRY: _retry, Remedy.RETRY_SMALLER_BATCH: _retry_smaller_batch}

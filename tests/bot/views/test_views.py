@@ -207,7 +207,7 @@ def test_an_alert_says_cause_log_and_remedy_and_mentions_the_owner_once(house: H
     [
         (Reason.CODE_ERROR, "resume {id}"),
         (Reason.DIVERGED, "resume {id} --lr 0.0004"),
-        (Reason.OUT_OF_MEMORY, "run rtmdet-nano on fish@2 --batch 4"),
+        (Reason.OUT_OF_MEMORY, "run rtmdet-nano on fish@2 --batch 4 --lr 0.002"),
         (Reason.BAD_SPEC, "run rtmdet-nano on fish@2"),
     ],
 )
@@ -219,7 +219,8 @@ def test_the_first_button_of_an_alert_is_the_remedy(house: House, reason: Reason
 def test_the_remedy_of_the_diagnosis_comes_first(house: House) -> None:
     shown = failed(house, Reason.CODE_ERROR)
     assert shown.diagnosis is not None
-    for action, line in ((Remedy.RETRY, "run rtmdet-nano on fish@2"), (Remedy.RETRY_SMALLER_BATCH, "run rtmdet-nano on fish@2 --batch 4")):
+    smaller = "run rtmdet-nano on fish@2 --batch 4 --lr 0.002"
+    for action, line in ((Remedy.RETRY, "run rtmdet-nano on fish@2"), (Remedy.RETRY_SMALLER_BATCH, smaller)):
         buttons = remedies(replace(shown, diagnosis=replace(shown.diagnosis, action=action)))
         assert (buttons[0].line, buttons[0].style) == (line, "primary")
         assert [button.style for button in buttons[1:]] == [None] * len(buttons[1:])
