@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # make check runs it
+
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("bot", "runner", "recipes")
 MOST_LINES = 400

@@ -11,6 +11,7 @@ from tests.support.hosts import marked
 from tests.support.scripted_house import ScriptedHouse
 
 
+@pytest.mark.slow
 def test_a_training_runs_with_no_bot_at_all_and_nothing_of_it_names_slack(
     scripted: ScriptedHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from runner.states import Reason, State
 from tests.support.hosts import end_all, marked
 from tests.support.scripted_house import ScriptedHouse
 
+pytestmark = pytest.mark.slow
+
 
 def sessions(scripted: ScriptedHouse) -> list[int]:
     """The sshd processes that hold connections, and theirs."""

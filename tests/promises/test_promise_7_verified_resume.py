@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from runner.entities import Run
 from runner.service.runs import resume
 from runner.service.views import RunView, history
 from runner.states import Reason
 from tests.support.hosts import end_all
 from tests.support.scripted_house import ScriptedHouse
+
+pytestmark = pytest.mark.slow
 
 
 def end_from_outside(scripted: ScriptedHouse, run: Run) -> None:

@@ -22,6 +22,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return status, out, err
 
 
+@pytest.mark.slow
 def test_converts_a_zip_and_checks_the_result(
     video: Path, packed: Callable[[Path], Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,6 +100,7 @@ def test_help_lists_every_command_and_recipes_are_listed_and_shown(capsys: pytes
 
 
 @pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.slow
 def test_stopping_leaves_nothing_half_made(video: Path, tmp_path: Path, processes: int) -> None:
     """TERM in the middle of writing: the status tells the signal, and neither result nor scratch folder is there."""
     code = (

@@ -10,6 +10,8 @@ import pytest
 from recipes.__main__ import main
 from recipes.catalog.catalog import Catalog
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def catalog(video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Catalog:

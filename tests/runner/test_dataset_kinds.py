@@ -60,6 +60,7 @@ def told(house: House, view: views.RunView) -> str:
     return render(house, owed).text
 
 
+@pytest.mark.slow
 def test_looks_and_a_removal_end_in_a_message(house: House) -> None:
     dry = submit_convert(house, who(), dataset="fish@2", recipe="coco:coco", dry_run=True)
     compared = datasets.submit_diff(house, who(), "fish@1", "fish@2")

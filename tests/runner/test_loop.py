@@ -44,6 +44,7 @@ def test_runs_wait_for_the_slot_with_a_reason_and_follow_each_other(scripted: Sc
         scripted.wait(second, Reason.COMPLETED)
 
 
+@pytest.mark.slow
 def test_a_failure_carries_its_cause_and_resume_goes_on_from_the_last_whole_checkpoint(scripted: ScriptedHouse) -> None:
     run = scripted.submit("fail_at_epoch=2")
     with scripted.running():

@@ -161,6 +161,7 @@ def killed(processes: Sequence[subprocess.Popen[str]]) -> None:
         process.communicate(timeout=10)
 
 
+@pytest.mark.slow
 def test_two_that_add_and_remove_the_same_killed_at_any_moment_leave_the_others_whole(catalog: Catalog, tmp_path: Path) -> None:
     contents = {f"image{number}": f"content {number}" for number in range(12)}
     kept = add(catalog, tmp_path / "a", name="kept", **dict(list(contents.items())[:6]))

@@ -183,6 +183,7 @@ def apart(work: Callable[[], None], report: Path) -> tuple[int, float]:
 
 
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_it_is_read_or_refused_in_little_memory(name: str, tmp_path: Path) -> None:
     format_name, files, options = CASES[name]
     root, report = tmp_path / "source", tmp_path / "report"

@@ -23,6 +23,8 @@ from recipes.recipe import library, load_recipe
 from recipes.running import run
 from recipes.streams.spool import chunk_size
 
+pytestmark = pytest.mark.slow
+
 IMAGES = 150
 LABELS = ("fish", "crab", "Größe 6")
 RECIPES = (*library(), "mmdet:coco", "vott_csv:coco", "coco:mmdet", "coco:via", "coco:vott", "coco:vott_csv", "coco:vatic")

@@ -143,6 +143,7 @@ def test_a_document_type_is_refused_in_any_encoding() -> None:
     assert "document type" in str(defects.found[0])
 
 
+@pytest.mark.slow
 def test_ever_more_elements_are_refused() -> None:
     defects = Defects()
     assert parse(b"<annotation>" + b"<a/>" * 200_001 + b"</annotation>", "a.xml", defects) is None

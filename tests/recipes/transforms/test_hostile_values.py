@@ -14,6 +14,8 @@ from recipes.errors import DatasetError
 from recipes.ledger import Ledger
 from recipes.transforms import Transform, transforms
 
+pytestmark = pytest.mark.slow
+
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "classes": [{"drop": ["fish"]}],
     "clip": [{}, {"min_visible": 1.0}],

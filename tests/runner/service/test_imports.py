@@ -103,6 +103,7 @@ def serving(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
+@pytest.mark.slow
 def test_a_url_and_a_hosts_folder_become_datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     folder = write_coco(tmp_path / "coco")

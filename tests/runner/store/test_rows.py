@@ -87,6 +87,7 @@ def test_ids_are_drawn_so_that_they_can_be_read_aloud(house: House) -> None:
     assert not set("".join(drawn).replace("r-", "")) & set("01ilo")
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_old_runs_cost_the_live_ones_nothing(house: House) -> None:
     began_at, spec = house.now() - timedelta(days=300), SPEC.model_dump_json()
     moments = ((f"r-{number}", spec, *[to_text(began_at + timedelta(minutes=number))] * 2) for number in range(100_000))
