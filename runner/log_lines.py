@@ -49,6 +49,13 @@ class LineReader:
 _ANSI = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
 
 
+def printed(lines: list[bytes], data: bytes) -> list[bytes]:
+    """The lines that ``data`` completed, each as it was printed; only the first holds bytes that came before ``data``."""
+    if b"\x1b" in data or b"#" in data or b"*" in data:
+        return [as_printed(line) for line in lines]
+    return [as_printed(lines[0]), *lines[1:]] if lines else lines
+
+
 def as_printed(line: bytes) -> bytes:
     """The line without colours, and without what syslog (#011 for a tab) and markdown (** around bold text) made of it."""
     if b"\x1b" in line:

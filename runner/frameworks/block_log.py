@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from runner.entities import Record
-from runner.log_lines import LineReader, as_printed
+from runner.log_lines import LineReader, printed
 
 LONGEST = 1024 * 1024
 """Bytes from a record's first line to its last. What is further apart is no record."""
@@ -40,8 +40,9 @@ class BlockLogParser:
     def feed(self, data: bytes) -> list[Record]:
         """The records that ``data`` completes; never raises."""
         records: list[Record] = []
-        for line in self._lines.feed(data):
-            found = self._block.read(as_printed(line))
+        lines = self._lines.feed(data)
+        for line, text in zip(lines, printed(lines, data), strict=True):
+            found = self._block.read(text)
             records += found
             if not self._block.open:
                 self._held = 0

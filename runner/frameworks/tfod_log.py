@@ -38,7 +38,7 @@ class _Tfod:
 
     def __init__(self) -> None:
         self._step: Progress | None = None
-        self._losses: dict[str, float] | None = None
+        self._losses: list[bytes] = []
         self._metrics: tuple[int, dict[str, float]] | None = None
         self._last: bytes = b""
 
@@ -47,12 +47,13 @@ class _Tfod:
         return self._step is not None or self._metrics is not None
 
     def drop(self) -> None:
-        self._step = self._losses = self._metrics = None
+        self._step = self._metrics = None
+        self._losses = []
 
     def read(self, line: bytes) -> Sequence[Record]:
         if b"Step " in line and (step := _STEP.search(line)):
             return self._stepped(step)
-        if self._step is not None and (self._losses is not None or b"{'" in line):
+        if self._step is not None and (self._losses or b"{'" in line):
             return self._lost(line, self._step)
         if b"Eval metrics at" in line and (at := _METRICS_AT.search(line)):
             done: Sequence[Record] = self._evaluated() if self._metrics and self._metrics[0] != int(at[1]) else ()
@@ -70,18 +71,17 @@ class _Tfod:
         self._last = found[0]
         number, step_s, loss = found.groups()
         point = Progress(epoch=1, iteration=int(number), iterations=0, loss=float(loss) if loss else None, step_s=float(step_s))
-        waited, self._losses = self._step, None
+        waited, self._losses = self._step, []
         self._step = None if loss else point
         return [each for each in (waited, point if loss else None) if each is not None]
 
     def _lost(self, line: bytes, step: Progress) -> Sequence[Record]:
-        losses = self._losses = self._losses if self._losses is not None else {}
-        for key, value in _LOSS.findall(line):
-            if len(losses) < _MOST_VALUES:
-                losses[key.decode("utf-8", "replace")] = float(value)
+        self._losses.append(line)
         if b"}" not in line:
             return ()
-        self._step = self._losses = None
+        pairs = _LOSS.findall(b"\n".join(self._losses))
+        losses = {key.decode("utf-8", "replace"): float(value) for key, value in pairs[:_MOST_VALUES]}
+        self._step, self._losses = None, []
         loss, lr = losses.pop(_LAST_METRIC, None), losses.pop("learning_rate", None)
         return [Progress(epoch=1, iteration=step.iteration, iterations=0, loss=loss, lr=lr, step_s=step.step_s, values=losses)]
 

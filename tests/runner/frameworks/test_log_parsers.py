@@ -143,5 +143,5 @@ def test_time_grows_with_the_log_and_no_faster(name: str) -> None:
 
     quickest = min(seconds(once) for _ in range(3))
     assert min(seconds(once * 4) for _ in range(2)) < 12 * quickest
-    # These are all record and no log; a real one is read several times as fast (make bench).
+    # These are all record and no log; a real one is read faster, and make bench tells how fast.
     assert len(once) / quickest > 3e6
