@@ -20,7 +20,6 @@ _LONGEST_SEARCHED_LINE = 2000
 _NEAR = 3
 _SIGNALS = 128
 _EMPTY_END = re.compile(r"[: ]*\.+$")
-_INNARDS = re.compile(r"/(?:tensorflow|google/protobuf)/")  # frames that are the same whatever went wrong
 _ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 _NOISE = re.compile(r"^\s*(?:[~^]+\s*)+$|^\s*$|^\{\"phase\"|^\[[> ]+\] \d+/\d+")
 
@@ -96,7 +95,7 @@ def diagnose(*, exit_code: int, tail: bytes, circumstances: Circumstances = UNKN
     words = {name: _short(value) for name, value in found.groups.items()} | {"smaller": circumstances.smaller}
     # A group that matched nothing leaves ": ." behind, one that ends in a full stop two.
     sentence = _EMPTY_END.sub(".", signature.sentence.format(**words))
-    if signature.pattern and traceback and not traceback.secondary and not _INNARDS.search(traceback.file):
+    if signature.pattern and traceback and not traceback.secondary:
         sentence = _located(sentence, traceback)
     return Diagnosis(signature.reason, sentence, signature.remedy.format(**words), shown, signature.action)
 

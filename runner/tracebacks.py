@@ -22,12 +22,13 @@ _SECONDARY = re.compile(
     r"|Connection (?:closed|reset) by (?:remote )?peer|Broken pipe|SignalException|KeyboardInterrupt|NCCL communicator was aborted"
 )
 _CAUGHT_IN_WORKER = re.compile(r"^Caught \w+ in (?:DataLoader worker|replica)")
+_INNARDS = re.compile(r"/(?:tensorflow|google/protobuf)/")  # frames that are the same whatever went wrong
 _SAID_BELOW = frozenset({"", "Graph execution error:"})
 
 
 @dataclass(frozen=True, slots=True)
 class Traceback:
-    """One exception as Python printed it. ``end`` is the index of its line in the log's lines."""
+    """One exception as Python printed it, with its last frame outside TensorFlow's own. ``end`` is the index of its line in the log."""
 
     exception: str
     message: str
@@ -82,7 +83,7 @@ def _take(stream: _Stream, line: str, number: int, lines: Sequence[str]) -> None
     if _START.search(line):
         stream.open, stream.frame = stream.open + 1, None if stream.open == 0 else stream.frame
     elif stream.open and here:
-        stream.frame = here
+        stream.frame = stream.frame if stream.frame and _INNARDS.search(here["file"]) else here
     elif stream.open and not line.startswith((" ", "\t")) and (found := _EXCEPTION.match(line)):
         if _CAUGHT_IN_WORKER.match(found["message"] or ""):
             stream.open -= 1  # the worker's own traceback follows, and its exception is the one that counts
