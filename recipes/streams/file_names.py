@@ -60,7 +60,8 @@ class FileNames(Sequence[str]):
 
     def below(self, prefix: str) -> range:
         """The places of the names that begin with prefix."""
-        return range(bisect_left(self, prefix), bisect_left(self, prefix + "\U0010ffff"))
+        length = len(prefix)
+        return range(bisect_left(self, prefix), bisect_right(self, prefix, key=lambda name: name[:length]))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(str.__eq__, self, other))
@@ -75,7 +76,7 @@ class FileNames(Sequence[str]):
     def _position(self, name: bytes) -> int:
         """Where a name begins in the text; 0 where it is not there."""
         sample = bisect_right(self._samples, name)
-        if not sample:
+        if not sample or b"\0" in name:
             return 0
         first = self._starts[(sample - 1) * SAMPLED]
         last = self._starts[sample * SAMPLED] if sample < len(self._samples) else len(self._text)
