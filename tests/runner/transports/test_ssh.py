@@ -135,17 +135,17 @@ def test_the_next_call_after_a_break_connects_again(ssh_host: Reached, sshd: Loo
 
 
 @pytest.mark.slow
-def test_a_frozen_connection_costs_no_more_than_the_deadline(ssh_host: Reached, sshd: LoopbackSshd) -> None:
+@pytest.mark.parametrize("data", [b"", b"z" * 30_000_000], ids=["little", "much"])
+def test_a_frozen_connection_costs_no_more_than_the_deadline(ssh_host: Reached, sshd: LoopbackSshd, data: bytes) -> None:
     before = set(sessions(sshd))
     assert ssh_host.transport.shell("echo one", timeout_s=10).stdout == b"one\n"
     (ours,) = set(sessions(sshd)) - before
     os.kill(ours, signal.SIGSTOP)
     try:
-        for data in (b"", b"z" * 30_000_000):
-            began = time.monotonic()
-            with pytest.raises(UnreachableError, match="gpu-1"):
-                ssh_host.transport.shell("cat", stdin=data, timeout_s=1)
-            assert time.monotonic() - began < 3
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="gpu-1"):
+            ssh_host.transport.shell("cat", stdin=data, timeout_s=1)
+        assert time.monotonic() - began < 3
         ssh_host.transport.close()
         fresh = open_transport(ssh_host.host)
         assert fresh.shell("echo two", timeout_s=10).stdout == b"two\n"
