@@ -204,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with sources(10 * options.images) as place:
             for name in GOALS:
                 found = ours(name, place[name.partition("-")[0]], place["scratch"] / "out")
-                shutil.rmtree(place["scratch"] / "out")
+                shutil.rmtree(place["scratch"] / "out", ignore_errors=True)
                 print(f"{name:14} {10 * options.images:,} images: peak {found.peak_bytes / 1e6:.0f} MB, {found.cpu_s:.1f} CPU s")
     print(f"{os.cpu_count()} cores; load of the last 1, 5 and 15 minutes: {os.getloadavg()}")
 
