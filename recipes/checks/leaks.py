@@ -25,7 +25,7 @@ class Contents:
         self._key = key
         self._digest = digest
         self._keys = array("Q")
-        self._splits = bytearray()
+        self._splits = array("I")
         self._split_numbers: dict[str | None, int] = {}
         self._texts = bytearray()
         self._ends = array("Q", (0,))

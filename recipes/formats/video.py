@@ -7,8 +7,6 @@ number whatever ``every`` says.
 from __future__ import annotations
 
 import os
-import tempfile
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from recipes.folder import Folder
 from recipes.formats import NOT_MINE, Format, Sniff
 from recipes.ledger import Ledger
 from recipes.parameters import Parameters
+from recipes.streams.nameless import NamelessFile
 from recipes.streams.spool import chunk_size
 
 SUFFIXES = (".mp4", ".m4v", ".avi", ".mov", ".mkv", ".webm", ".mpg", ".mpeg")
@@ -48,26 +47,6 @@ class _Frame:
     span: tuple[int, int]
 
 
-class _Store:
-    """Encoded frames, one behind the other in a nameless file; path is good in this process and those it forks."""
-
-    def __init__(self, directory: Path | None) -> None:
-        handle, name = tempfile.mkstemp(prefix="signalbox-", dir=directory)
-        os.unlink(name)  # noqa: PTH108
-        weakref.finalize(self, os.close, handle)
-        self.path = Path(f"/proc/self/fd/{handle}")
-        self._handle, self._end = handle, 0
-
-    def add(self, data: bytes) -> tuple[int, int]:
-        """Add a frame; where it lies."""
-        view, start = memoryview(data), self._end
-        while view:
-            written = os.pwrite(self._handle, view, self._end)
-            self._end += written
-            view = view[written:]
-        return start, len(data)
-
-
 def sniff(folder: Folder) -> Sniff:
     """Video files, and no image."""
     videos = folder.with_suffix(*SUFFIXES)
@@ -81,7 +60,7 @@ def read(folder: Folder, options: VideoOptions, effort: Effort) -> Dataset:
     videos = folder.with_suffix(*SUFFIXES)
     if not videos:
         raise FormatError("There is no video in this folder.", where=Where(str(folder.root)))
-    store, defects, notes = _Store(effort.scratch), Defects(), []
+    store, defects, notes = NamelessFile(effort.scratch), Defects(), []
     frames: list[_Frame] = []
     for done, name in enumerate(videos):
         effort.progress(done, len(videos), "reading videos")
@@ -94,16 +73,17 @@ def read(folder: Folder, options: VideoOptions, effort: Effort) -> Dataset:
     size = chunk_size(len(frames))
 
     def draw(chunk: int, _: Ledger) -> Iterator[ImageRecord]:
+        path = Path(store.path)
         for frame in frames[chunk * size : (chunk + 1) * size]:
             name = f"{frame.video}/{frame.number:06d}.jpg"
             yield ImageRecord(
-                name, store.path, frame.width, frame.height, video=frame.video, frame=frame.number, source_file=frame.video, span=frame.span
+                name, path, frame.width, frame.height, video=frame.video, frame=frame.number, source_file=frame.video, span=frame.span
             )
 
     return Dataset((), draw, -(-len(frames) // size), len(frames), notes=tuple(notes))
 
 
-def _take(path: Path, name: str, options: VideoOptions, store: _Store) -> tuple[list[_Frame], int]:
+def _take(path: Path, name: str, options: VideoOptions, store: NamelessFile) -> tuple[list[_Frame], int]:
     """The wanted frames of one video, and how many were looked at."""
     os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", ONLY_FILES)
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -120,7 +100,7 @@ def _take(path: Path, name: str, options: VideoOptions, store: _Store) -> tuple[
                 encoded, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, options.quality]) if whole else (False, None)
                 if encoded and data is not None:
                     height, width = picture.shape[:2]
-                    taken.append(_Frame(name, number, width, height, store.add(data.tobytes())))
+                    taken.append(_Frame(name, number, width, height, (store.append(data.tobytes()), data.nbytes)))
             number += 1
     finally:
         capture.release()

@@ -7,9 +7,6 @@ is gone with the last process that holds it, whatever ends that process.
 from __future__ import annotations
 
 import marshal
-import os
-import tempfile
-import weakref
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +18,7 @@ from recipes.dataset import NO_FLAGS, Annotation, Dataset, Flag, Flags, ImageRec
 from recipes.effort import Effort
 from recipes.errors import Defects, FormatError
 from recipes.ledger import Ledger
+from recipes.streams.nameless import NamelessFile
 
 LARGEST_CHUNK = 256
 SMALLEST_CHUNK = 8
@@ -49,29 +47,21 @@ class Spool:
     """Pieces of bytes in a nameless file, by number."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        handle, name = tempfile.mkstemp(prefix="signalbox-", dir=directory)
-        os.unlink(name)  # noqa: PTH108
-        self._handle = handle
+        self._file = NamelessFile(directory)
         self._ends = array("Q", (0,))
-        weakref.finalize(self, os.close, handle)
 
     def __len__(self) -> int:
         return len(self._ends) - 1
 
     def append(self, data: bytes) -> None:
         """Add a piece."""
-        view = memoryview(data)
-        end = self._ends[-1]
-        while view:
-            written = os.pwrite(self._handle, view, end)
-            end += written
-            view = view[written:]
-        self._ends.append(end)
+        self._file.append(data)
+        self._ends.append(self._file.size)
 
     def read(self, number: int) -> bytes:
         """A piece as it was added. Safe from any number of processes at once."""
         start = self._ends[number]
-        return os.pread(self._handle, self._ends[number + 1] - start, start)
+        return self._file.read(start, self._ends[number + 1] - start)
 
 
 @dataclass(slots=True)

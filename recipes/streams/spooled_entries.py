@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import marshal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
-from recipes.streams.spool import Spool
+from recipes.streams.spool import Spool, decoded, encoded
 
 Entry = TypeVar("Entry")
 PIECE = 64
@@ -31,7 +30,7 @@ class SpooledEntries(Sequence[Entry], Generic[Entry]):
     def settle(self) -> None:
         """Write what is held; call it after the last, and only then."""
         if self._held:
-            self._spool.append(marshal.dumps(self._held))
+            self._spool.append(encoded(self._held))
             self._held.clear()
 
     def __len__(self) -> int:
@@ -50,6 +49,6 @@ class SpooledEntries(Sequence[Entry], Generic[Entry]):
             return self[place : place + 1][0]
         start, stop, _ = place.indices(self._count)
         pieces = range(start // PIECE, -(-stop // PIECE))
-        entries = [entry for piece in pieces for entry in marshal.loads(self._spool.read(piece))]  # noqa: S302 - our own
+        entries = [entry for piece in pieces for entry in decoded(self._spool.read(piece))]
         first = start - start // PIECE * PIECE
         return [self._make(*entry) for entry in entries[first : first + max(0, stop - start)]]

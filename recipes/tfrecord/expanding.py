@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
-import weakref
 import zlib
 from pathlib import Path
 
 from recipes.arriving.archive import Limits
 from recipes.errors import FormatError, Where
+from recipes.streams.nameless import NamelessFile
 from recipes.tfrecord.framing import HEAD, is_head
 
 GZIP_START = b"\x1f\x8b"
 PIECE = 1 << 20
 
 
-class Expanded:
-    """What compressed files hold, one after the other; path is good in this process and those it forks, as long as this object lives."""
-
-    def __init__(self, directory: Path | None) -> None:
-        """An empty one, its bytes in a directory (None: where the system keeps such)."""
-        handle, target = tempfile.mkstemp(prefix="signalbox-", dir=directory)
-        os.unlink(target)  # noqa: PTH108
-        weakref.finalize(self, os.close, handle)
-        self._handle = handle
-        self.path = f"/proc/self/fd/{handle}"
-
-    def add(self, source: Path, name: str, limits: Limits) -> tuple[int, int]:
-        """Decompress a file: where its content begins and ends. FormatError where it is damaged, or larger than the limits allow."""
-        packed = source.stat().st_size
-        try:
-            with gzip.open(source) as file, os.fdopen(os.dup(self._handle), "ab") as out:
-                start = out.seek(0, os.SEEK_END)
-                while piece := file.read(PIECE):
-                    out.write(piece)
-                    _require_modest(out.tell() - start, packed, name, limits)
-                return start, out.tell()
-        except (OSError, EOFError, zlib.error) as error:
-            raise FormatError(f"The file cannot be decompressed: {str(error).rstrip('.')}.", where=Where(name)) from error
+def expand(source: Path, name: str, into: NamelessFile, limits: Limits) -> tuple[int, int]:
+    """Decompress a file: where its content begins and ends. FormatError where it is damaged, or larger than the limits allow."""
+    packed, start = source.stat().st_size, into.size
+    try:
+        with gzip.open(source) as file:
+            while piece := file.read(PIECE):
+                into.append(piece)
+                _require_modest(into.size - start, packed, name, limits)
+            return start, into.size
+    except (OSError, EOFError, zlib.error) as error:
+        raise FormatError(f"The file cannot be decompressed: {str(error).rstrip('.')}.", where=Where(name)) from error
 
 
 def _require_modest(size: int, packed: int, name: str, limits: Limits) -> None:

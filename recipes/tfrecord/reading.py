@@ -24,11 +24,12 @@ from recipes.errors import Defects, FormatError, Where
 from recipes.folder import Folder
 from recipes.ledger import Ledger
 from recipes.splitting.split_names import in_usual_order
+from recipes.streams.nameless import NamelessFile
 from recipes.streams.spool import Reading, Spool, chunk_size
 from recipes.tfrecord import examples
 from recipes.tfrecord.classes import MOST, Classes, Key, Unresolved, resolve
 from recipes.tfrecord.examples import Row, flags_of, parsed
-from recipes.tfrecord.expanding import Expanded, is_compressed
+from recipes.tfrecord.expanding import expand, is_compressed
 from recipes.tfrecord.framing import RecordIndex
 from recipes.tfrecord.label_map import LabelMap
 from recipes.tfrecord.layout import VOTT_LABEL_MAP, require_all_shards, split_of
@@ -48,7 +49,7 @@ class Files:
     names: Sequence[str]
     root: str
     single: bool
-    expanded: Expanded
+    expanded: NamelessFile
     regions: dict[int, tuple[int, int]] = field(default_factory=dict)
     index: RecordIndex = field(default_factory=RecordIndex)
     _open: tuple[int, int] | None = None
@@ -185,12 +186,12 @@ def read(folder: Folder, names: Sequence[str], label_map: LabelMap | None, effor
 
 
 def _indexed(folder: Folder, names: Sequence[str], effort: Effort, *, single: bool) -> Files:
-    files, defects = Files(names, f"{folder.root}/", single, Expanded(effort.scratch)), Defects()
+    files, defects = Files(names, f"{folder.root}/", single, NamelessFile(effort.scratch)), Defects()
     require_all_shards(names, defects)
     for number, name in enumerate(names):
         try:
             if is_compressed(folder.path(name)):
-                files.regions[number] = files.expanded.add(folder.path(name), name, Limits())
+                files.regions[number] = expand(folder.path(name), name, files.expanded, Limits())
             files.index.add_file(files.path(number), name, defects, files.regions.get(number))
         except FormatError as error:
             defects.add_error(error)

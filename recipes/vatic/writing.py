@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from recipes.dataset import Annotation, Flag, ImageRecord
 from recipes.errors import Defects, Where
@@ -17,7 +17,6 @@ from recipes.pictures.video_frames import LAST_NUMBER
 from recipes.placing import Folders, place_new
 
 IMAGES = "images"
-OPEN_FILES = 64
 UNSAFE = re.compile(r"[^\w. -]+")
 
 
@@ -28,6 +27,29 @@ class _Video:
     next_frame: int = 0
     frames: set[int] = field(default_factory=set)
     untracked: int = 0
+
+
+class _LastOpened:
+    """The one file that is open: there may be more videos than a process may hold files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = ""
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def named(self, name: str) -> IO[str]:
+        """The file of a video, to write at its end."""
+        if name != self._name:
+            self._stack.close()
+            self._file = self._stack.enter_context((self._folder / f"{name}.txt").open("a", encoding="utf-8", newline="\n"))
+            self._name = name
+        return self._file
 
 
 class VaticWriter:
@@ -42,8 +64,7 @@ class VaticWriter:
 
     def write(self, records: Iterator[ImageRecord]) -> None:
         """Write all; FormatError names every box and frame that cannot be written."""
-        with ExitStack() as stack:
-            files: dict[str, IO[str]] = {}
+        with _LastOpened(self._destination) as file:
             for record in records:
                 name = UNSAFE.sub("_", record.video or IMAGES).strip(". ") or IMAGES
                 video = self._videos.setdefault(name, _Video())
@@ -52,11 +73,8 @@ class VaticWriter:
                     self._defects.add(f"Frame {frame} of {record.video} is there twice.", Where(record.name))
                     continue
                 video.frames.add(frame)
-                if name not in files:
-                    path = self._destination / f"{name}.txt"
-                    files[name] = stack.enter_context(path.open("w", encoding="utf-8", newline="\n"))
                 self._place(record, name, frame)
-                files[name].writelines(self._row(record, box, frame, video) for box in record.annotations)
+                file.named(name).writelines(self._row(record, box, frame, video) for box in record.annotations)
         self._defects.raise_if_any("The dataset", remedy="Leave them out, or rename their classes.")
         if self._renamed:
             self._ledger.note(f"{self._renamed:,} images are called by the numbers of their frames, as VATIC does.")

@@ -22,11 +22,6 @@ def find_version(house: House, text: str) -> DatasetVersion:
         raise RequestError(str(error)) from error
 
 
-def all_versions(house: House) -> list[DatasetVersion]:
-    """Every version of every dataset, by name and number."""
-    return [version for name in house.catalog.names() for version in house.catalog.versions(name)]
-
-
 def submit_diff(house: House, who: Requester, old: str, new: str) -> Run:
     """Queue the comparison of two versions, image by image and box by box."""
     return _submit(house, who, VersionsSpec(kind=Kind.DIFF, versions=(_free(house, old), _free(house, new))))

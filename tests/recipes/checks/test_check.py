@@ -7,6 +7,7 @@ import pytest
 
 from recipes.checks.check import Finding, Inspector, Kind, Severity, errors, similar_names
 from recipes.checks.check_files import FileInspector
+from recipes.checks.leaks import Contents
 from recipes.dataset import Annotation, Flag, ImageRecord
 from recipes.folder import scan
 from recipes.ingest import examine
@@ -114,3 +115,11 @@ def test_full_decodes_what_has_an_end_but_no_middle(tmp_path: Path, draw: Callab
     full, _ = examine(tmp_path, keep_unfit=True, full=True)
     assert errors(quick.findings) == ()
     assert [finding.kind for finding in errors(full.findings)] == [Kind.TRUNCATED_IMAGE]
+
+
+def test_a_leak_is_found_among_any_number_of_splits(tmp_path: Path) -> None:
+    contents = Contents(lambda record: b"same" if record.name in {"0.jpg", "299.jpg"} else record.name.encode(), lambda _: "digest")
+    for number in range(300):
+        contents(ImageRecord(f"{number}.jpg", tmp_path / f"{number}.jpg", 1, 1, split=f"fold{number}"))
+    (found,) = contents.findings()
+    assert (found.kind, found.cases) == (Kind.LEAK, ("299.jpg in fold299 is 0.jpg in fold0",))

@@ -20,8 +20,9 @@ from recipes.folder import scan
 from recipes.formats.tfrecord import ReadOptions, read
 from recipes.ledger import Ledger
 from recipes.placing import image_bytes
+from recipes.streams.nameless import NamelessFile
 from recipes.tfrecord import examples
-from recipes.tfrecord.expanding import Expanded
+from recipes.tfrecord.expanding import expand
 from recipes.tfrecord.framing import CHECKSUM, framed, masked
 from recipes.tfrecord.messages import Example
 
@@ -96,7 +97,7 @@ def test_a_compressed_file_that_grows_beyond_reason_is_refused(tmp_path: Path) -
     bomb = tmp_path / "a.record.gz"
     bomb.write_bytes(gzip.compress(bytes(3_000_000)))
     with pytest.raises(FormatError, match="which is refused"):
-        Expanded(tmp_path).add(bomb, "a.record.gz", Limits(ratio_from_bytes=1_000_000))
+        expand(bomb, "a.record.gz", NamelessFile(tmp_path), Limits(ratio_from_bytes=1_000_000))
     assert list(tmp_path.iterdir()) == [bomb]
 
 

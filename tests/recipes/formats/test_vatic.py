@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import resource
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -286,6 +287,20 @@ def test_writes_what_it_reads(video: Path, tmp_path: Path) -> None:
         return [(image.frame, [replace(box, origin=None) for box in image.annotations]) for image in records(folder)]
 
     assert essence(tmp_path / "one") == essence(video)
+
+
+def test_more_videos_than_files_may_be_open_are_written(dataset_of: Callable[..., Dataset], tmp_path: Path) -> None:
+    """Frame after frame of each in turn, as a shuffled dataset has them."""
+    box = Annotation("fish", 1, 1, 3, 3, track=0)
+    places = [(video, frame) for frame in (0, 1) for video in range(200)]
+    records = [ImageRecord(f"{video}-{frame}.jpg", None, 9, 9, (box,), video=f"v{video}", frame=frame) for video, frame in places]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (sum(1 for _ in Path("/proc/self/fd").iterdir()) + 50, limits[1]))
+    try:
+        FORMAT.write(dataset_of(records), tmp_path, FORMAT.write_options(), Audience(Ledger()), ALONE)  # type: ignore[misc]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert {len((tmp_path / f"v{video}.txt").read_text().splitlines()) for video in range(200)} == {2}
 
 
 def test_what_cannot_be_quoted_is_refused(dataset_of: Callable[..., Dataset], tmp_path: Path) -> None:
