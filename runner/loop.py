@@ -112,18 +112,18 @@ class Runner:
         self._guard(self._beat, about="the runner's sign of life")
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(self._tidy, about="what ended runs left")
 
-    def _tidy(self, live: list[Run]) -> None:
+    def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
-        alive = {run.id for run in live}
-        ended, self._untidy = self._untidy - alive, alive
+        live = {run.id for run in runs.live(self.house.store.reading())}
+        ended, self._untidy = self._untidy - live, live
         for run_id in ended:
             run = runs.get(self.house.store.reading(), run_id)
             self._guard(partial(all_kinds()[run.kind].afterwards, self.house, run), about=run_id)
 
     def _decide_all(self) -> None:
         live = runs.live(self.house.store.reading())
-        self._guard(partial(self._tidy, live), about="what ended runs left")
         facts = self._facts(live)
         eligible: list[Candidate] = []
         for run in live:
