@@ -12,10 +12,10 @@ from bot.message import Message
 from bot.notifier import card as first_posting
 from bot.pacing import EditBudget, Holds
 from bot.pictures import Pictures, Stage
-from runner.entities import Kind
 from runner.service import outbox as rows
 from runner.service.house import House
 from runner.service.outbox import Card, CardStamp
+from runner.specs import Kind
 from runner.states import Reason, State
 
 _log = logging.getLogger(__name__)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from bot.views.words import ap as ap_in_words
 from bot.views.words import escaped, person
 from runner.crash_points import crash_point
-from runner.entities import ConvertSpec, Event, Kind, Run
+from runner.entities import Event, Run
 from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
+from runner.specs import ConvertSpec, Kind
 from runner.states import Reason, State
 
 _NAMED_PARAMETERS = 6

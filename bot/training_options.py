@@ -9,7 +9,7 @@ import click
 
 from bot.names import finite
 from bot.verb import Asking
-from runner.entities import Overrides
+from runner.specs import Overrides
 
 Command = TypeVar("Command", bound=Callable[..., object])
 

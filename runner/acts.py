@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.crash_points import crash_point
-from runner.entities import Attempt, Environment, Host, Run, TrainSpec, WorkStep
+from runner.entities import Attempt, Environment, Host, Run, WorkStep
 from runner.errors import HostError, UnreachableError
 from runner.executors.base import Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
+from runner.specs import TrainSpec
 from runner.transports.base import Transport
 from runner.transports.sending import Progress
 

@@ -10,12 +10,13 @@ from sqlite_utils import Database
 
 from recipes.errors import DatasetError
 from runner.diagnosis import Circumstances
-from runner.entities import Attempt, Diagnosis, Run, TrainSpec
+from runner.entities import Attempt, Diagnosis, Run
 from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
 from runner.kinds import all_kinds
 from runner.preparing import prepared_from
 from runner.service.house import House
 from runner.service.views import log_tail
+from runner.specs import TrainSpec
 from runner.states import RESUMABLE_CAUSES, Reason
 from runner.store import events, progress, runs
 from runner.store.connection import DatabaseError

@@ -37,7 +37,7 @@ from runner.decisions import (
     decide_running,
     environment_on,
 )
-from runner.entities import BootstrapSpec, Environment, Host, Run, TrainSpec, TransportName
+from runner.entities import Environment, Host, Run, TransportName
 from runner.errors import BadSpecError, ConfigurationError, ConflictError
 from runner.evidence import Evidence, WatchedAttempt
 from runner.frameworks import find_framework
@@ -49,6 +49,7 @@ from runner.placement import Candidate, Placed, Waiting, place
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
+from runner.specs import BootstrapSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import DatabaseError

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from runner.diagnosis import UNKNOWN, Circumstances, diagnose
-from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run
+from runner.entities import Attempt, Diagnosis, Environment, Host, Run
 from runner.frameworks.base import LaunchPlan, LogParser
 from runner.kinds.base import Needs, Work
 from runner.service.house import House
+from runner.specs import Kind
 from runner.states import Reason
 from runner.store import runs
 from runner.work_log import WorkStepParser

@@ -9,8 +9,8 @@ from bot.names import known_run
 from bot.training_options import MOST_EPOCHS, learning_rate
 from bot.verb import Asking, Topic, Verb
 from bot.views.submitted import submitted
-from runner.entities import Overrides
 from runner.service import runs, views
+from runner.specs import Overrides
 
 
 @click.command("resume", help="Go on where a training ended, with its optimizer's state.")

@@ -9,7 +9,7 @@ from bot.views.blocks import Message, fitting, section
 from bot.views.words import code, count, escaped, name, number, prose
 from recipes.catalog.versions import DatasetVersion
 from recipes.recipe import Recipe
-from runner.entities import Preset
+from runner.specs import Preset
 
 SHOWN = 40
 

@@ -10,7 +10,8 @@ from bot.views.words import code, count, name, person, prose, shortened, size
 from recipes.catalog.versions import DatasetVersion
 from recipes.observing import SplitCount
 from recipes.summary import Summary
-from runner.entities import IngestSpec, Run
+from runner.entities import Run
+from runner.specs import IngestSpec
 
 SHOWN_CLASSES = 20
 SHOWN_NOTES = 6

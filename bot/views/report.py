@@ -13,8 +13,8 @@ from bot.views.runs_in_words import title
 from bot.views.words import count, duration, escaped, name, prose
 from recipes.catalog.comparing import Comparison
 from recipes.summary import Summary
-from runner.entities import ConvertSpec, Kind
 from runner.service.views import RunView
+from runner.specs import ConvertSpec, Kind
 
 _COMPARISON, _SUMMARY = TypeAdapter(Comparison), TypeAdapter(Summary)
 SHOWN_LINES = 12

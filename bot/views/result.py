@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from bot.views.blocks import Button, Message, actions, context, fitting, section
 from bot.views.runs_in_words import origin, title
 from bot.views.words import ap, code_block, duration, shortened
-from runner.entities import Evaluation, TrainSpec
+from runner.entities import Evaluation
 from runner.service.views import RunView
+from runner.specs import TrainSpec
 
 SHOWN_CLASSES = 40
 _SIZES = (("mAP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"), ("small", "ap_small"), ("medium", "ap_medium"), ("large", "ap_large"))

@@ -11,8 +11,9 @@ from bot.views.blocks import Message, actions, context, fitting, section
 from bot.views.runs_in_words import buttons, origin, title
 from bot.views.states import explanation, headline, sign
 from bot.views.words import ap, bar, clock, code, count, duration, fixed, name, number, person, prose, sentence, size
-from runner.entities import Evaluation, Progress, TrainSpec, WorkStep
+from runner.entities import Evaluation, Progress, WorkStep
 from runner.service.views import RunView
+from runner.specs import TrainSpec
 from runner.states import Reason, State
 
 SHOWN_EPOCHS = 24

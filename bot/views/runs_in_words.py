@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from bot.views.blocks import Button, quoted
 from bot.views.words import name
-from runner.entities import BootstrapSpec, ConvertSpec, IngestSpec, Kind, Origin, Remedy, Run, StartMode, TrainSpec, VersionsSpec
+from runner.entities import Remedy, Run
 from runner.service.views import RunView
+from runner.specs import BootstrapSpec, ConvertSpec, IngestSpec, Kind, Origin, StartMode, TrainSpec, VersionsSpec
 from runner.states import Reason, State
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from runner.entities import Kind, Run
+from runner.entities import Run
+from runner.specs import Kind
 from runner.states import Reason, State
 
 _SIGN = {State.PENDING: "⏳", State.RUNNING: "🟢", State.SUCCEEDED: "✅", State.CANCELLED: "⚪", State.FAILED: "🔴"}

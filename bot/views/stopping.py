@@ -8,8 +8,8 @@ from bot.views.blocks import Button, Message, actions, section
 from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.words import duration, name
-from runner.entities import TrainSpec
 from runner.service.views import RunView
+from runner.specs import TrainSpec
 from runner.states import State
 
 

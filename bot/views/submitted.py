@@ -5,8 +5,8 @@ from __future__ import annotations
 from bot.answer import Answer
 from bot.views.runs_in_words import origin, title
 from bot.views.words import count
-from runner.entities import TrainSpec
 from runner.service.views import RunView
+from runner.specs import TrainSpec
 from runner.states import State
 
 

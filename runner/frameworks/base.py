@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from runner.entities import Environment, Record, TrainSpec
+from runner.entities import Environment, Record
+from runner.specs import TrainSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping
 from typing import cast
 
-from runner.entities import Kind
 from runner.errors import ConfigurationError
 from runner.kinds.base import KindOfWork
 from runner.registry import members
+from runner.specs import Kind
 
 
 @functools.cache

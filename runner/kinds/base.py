@@ -10,9 +10,10 @@ from typing import Protocol
 from sqlite_utils import Database
 
 from runner.diagnosis import UNKNOWN, Circumstances
-from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run
+from runner.entities import Attempt, Diagnosis, Environment, Host, Run
 from runner.frameworks.base import LaunchPlan, LogParser
 from runner.service.house import House
+from runner.specs import Kind
 
 
 @dataclass(frozen=True, slots=True)

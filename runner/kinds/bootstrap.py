@@ -5,11 +5,12 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from runner.diagnosis import UNKNOWN, Circumstances, diagnose
-from runner.entities import Attempt, BootstrapSpec, Diagnosis, Environment, Host, Kind, Run
+from runner.entities import Attempt, Diagnosis, Environment, Host, Run
 from runner.environments import Ready, launch_plan
 from runner.frameworks.base import LogParser
 from runner.kinds.base import Needs, Work
 from runner.service.house import House
+from runner.specs import BootstrapSpec, Kind
 from runner.store import hosts, runs
 from runner.work_log import WorkStepParser
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from runner.entities import ConvertSpec, Kind, Run
+from runner.entities import Run
 from runner.frameworks.base import LaunchPlan
 from runner.recipes_program import DatasetWork, keep_report, keep_version, program
 from runner.service.datasets import frozen
 from runner.service.house import House
+from runner.specs import ConvertSpec, Kind
 
 RECIPE = "recipe.yaml"
 

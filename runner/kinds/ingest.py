@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from runner.entities import IngestSpec, Kind, Origin, Run
+from runner.entities import Run
 from runner.frameworks.base import LaunchPlan
 from runner.host_folder import HOST
 from runner.recipes_program import DatasetWork, program
 from runner.service.house import House
+from runner.specs import IngestSpec, Kind, Origin
 from runner.store import hosts
 
 HOST_FILE = "host.json"

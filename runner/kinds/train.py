@@ -6,7 +6,7 @@ from sqlite_utils import Database
 
 from recipes.catalog.versions import DatasetVersion
 from runner.diagnosis import UNKNOWN, Circumstances, diagnose
-from runner.entities import Attempt, Diagnosis, Environment, Host, Kind, Run, Start, StartMode, TrainSpec
+from runner.entities import Attempt, Diagnosis, Environment, Host, Run
 from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.frameworks.base import DatasetOnHost, Framework, LogParser, PrepareRequest
@@ -14,6 +14,7 @@ from runner.kinds.base import Needs, Work
 from runner.preparing import prepared_from
 from runner.service.datasets import frozen
 from runner.service.house import House
+from runner.specs import Kind, Start, StartMode, TrainSpec
 from runner.store import progress, runs
 
 DATA = "data"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from runner.entities import Kind, Run, VersionsSpec
+from runner.entities import Run
 from runner.frameworks.base import LaunchPlan
 from runner.recipes_program import DatasetWork, keep_report, program
 from runner.service.house import House
+from runner.specs import Kind, VersionsSpec
 
 
 def _plan(house: House, run: Run) -> LaunchPlan:

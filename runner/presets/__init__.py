@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from recipes.yaml_lines import read_yaml
-from runner.entities import Preset
 from runner.errors import ConfigurationError, RequestError
+from runner.specs import Preset
 
 
 def load_presets(extensions: Iterable[Path] = ()) -> dict[str, Preset]:

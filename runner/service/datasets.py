@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from recipes.catalog.versions import DatasetVersion
 from recipes.errors import DatasetError
 from recipes.recipe import load_recipe
-from runner.entities import ConvertSpec, DatasetRef, Kind, Run, TrainSpec, VersionsSpec
+from runner.entities import Run
 from runner.errors import RequestError
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import ConvertSpec, DatasetRef, Kind, TrainSpec, VersionsSpec
 from runner.store import runs
 
 

@@ -12,11 +12,12 @@ from recipes.arriving.web import is_url, require_url, shown
 from recipes.errors import DatasetError
 from recipes.formats import formats
 from recipes.names import is_dataset_name
-from runner.entities import IngestSpec, Origin, Run
+from runner.entities import Run
 from runner.errors import RequestError
 from runner.service.house import House, Requester
 from runner.service.runs import submit_ingest
 from runner.settings import Role
+from runner.specs import IngestSpec, Origin
 from runner.store import hosts
 
 _ON_HOST = re.compile(r"(?P<host>[a-z0-9][a-z0-9._-]{0,39}):(?P<path>.+)", re.IGNORECASE | re.DOTALL)

@@ -6,10 +6,11 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from runner.entities import IngestSpec, Run
+from runner.entities import Run
 from runner.service import runs
 from runner.service.house import House, Requester
 from runner.service.outbox import NewDelivery, add
+from runner.specs import IngestSpec
 from runner.store import people
 from runner.store.people import Upload
 

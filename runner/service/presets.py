@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from runner.entities import Preset
 from runner.presets import load_presets
 from runner.service.house import House
+from runner.specs import Preset
 
 
 def all_presets(house: House) -> Mapping[str, Preset]:

@@ -5,17 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from recipes.recipe import load_recipe
-from runner.entities import (
-    BootstrapSpec,
-    ConvertSpec,
-    IngestSpec,
-    Overrides,
-    Preset,
-    Run,
-    Start,
-    StartMode,
-    TrainSpec,
-)
+from runner.entities import Run
 from runner.environments import requirements
 from runner.errors import RequestError
 from runner.frameworks import find_framework
@@ -23,6 +13,7 @@ from runner.presets import find_preset
 from runner.service.datasets import newest_readable, resolve
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import BootstrapSpec, ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec
 from runner.states import State
 from runner.store import hosts, runs
 

@@ -8,22 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from runner.entities import (
-    Attempt,
-    Checkpoint,
-    Diagnosis,
-    Evaluation,
-    Event,
-    Host,
-    Lease,
-    Progress,
-    Remedy,
-    Run,
-    StartMode,
-    TrainSpec,
-    WorkStep,
-)
+from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Remedy, Run, WorkStep
 from runner.service.house import House
+from runner.specs import StartMode, TrainSpec
 from runner.states import Reason, State
 from runner.store import events, hosts, people, progress, runs
 

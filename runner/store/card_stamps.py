@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sqlite_utils import Database
 
-from runner.entities import Kind, Place
+from runner.entities import Place
+from runner.specs import Kind
 from runner.states import Reason, State
 from runner.store.connection import required_time
 

@@ -11,8 +11,9 @@ from sqlite3 import Row
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Place, Run, RunSpec
+from runner.entities import Attempt, Place, Run
 from runner.errors import ConflictError, RequestError
+from runner.specs import RunSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time

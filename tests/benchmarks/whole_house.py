@@ -16,10 +16,11 @@ import yaml
 from bot.local_workspace import AppConfiguration, LocalWorkspace, WorkspaceConfiguration, WorkspacePerson
 from bot.local_workspace.configuration import ChannelSeed, PersonSeed
 from bot.local_workspace.entities import TEAM_ID
-from runner.entities import Environment, Overrides, Place, Run
+from runner.entities import Environment, Place, Run
 from runner.service.house import House, Requester
 from runner.service.runs import submit_training
 from runner.settings import Access, Role, Settings
+from runner.specs import Overrides
 from runner.states import Reason
 from runner.store import hosts, runs
 from tests.support.hosts import end_all

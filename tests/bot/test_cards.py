@@ -18,7 +18,8 @@ from bot.pacing import EditBudget, Holds
 from bot.pictures import Pictures
 from bot.rendering import render, render_part
 from recipes.ingest import ingest
-from runner.entities import IngestSpec, Place
+from runner.entities import Place
+from runner.specs import IngestSpec
 from runner.states import Reason
 from runner.store import runs
 from tests.support.scripted_house import write_coco

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from bot.terminal import pieces, show
-from runner.entities import Kind
 from runner.service.health import health
 from runner.service.house import open_house
 from runner.settings import Settings
+from runner.specs import Kind
 from runner.store import runs
 from runner.store.connection import to_text
 from tests.support.words_house import add_dataset, at_work, training, words_house

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.notifier import deliveries_for, notify
-from runner.entities import Event, IngestSpec, Place, Run, TrainSpec
+from runner.entities import Event, Place, Run
+from runner.specs import IngestSpec, TrainSpec
 from runner.states import Reason
 from tests.support.slack_house import DATASET, PRESET, slack_house
 

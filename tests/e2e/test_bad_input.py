@@ -16,8 +16,8 @@ import pytest
 from bot.demo.footage import ANNOTATION, write_footage
 from bot.demo.loopback_sshd import find_sshd
 from bot.demo.play import Play
-from runner.entities import IngestSpec
 from runner.service.views import newest_runs
+from runner.specs import IngestSpec
 from runner.states import Reason
 from tests.e2e.stage import ephemeral, playing
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from recipes.errors import DatasetError
-from runner.entities import Environment, Overrides, Run, TrainSpec
+from runner.entities import Environment, Run
 from runner.evidence import Connected, Evidence, ExitSeen, LogBytes
 from runner.loop import Runner
 from runner.service.runs import submit_training
 from runner.service.views import points
+from runner.specs import Overrides, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, runs
 from runner.transports.calls import ScriptTransport

@@ -13,11 +13,12 @@ import pytest
 
 from recipes.ingest import ingest
 from recipes.recipe import load_recipe
-from runner.entities import ConvertSpec, Run, TrainSpec
+from runner.entities import Run
 from runner.errors import NotAllowedError
 from runner.kinds import all_kinds
 from runner.service.runs import submit_convert
 from runner.settings import Role
+from runner.specs import ConvertSpec, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, runs
 from tests.support.hosts import end_all

@@ -9,9 +9,10 @@ import pytest
 
 from recipes.errors import DatasetError
 from runner.conclusions import MOST_RETRIES, conclude, refusal
-from runner.entities import BootstrapSpec, Place, Progress, Run
+from runner.entities import Place, Progress, Run
 from runner.errors import BadSpecError, HostError, RequestError
 from runner.service.house import House
+from runner.specs import BootstrapSpec
 from runner.states import Reason, State
 from runner.store import hosts, progress, runs
 from tests.support.run_rows import house_in, working

@@ -12,7 +12,7 @@ import pytest
 
 from bot.rendering import render
 from recipes.ingest import ingest
-from runner.entities import ConvertSpec, Kind, Place, Run
+from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
 from runner.loop import Runner
 from runner.service import datasets, views
@@ -20,6 +20,7 @@ from runner.service.house import House, Requester, open_house
 from runner.service.outbox import Delivery
 from runner.service.runs import submit_convert, submit_training
 from runner.settings import Role, Settings
+from runner.specs import ConvertSpec, Kind
 from runner.states import Reason
 from runner.store import runs
 from tests.support.run_rows import SCRIPTED

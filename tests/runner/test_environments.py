@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.entities import BootstrapSpec
 from runner.environments import launch_plan, load, profiles, requirements
 from runner.errors import ConfigurationError, RequestError
+from runner.specs import BootstrapSpec
 
 WHOLE = "{framework: f, description: d, pythons: ['3.11'], names: [a], steps: [{phase: p, install: [a==1]}]}"
 

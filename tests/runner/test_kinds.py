@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from runner.entities import BootstrapSpec, IngestSpec, Kind
 from runner.kinds import all_kinds
 from runner.kinds.base import Needs
+from runner.specs import BootstrapSpec, IngestSpec, Kind
 from tests.support.run_rows import CONVERT, SPEC, run_value
 
 

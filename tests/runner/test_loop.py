@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.demo.processes import marked
-from runner.entities import Overrides
 from runner.service.runs import finetune, request_stop, resume
 from runner.service.views import history, log_tail
+from runner.specs import Overrides
 from runner.states import Reason, State
 from runner.store import hosts
 from tests.support.scripted_house import ScriptedHouse

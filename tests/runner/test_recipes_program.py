@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.entities import IngestSpec, Kind, Place, Run
+from runner.entities import Place, Run
 from runner.kinds import all_kinds
 from runner.loop import Runner
 from runner.service.house import House
+from runner.specs import IngestSpec, Kind
 from runner.states import Reason
 from runner.store import runs
 from tests.support.run_rows import house_in

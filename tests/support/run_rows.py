@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.entities import Attempt, ConvertSpec, DatasetRef, Environment, Gpu, Host, Place, Preset, Run, TrainSpec, TransportName
+from runner.entities import Attempt, Environment, Gpu, Host, Place, Run, TransportName
 from runner.service.house import House, open_house
 from runner.settings import Limits, Settings
+from runner.specs import ConvertSpec, DatasetRef, Preset, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, runs
 

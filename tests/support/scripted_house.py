@@ -17,12 +17,13 @@ from PIL import Image
 
 from bot.demo.loopback_sshd import LoopbackSshd
 from recipes.ingest import ingest
-from runner.entities import Environment, Host, Overrides, Place, Run, TransportName
+from runner.entities import Environment, Host, Place, Run, TransportName
 from runner.loop import Runner
 from runner.service.house import House, Requester, open_house
 from runner.service.runs import submit_training
 from runner.service.views import RunView, view
 from runner.settings import Imports, Limits, Role, Settings
+from runner.specs import Overrides
 from runner.states import Reason
 from runner.store import hosts
 

@@ -20,10 +20,11 @@ from bot.calls import Slack, web_client
 from bot.local_workspace import AppConfiguration, Limits, LocalWorkspace, WorkspaceConfiguration, WorkspacePerson
 from bot.local_workspace.configuration import ChannelSeed, PersonSeed
 from bot.settings import SlackSettings, Tokens
-from runner.entities import DatasetRef, Evaluation, Place, Preset, Progress, Run, TrainSpec
+from runner.entities import Evaluation, Place, Progress, Run
 from runner.service.house import House, open_house
 from runner.settings import Access, Settings
 from runner.settings import Limits as HouseLimits
+from runner.specs import DatasetRef, Preset, TrainSpec
 from runner.states import Reason
 from runner.store import events, people, progress, runs
 

@@ -12,23 +12,10 @@ from recipes.catalog.versions import DatasetVersion, Lineage
 from recipes.ledger import LeftOut
 from recipes.observing import SplitCount
 from recipes.summary import Summary
-from runner.entities import (
-    Checkpoint,
-    ConvertSpec,
-    DatasetRef,
-    Evaluation,
-    Host,
-    Overrides,
-    Place,
-    Preset,
-    Progress,
-    Run,
-    Start,
-    TrainSpec,
-    TransportName,
-)
+from runner.entities import Checkpoint, Evaluation, Host, Place, Progress, Run, TransportName
 from runner.service.house import House, Requester
 from runner.settings import Access, Role, Settings
+from runner.specs import ConvertSpec, DatasetRef, Overrides, Preset, Start, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import Store

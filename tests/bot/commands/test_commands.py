@@ -9,9 +9,10 @@ import pytest
 from bot.answer import Answer
 from bot.commands import verbs
 from bot.grammar import answer
-from runner.entities import ConvertSpec, Environment, TrainSpec
+from runner.entities import Environment
 from runner.service.house import House, Requester, role_of
 from runner.settings import Role
+from runner.specs import ConvertSpec, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, people, runs, schedules
 from tests.support.words_house import ADA, BEN, add_dataset, at_work, ended, somebody, training, words_house

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from bot.grammar import answer
-from runner.entities import IngestSpec, Origin, Place
+from runner.entities import Place
 from runner.service import people
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import IngestSpec, Origin
 from runner.store import runs
 from tests.support.words_house import ADA, somebody, words_house
 

@@ -8,9 +8,9 @@ import pytest
 
 from bot.answer import Answer
 from bot.grammar import answer
-from runner.entities import ConvertSpec, Kind, VersionsSpec
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import ConvertSpec, Kind, VersionsSpec
 from runner.store import runs
 from tests.support.words_house import BEN, add_dataset, somebody, training, words_house
 

@@ -9,8 +9,9 @@ import pytest
 
 from bot.views.run_card import run_card
 from bot.views.runs_in_words import again, title
-from runner.entities import IngestSpec, Origin, Place, Run, WorkStep
+from runner.entities import Place, Run, WorkStep
 from runner.service.views import RunView
+from runner.specs import IngestSpec, Origin
 from runner.states import Reason, State
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)

@@ -14,9 +14,10 @@ from recipes.catalog.removal import Swept
 from recipes.ledger import LeftOut
 from recipes.observing import SplitCount
 from recipes.summary import Summary
-from runner.entities import DatasetRef, Kind, Place, VersionsSpec
+from runner.entities import Place
 from runner.service.house import House
 from runner.service.views import RunView, view
+from runner.specs import DatasetRef, Kind, VersionsSpec
 from runner.states import Reason
 from runner.store import runs
 from tests.support.payloads import HOSTILE, assert_sendable

@@ -32,23 +32,11 @@ from recipes.checks.check import Finding, Kind, Severity
 from recipes.ledger import LeftOut
 from recipes.recipe import library, load_recipe
 from recipes.summary import Summary
-from runner.entities import (
-    Checkpoint,
-    Diagnosis,
-    Evaluation,
-    IngestSpec,
-    Lease,
-    Overrides,
-    Place,
-    Preset,
-    Progress,
-    Remedy,
-    TrainSpec,
-    WorkStep,
-)
+from runner.entities import Checkpoint, Diagnosis, Evaluation, Lease, Place, Progress, Remedy, WorkStep
 from runner.service import hosts
 from runner.service.house import House
 from runner.service.views import RunView, history, view
+from runner.specs import IngestSpec, Overrides, Preset, TrainSpec
 from runner.states import Reason, State
 from runner.store.schedules import Schedule
 from tests.support.payloads import HOSTILE, assert_sendable

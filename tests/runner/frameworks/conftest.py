@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from runner.entities import DatasetRef, Environment, Overrides, Progress, Record, Start, StartMode, TrainSpec
+from runner.entities import Environment, Progress, Record
 from runner.environments import find_ready
 from runner.frameworks.base import DatasetOnHost, Prepared, PrepareRequest
 from runner.frameworks.mmdet import framework
 from runner.host_program import packed
 from runner.preparing import as_bytes, read_answer
 from runner.presets import find_preset
+from runner.specs import DatasetRef, Overrides, Start, StartMode, TrainSpec
 from runner.transports.base import Finished
 
 SHAPES = ("square", "disc", "bar")

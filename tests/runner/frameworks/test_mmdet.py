@@ -6,11 +6,12 @@ import dataclasses
 
 import pytest
 
-from runner.entities import DatasetRef, Environment, Start, StartMode, TrainSpec
+from runner.entities import Environment
 from runner.errors import BadSpecError
 from runner.frameworks.base import Prepared
 from runner.frameworks.mmdet import framework
 from runner.presets import find_preset
+from runner.specs import DatasetRef, Start, StartMode, TrainSpec
 
 ENVIRONMENT = Environment("gpu-1", "up", "mmdet", "/env/bin/python", "/env/mmdet/.mim/", "f", setup=("ulimit -n 4096",))
 PREPARED = Prepared(config="a = 1\n", epochs=2, batch=8, lr=0.004, revision="mmdet 3.3.0")

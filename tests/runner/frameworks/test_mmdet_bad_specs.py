@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.entities import Environment, TrainSpec
+from runner.entities import Environment
 from runner.errors import BadSpecError
+from runner.specs import TrainSpec
 from tests.runner.frameworks.conftest import Training, ask, new_training
 
 pytestmark = pytest.mark.environment

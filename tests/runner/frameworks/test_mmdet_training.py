@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.entities import Checkpoint, Environment, Evaluation, Record, StartMode
+from runner.entities import Checkpoint, Environment, Evaluation, Record
 from runner.errors import BadSpecError
 from runner.frameworks.base import Prepared
+from runner.specs import StartMode
 from tests.runner.frameworks.conftest import SHAPES, Training, ask, new_training, steps
 
 pytestmark = pytest.mark.environment

@@ -13,12 +13,13 @@ from shutil import make_archive
 
 import pytest
 
-from runner.entities import Host, IngestSpec, Origin, TransportName
+from runner.entities import Host, TransportName
 from runner.errors import NotAllowedError, RequestError
 from runner.kinds import all_kinds
 from runner.service.house import House, Requester
 from runner.service.imports import submit_import
 from runner.settings import Imports, Role
+from runner.specs import IngestSpec, Origin
 from runner.states import Reason
 from runner.store import hosts
 from tests.support.run_rows import house_in

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recipes.ingest import ingest
-from runner.entities import IngestSpec, Overrides, Place
+from runner.entities import Place
 from runner.errors import NotAllowedError, RequestError
 from runner.service import hosts as host_verbs
 from runner.service.house import House, Requester
@@ -17,6 +17,7 @@ from runner.service.roles import grant
 from runner.service.runs import finetune, request_stop, resume, submit_bootstrap, submit_convert, submit_ingest, submit_training
 from runner.service.views import runner_silent_since
 from runner.settings import Role
+from runner.specs import IngestSpec, Overrides
 from runner.store import people, runs
 from tests.support.run_rows import house_in, submitted
 from tests.support.scripted_house import write_coco

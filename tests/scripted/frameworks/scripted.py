@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runner.entities import Environment, StartMode, TrainSpec
+from runner.entities import Environment
 from runner.frameworks.base import LaunchPlan, LogParser, Prepared
 from runner.frameworks.mmdet_log import MmdetLogParser
+from runner.specs import StartMode, TrainSpec
 
 
 class Scripted:
