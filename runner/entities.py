@@ -159,7 +159,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """An mAP result. AP fractions 0..1; None where undefined (no ground truth of that size)."""
+    """An mAP result of a task (bbox, segm or proposal). Fractions 0..1; None where undefined (no ground truth of that size).
+
+    ``recall`` maps how it was measured (``AR@100``) to average recalls: all that there is for proposals.
+    """
 
     epoch: int
     task: str
@@ -170,15 +173,22 @@ class Evaluation:
     ap_medium: float | None = None
     ap_large: float | None = None
     per_class: Mapping[str, float | None] = field(default_factory=dict)
+    recall: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A weights file that a log says was written. ``epoch`` counts finished epochs."""
+    """A weights file that a log says was written. ``epoch`` counts finished epochs.
+
+    ``name`` is its path below the framework's checkpoint folder, of a TensorFlow checkpoint its prefix. ``size_bytes`` is known where
+    somebody looked at the file; ``removed`` tells that it is there no more.
+    """
 
     name: str
     epoch: int
     best: bool = False
+    size_bytes: int | None = None
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,15 @@ from runner.decisions import (
 from runner.entities import Environment, Host, Run, TransportName
 from runner.errors import BadSpecError, ConfigurationError, ConflictError
 from runner.evidence import Evidence, WatchedAttempt
-from runner.frameworks import find_framework
 from runner.intake import Intake
 from runner.kinds import all_kinds
-from runner.kinds.train import prepare_request
 from runner.links import HostLink
 from runner.placement import Candidate, Placed, Waiting, place
+from runner.prepare_requests import framework_of, prepare_request
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
-from runner.specs import BootstrapSpec, TrainSpec
+from runner.specs import BootstrapSpec, ModelSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import DatabaseError
@@ -230,11 +229,11 @@ class Runner:
 
     def _prepare(self, run: Run, decision: Prepare) -> None:
         link, spec = self._links[decision.host], run.spec
-        assert isinstance(spec, TrainSpec)
+        assert isinstance(spec, TrainSpec | ModelSpec)
         if (run.reason, run.host) != (Reason.PREPARING, decision.host):
             with self.house.store.writing() as db:
                 run = runs.transition(db, run, Reason.PREPARING, now=self.house.now(), host=decision.host)
-        program = find_framework(spec.preset.framework, self.house.settings.extensions).prepare_program
+        program = framework_of(self.house, spec).prepare_program
         request = prepare_request(self.house, run, folder=f"{link.host.root}/runs/{run.id}-{run.nonce}/prepared")
         link.act(run.id, "prepare", lambda: acts.prepare(link.transport, decision.environment, program, request, run_id=run.id))
 

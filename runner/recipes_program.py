@@ -52,6 +52,7 @@ class DatasetWork:
     plan: Callable[[House, Run], LaunchPlan]
     keep: Callable[[Database, Run], str] = keep_version
     tidy: Callable[[House, Run], None] = _nothing_more
+    collects: bool = False
 
     def needs(self, run: Run) -> Needs:
         """One slot of this machine."""

@@ -10,7 +10,19 @@ from bot.views.blocks import Button, quoted
 from bot.views.words import name
 from runner.entities import Remedy, Run
 from runner.service.views import RunView
-from runner.specs import BootstrapSpec, ConvertSpec, IngestSpec, Kind, Origin, StartMode, TrainSpec, VersionsSpec
+from runner.specs import (
+    BoardSpec,
+    BootstrapSpec,
+    ConvertSpec,
+    FetchSpec,
+    IngestSpec,
+    Kind,
+    ModelSpec,
+    Origin,
+    StartMode,
+    TrainSpec,
+    VersionsSpec,
+)
 from runner.states import Reason, State
 
 
@@ -25,6 +37,13 @@ def title(run: Run) -> str:
             return f"{spec.kind.value} of {name(' and '.join(map(str, spec.versions)) or 'every dataset')}"
         case IngestSpec() as spec:
             return f"{_file(spec)} → {name(spec.dataset)}"
+        case ModelSpec() as spec:
+            on = f" on {name(str(spec.dataset))}" if spec.dataset else ""
+            return f"{spec.kind.value} of {name(spec.preset.name)} `{spec.model.run_id}`{on}"
+        case FetchSpec() as spec:
+            return f"{name(spec.what)} of `{spec.run_id}`"
+        case BoardSpec() as spec:
+            return f"TensorBoard of `{spec.run_id}`"
         case BootstrapSpec() as spec:
             return f"environment {name(spec.environment)} on {name(spec.host)}"
 
@@ -50,6 +69,8 @@ def again(run: Run, **changed: str) -> str:
             return quoted(["convert", str(spec.source), spec.recipe, *renamed, *dry_run, *parameters])
         case VersionsSpec() as spec:
             return _versions_again(spec)
+        case ModelSpec() | FetchSpec() | BoardSpec():
+            return ""
         case BootstrapSpec() as spec:
             return quoted(["host", "bootstrap", spec.host, "--environment", spec.environment])
         case IngestSpec() as spec:

@@ -13,6 +13,7 @@ _SIGN_OF_REASON = {
 }
 _DOING = {
     Kind.TRAIN: "Training", Kind.CONVERT: "Converting", Kind.INGEST: "Reading", Kind.BOOTSTRAP: "Building",
+    Kind.EVAL: "Evaluating", Kind.PREDICT: "Predicting", Kind.EXPORT: "Exporting", Kind.FETCH: "Fetching", Kind.TENSORBOARD: "Showing",
     Kind.DIFF: "Comparing", Kind.VERIFY: "Verifying", Kind.REMOVE: "Removing",
 }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runner.entities import Environment, Record
-from runner.specs import TrainSpec
+from runner.specs import Kind, ModelSpec, TrainSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,37 @@ class LaunchPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranks:
+    """How many processes train together, and how they find each other.
+
+    ``processes`` on each of ``nodes`` hosts, of which this is number ``node``; they meet at ``address``:``port``. One process on one
+    host needs no launcher. ``slurm``: srun starts the processes, and the framework's Slurm launcher is used.
+    """
+
+    processes: int = 1
+    nodes: int = 1
+    node: int = 0
+    address: str = "127.0.0.1"
+    port: int = 29500
+    slurm: bool = False
+
+    @property
+    def distributed(self) -> bool:
+        """Whether there is more than one process."""
+        return self.processes * self.nodes > 1
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetOnHost:
     """A dataset version as an attempt sees it: a tree of links at ``data/`` in its directory.
 
-    ``splits`` maps a split (train, val, test) to its annotation file and image folder, relative to the attempt's directory.
+    ``splits`` maps a split (train, val, test) to its annotations and its image folder, relative to the attempt's directory, as
+    runner/dataset_layouts.py says for each format: COCO a JSON file and a folder; VOC a list of stems (ImageSets/Main) and a folder;
+    TFRecord a glob of record files and the label map. ``images`` counts the images of a split.
     """
 
+    name: str
+    format: str
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[str, str]]
     images: Mapping[str, int]
@@ -43,27 +68,35 @@ class DatasetOnHost:
 
 @dataclass(frozen=True, slots=True)
 class PrepareRequest:
-    """The input of ``prepare_<framework> prepare``: everything a resolved config depends on.
+    """The input of ``prepare_<framework> prepare``: everything a resolved config depends on, for any kind of run (``spec.kind``).
 
-    ``checkpoints`` are absolute paths on the host, newest first, of which the first whole one is used (resume, fine-tune);
-    ``folder`` is an existing folder on the host for what preparing writes (a checkpoint copy with another learning rate);
-    where the data tree lies in it too (``data/``), its annotation files are checked. In a resume, an override of epochs or
-    learning rate left out means: as the checkpoint was trained.
+    ``checkpoints`` are absolute paths on the host, most wanted first, of which the first whole one is used (resume, fine-tune, eval,
+    predict, export); ``folder`` is an existing folder on the host for what preparing writes (a checkpoint copy with another
+    learning rate); where the data tree lies in it too (``data/``), its annotation files are checked. In a resume, an override of
+    epochs or learning rate left out means: as the checkpoint was trained. ``lr`` is the learning rate of a fresh training by the
+    linear scaling rule (a person's ``--lr`` has replaced it already). ``code`` are the preset's own modules: path to text.
+    ``trained`` is what was prepared for the run whose model is used or resumed, and ``trained_classes`` that run's classes.
     """
 
-    spec: TrainSpec
-    dataset: DatasetOnHost
+    spec: TrainSpec | ModelSpec
+    dataset: DatasetOnHost | None
     checkpoints: tuple[str, ...]
     folder: str
+    code_folder: str = ""
+    lr: float | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
+    trained: Prepared | None = None
+    trained_classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The answer of preparing, stored with the run and used by every attempt.
 
-    ``checkpoint`` is the verified file to resume or fine-tune from and ``checkpoint_epoch`` the epochs it holds;
-    ``refused`` are (path, why) of newer files that are not whole. A fine-tune takes over ``taken_parameters`` weights (one
-    sha256 over their names and bytes) and starts ``new_parameters`` anew. ``notes`` are sentences for people.
+    ``config`` is the resolved config's text. ``iterations`` are those of one epoch. ``checkpoint`` is the verified file to start from
+    or to use and ``checkpoint_epoch`` the epochs it holds; ``refused`` are (path, why) of newer files that are not whole. A fine-tune
+    takes over ``taken_parameters`` weights (one sha256 over their names and bytes) and starts ``new_parameters`` anew. ``notes`` are
+    sentences for people. ``values`` are what only this framework's launch line needs.
     """
 
     config: str
@@ -71,6 +104,7 @@ class Prepared:
     batch: int
     lr: float
     revision: str
+    iterations: int | None = None
     checkpoint: str | None = None
     checkpoint_epoch: int | None = None
     refused: tuple[tuple[str, str], ...] = ()
@@ -78,6 +112,7 @@ class Prepared:
     taken_parameters: int = 0
     taken_sha256: str | None = None
     notes: tuple[str, ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 class LogParser(Protocol):
@@ -94,14 +129,31 @@ class LogParser(Protocol):
 
 
 class Framework(Protocol):
-    """A training system."""
+    """A training system. Each launch runs its own unmodified program in the attempt's directory, with the data tree at ``data/``, the
+    preset's own modules at ``code/`` (on PYTHONPATH), and what people get of it under ``results/``. BadSpecError where it cannot."""
 
     name: str
     formats: tuple[str, ...]
-    """Dataset formats its programs read."""
+    """Dataset formats its programs read, the most wanted first."""
+    kinds: frozenset[Kind]
+    """What it can do: train, eval, predict, export."""
+    checkpoint_folder: str
+    """Where a training's checkpoints lie, relative to its attempt's directory."""
+    log_folder: str
+    """What TensorBoard is pointed at, relative to the attempt's directory."""
     prepare_program: Path
-    """What runs in its own Python: a module, or a package with ``__main__.py`` that is sent as one file (``host_program.py``)."""
+    """What runs in its own Python: a module, or a package with ``__main__.py`` that is sent as one file (``host_program.py``).
+    Its verbs: ``prepare`` (PrepareRequest to Prepared), ``verify`` ({"paths": […]} to {"checkpoints": [{path, whole, why, epoch,
+    size_bytes}]}), ``identify`` ({"code": folder} to {…, "revision", "fingerprint"} or an error that says what is missing), ``smoke``."""
 
-    def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment) -> LaunchPlan: ...
+    def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan: ...
 
-    def log_parser(self) -> LogParser: ...
+    def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan: ...
+
+    def predict(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan: ...
+
+    def export(self, spec: ModelSpec, prepared: Prepared, environment: Environment) -> LaunchPlan: ...
+
+    def log_parser(self, prepared: Prepared | None) -> LogParser:
+        """A reader of what its programs print, whatever the kind of run; ``prepared`` None: nothing is known of the run."""
+        ...

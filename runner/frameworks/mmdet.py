@@ -6,9 +6,9 @@ from pathlib import Path
 
 from runner.entities import Environment
 from runner.errors import BadSpecError
-from runner.frameworks.base import LaunchPlan, LogParser, Prepared
+from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
 from runner.frameworks.mmdet_log import MmdetLogParser
-from runner.specs import StartMode, TrainSpec
+from runner.specs import Kind, ModelSpec, StartMode, TrainSpec
 
 CONFIG = "config.py"
 WORK_DIR = "work_dir"
@@ -22,9 +22,12 @@ class MMDetection:
 
     name = "mmdet"
     formats = ("coco",)
+    kinds = frozenset({Kind.TRAIN})
+    checkpoint_folder = WORK_DIR
+    log_folder = WORK_DIR
     prepare_program = Path(__file__).parent.parent / "host" / "prepare_mmdet"
 
-    def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment) -> LaunchPlan:
+    def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
         """One process; the config's paths are relative to the attempt's directory. BadSpecError without a checkpoint to resume."""
         argv = [environment.python, f"{environment.code.rstrip('/')}/tools/train.py", CONFIG, "--work-dir", WORK_DIR]
         if spec.start.mode is StartMode.RESUME:
@@ -38,7 +41,16 @@ class MMDetection:
             setup=environment.setup,
         )
 
-    def log_parser(self) -> LogParser:
+    def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
+        raise NotImplementedError
+
+    def predict(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
+        raise NotImplementedError
+
+    def export(self, spec: ModelSpec, prepared: Prepared, environment: Environment) -> LaunchPlan:
+        raise NotImplementedError
+
+    def log_parser(self, prepared: Prepared | None) -> LogParser:
         """An incremental reader of what ``tools/train.py`` prints."""
         return MmdetLogParser()
 

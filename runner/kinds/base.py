@@ -21,7 +21,7 @@ class Needs:
     """What a run needs before it can start.
 
     ``host`` None means any that fits; ``devices`` 0 takes none. ``framework`` None needs no environment. ``prepares``: its spec is
-    resolved on a host before devices are taken.
+    resolved on a host before devices are taken. ``chosen``: these very devices, by UUID, and no others.
     """
 
     host: str | None
@@ -29,6 +29,7 @@ class Needs:
     framework: str | None = None
     environment: str | None = None
     prepares: bool = False
+    chosen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class KindOfWork(Protocol):
     """One kind of run."""
 
     name: Kind
+    collects: bool
+    """Whether what an attempt left below ``results/`` is brought here before its run counts as done."""
 
     def needs(self, run: Run) -> Needs: ...
 

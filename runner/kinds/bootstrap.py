@@ -19,6 +19,7 @@ class Bootstrap:
     """Builds an environment, or finds it built."""
 
     name = Kind.BOOTSTRAP
+    collects = False
 
     def needs(self, run: Run) -> Needs:
         """The host, but none of its devices."""

@@ -26,7 +26,7 @@ def test_what_was_prepared_is_stored_and_read_back_whole() -> None:
 
 
 def test_the_request_is_plain_json() -> None:
-    dataset = DatasetOnHost(("fish",), {"train": ("data/a.json", "data/images")}, {"train": 2})
+    dataset = DatasetOnHost("fish@1", "coco", ("fish",), {"train": ("data/a.json", "data/images")}, {"train": 2})
     request = json.loads(as_bytes(PrepareRequest(SPEC, dataset, ("/r/epoch_1.pth",), "/r/prepared")))
     assert request["spec"]["preset"]["name"] == "quick"
     assert request["checkpoints"] == ["/r/epoch_1.pth"]

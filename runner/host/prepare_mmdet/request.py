@@ -8,16 +8,16 @@ from .errors import BadSpecError, did_you_mean
 
 # By path: (required keys, optional keys).
 SCHEMA = {
-    "": ({"spec", "dataset", "checkpoints", "folder"}, set()),
-    "spec": ({"preset", "dataset"}, {"kind", "overrides", "start", "gpus", "host"}),
+    "": ({"spec", "dataset", "checkpoints", "folder"}, {"code_folder", "lr", "code", "trained", "trained_classes"}),
+    "spec": ({"preset", "dataset"}, {"kind", "overrides", "start", "gpus", "host", "devices"}),
     "spec.preset": (
         {"name", "config", "epochs", "batch", "lr"},
-        {"framework", "description", "environment", "eval_every", "seed", "options"},
+        {"framework", "description", "environment", "eval_every", "seed", "gpus", "start", "code", "imports", "options"},
     ),
     "spec.dataset": ({"name", "version"}, {"fingerprint", "format"}),
-    "spec.overrides": (set(), {"epochs", "lr", "batch", "eval_every", "options"}),
-    "spec.start": (set(), {"mode", "run_id", "checkpoint"}),
-    "dataset": ({"classes", "splits", "images"}, set()),
+    "spec.overrides": (set(), {"epochs", "lr", "batch", "eval_every", "keep", "distributed", "options"}),
+    "spec.start": (set(), {"mode", "run_id", "checkpoint", "at_epoch"}),
+    "dataset": ({"classes", "splits", "images"}, {"name", "format"}),
 }
 
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 from runner.entities import Environment, Progress, Record
 from runner.environments import find_ready
-from runner.frameworks.base import DatasetOnHost, Prepared, PrepareRequest
+from runner.frameworks.base import DatasetOnHost, Prepared, PrepareRequest, Ranks
 from runner.frameworks.mmdet import framework
 from runner.host_program import packed
 from runner.preparing import as_bytes, read_answer
@@ -66,13 +66,13 @@ class Training:
 
     def prepare(self, spec: TrainSpec, checkpoints: Sequence[Path] = ()) -> Prepared:
         splits = {split: (f"data/{split}.json", "data/images") for split in ("train", "val")}
-        dataset = DatasetOnHost(self.classes, splits, {"train": TRAIN, "val": VAL})
+        dataset = DatasetOnHost("drawn@1", "coco", self.classes, splits, {"train": TRAIN, "val": VAL})
         request = PrepareRequest(spec, dataset, tuple(map(str, checkpoints)), str(self.directory))
         return read_answer(ask(self.environment.python, "prepare", as_bytes(request)))
 
     def train(self, spec: TrainSpec, prepared: Prepared) -> tuple[Record, ...]:
         """Carry out the launch plan; returns what its log says."""
-        plan = framework.train(spec, prepared, self.environment)
+        plan = framework.train(spec, prepared, self.environment, Ranks())
         for name, content in plan.files.items():
             (self.directory / name).write_bytes(content)
         variables = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", **plan.variables}
@@ -82,7 +82,7 @@ class Training:
                 plan.argv, cwd=self.directory, env=variables, stdout=output, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False
             )
         assert done.returncode == 0, log.read_text()[-3000:]
-        return tuple(framework.log_parser().feed(log.read_bytes()))
+        return tuple(framework.log_parser(None).feed(log.read_bytes()))
 
     def checkpoint(self, epoch: int) -> Path:
         return self.directory / "work_dir" / f"epoch_{epoch}.pth"

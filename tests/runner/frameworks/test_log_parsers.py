@@ -82,7 +82,7 @@ def test_what_no_framework_writes_is_not_recognised() -> None:
 
 def test_every_framework_reads_logs_by_a_known_parser() -> None:
     for framework in all_frameworks().values():
-        assert type(framework.log_parser()) in {type(make()) for make in LOG_PARSERS.values()}
+        assert type(framework.log_parser(None)) in {type(make()) for make in LOG_PARSERS.values()}
 
 
 @pytest.mark.parametrize("name", NAMES)
