@@ -1,15 +1,17 @@
 # make          install everything into .venv
 # make demo     the whole story on this machine; HEADLESS=1 plays it without a person
-# make test     all tests; the training environment is built first (once, into the user's cache)
+# make test     all tests but those of test-frameworks; the training environment is built first (once, into the user's cache)
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := install
-.PHONY: install demo test test-quick check bench environment lock help
+.PHONY: install demo test test-quick test-frameworks check bench environment environment-tfod lock help
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # Files are handed out whole, so that fixtures of one file are made once; two cores are what everybody has.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/benchmarks
+# What really trains, evaluates, predicts and exports with a framework.
+REAL := tests/frameworks
 COMPILE := --extra test --strip-extras --allow-unsafe --generate-hashes \
            --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
@@ -19,11 +21,14 @@ install: $(INSTALLED)  ## install Signalbox and its tests into .venv
 demo: $(INSTALLED)  ## a Slack workspace, a GPU server and a training, all on this machine (HEADLESS=1: without a person)
 	$(BIN)/signalbox demo $(if $(filter-out 0,$(HEADLESS)),--headless)
 
-test: $(INSTALLED) environment  ## all tests
-	$(PYTEST)
+test: $(INSTALLED) environment  ## all tests but those of test-frameworks
+	$(PYTEST) --ignore=$(REAL)
+
+test-frameworks: $(INSTALLED) environment environment-tfod  ## real trainings of every framework that can be installed here
+	$(PYTEST) $(REAL)
 
 test-quick: $(INSTALLED)  ## the tests that take no time: no training environment, no browser
-	$(PYTEST) -m 'not slow and not environment and not browser'
+	$(PYTEST) --ignore=$(REAL) -m 'not slow and not environment and not browser'
 
 check: $(INSTALLED)  ## style, types, directions of imports, documents against the code
 	$(BIN)/ruff check .
@@ -36,6 +41,9 @@ bench: $(INSTALLED)  ## measure; tests/benchmarks/RESULTS.md keeps the figures
 
 environment: $(INSTALLED)  ## build the training environment (torch, mmdet, mmcv) into the user's cache, once
 	$(BIN)/python -m runner.environments build
+
+environment-tfod: $(INSTALLED)  ## build the TensorFlow 2 Object Detection API's environment (Python 3.10), once
+	$(BIN)/python -m runner.environments build tfod
 
 lock: $(INSTALLED)  ## pin anew what pyproject.toml asks for
 	$(BIN)/python -m venv .venv/lock

@@ -13,6 +13,7 @@ from runner.diagnosis import UNKNOWN, Circumstances, diagnose
 from runner.entities import Attempt, Diagnosis, Environment, Host, Run
 from runner.frameworks.base import Framework, LaunchPlan, LogParser, Prepared, Ranks
 from runner.kinds.base import Needs, Work
+from runner.own_lines import OwnLines
 from runner.prepare_requests import code_of, framework_of
 from runner.preparing import prepared_from
 from runner.service.datasets import frozen
@@ -96,9 +97,9 @@ def data_of(
 
 
 def parser_of(house: House, run: Run) -> LogParser:
-    """The reader of a run's log that its framework offers."""
+    """The reader of a run's log that its framework offers, and of the lines that programs of ours print there."""
     assert isinstance(run.spec, TrainSpec | ModelSpec)
-    return framework_of(house, run.spec).log_parser(prepared_from(run.prepared) if run.prepared else None)
+    return OwnLines(framework_of(house, run.spec).log_parser(prepared_from(run.prepared) if run.prepared else None))
 
 
 def _spec(run: Run) -> ModelSpec:
