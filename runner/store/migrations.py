@@ -99,6 +99,12 @@ ALTER TABLE work_steps ADD COLUMN rate REAL;
 ALTER TABLE uploads ADD COLUMN format TEXT;
 """
 
+_FILES_AND_RECALLS = """
+ALTER TABLE checkpoints ADD COLUMN size_bytes INTEGER;
+ALTER TABLE checkpoints ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE evaluations ADD COLUMN recall TEXT NOT NULL DEFAULT '{}';
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -116,6 +122,12 @@ def ways_in(db: Database) -> None:
 def kills_for_memory(db: Database) -> None:
     """Whether the host's kernel killed for want of memory when an attempt ended."""
     _carry_out(db, "ALTER TABLE attempts ADD COLUMN oom_kills INTEGER;\n")
+
+
+@migrations()
+def files_and_recalls(db: Database) -> None:
+    """How large a checkpoint is, and whether it is there no more; the recalls of proposals."""
+    _carry_out(db, _FILES_AND_RECALLS)
 
 
 def _carry_out(db: Database, statements: str) -> None:

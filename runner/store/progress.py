@@ -72,9 +72,9 @@ def evaluations(db: Database, run_id: str) -> list[Evaluation]:
 
 
 def checkpoints(db: Database, run_id: str) -> list[tuple[int, Checkpoint]]:
-    """(attempt, checkpoint) of a run in the order they were written."""
+    """(attempt, checkpoint) of a run in the order they were written, those that are there no more included."""
     rows = db.conn.execute("SELECT * FROM checkpoints WHERE run_id = ? ORDER BY attempt, at, rowid", (run_id,))
-    return [(row["attempt"], Checkpoint(row["name"], row["epoch"], bool(row["best"]))) for row in rows]
+    return [(row["attempt"], _checkpoint(row)) for row in rows]
 
 
 def work_step(db: Database, run_id: str) -> WorkStep | None:
@@ -108,16 +108,17 @@ def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> 
             )
         case Evaluation():
             db.conn.execute(
-                "INSERT INTO evaluations (run_id, attempt, at, epoch, task, ap, ap50, ap75, ap_small, ap_medium, ap_large, per_class)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO evaluations (run_id, attempt, at, epoch, task, ap, ap50, ap75, ap_small, ap_medium, ap_large, per_class, recall)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run_id, number, moment, record.epoch, record.task, record.ap, record.ap50, record.ap75, record.ap_small,
-                 record.ap_medium, record.ap_large, json.dumps(dict(record.per_class))),
+                 record.ap_medium, record.ap_large, json.dumps(dict(record.per_class)), json.dumps(dict(record.recall))),
             )
         case Checkpoint():
             db.conn.execute(
-                "INSERT INTO checkpoints (run_id, attempt, name, epoch, best, at) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, best = excluded.best, at = excluded.at",
-                (run_id, number, record.name, record.epoch, int(record.best), moment),
+                "INSERT INTO checkpoints (run_id, attempt, name, epoch, best, at, size_bytes, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET epoch = excluded.epoch, best = max(best, excluded.best), at = excluded.at,"
+                " size_bytes = coalesce(excluded.size_bytes, size_bytes), removed = excluded.removed",
+                (run_id, number, record.name, record.epoch, int(record.best), moment, record.size_bytes, int(record.removed)),
             )
         case WorkStep():
             keep_step(db, run_id, record, now=now)
@@ -135,5 +136,9 @@ def _progress(row: Row) -> Progress:
 def _evaluation(row: Row) -> Evaluation:
     return Evaluation(
         epoch=row["epoch"], task=row["task"], ap=row["ap"], ap50=row["ap50"], ap75=row["ap75"], ap_small=row["ap_small"],
-        ap_medium=row["ap_medium"], ap_large=row["ap_large"], per_class=json.loads(row["per_class"]),
+        ap_medium=row["ap_medium"], ap_large=row["ap_large"], per_class=json.loads(row["per_class"]), recall=json.loads(row["recall"]),
     )
+
+
+def _checkpoint(row: Row) -> Checkpoint:
+    return Checkpoint(row["name"], row["epoch"], bool(row["best"]), row["size_bytes"], bool(row["removed"]))
