@@ -17,6 +17,7 @@ from runner.specs import TrainSpec
 from runner.states import Reason, State
 
 SHOWN_EPOCHS = 24
+_WORTH_TELLING = timedelta(minutes=1)
 _WAITING_OR_ODD = frozenset({Reason.UNREACHABLE, Reason.UNCLEAR, Reason.STAGING, Reason.LAUNCHING, Reason.STOPPING})
 
 
@@ -117,9 +118,11 @@ def _facts(view: RunView, zone: tzinfo) -> list[tuple[str, str]]:
         last = view.evaluations[-1]
         newest = f" (now {ap(last.ap)})" if last.epoch != best.epoch else ""
         facts.append(("Best mAP", f"{ap(best.ap)} at epoch {best.epoch}{newest} · AP50 {ap(best.ap50)}"))
-    if view.eta is not None and view.last_seen is not None and not view.stale and _plausible(view.eta):
+    known = view.time_left
+    if known is not None and view.last_seen is not None and not view.stale and _plausible(known.left):
         label = f"Done {name(view.work.phase)}" if view.work is not None else "Done"
-        facts.append((label, f"about {clock(view.last_seen + view.eta, zone, near=view.last_seen)} (in {duration(view.eta)})"))
+        within = f" ± {duration(known.within)}" if known.within >= _WORTH_TELLING else ""
+        facts.append((label, f"about {clock(view.last_seen + known.left, zone, near=view.last_seen)} (in {duration(known.left)}{within})"))
     return facts + _made(view)
 
 

@@ -13,6 +13,7 @@ from runner.service.house import House
 from runner.specs import StartMode, TrainSpec
 from runner.states import Reason, State
 from runner.store import events, hosts, people, progress, runs
+from runner.time_left import EpochSeen, TimeLeft, time_left
 
 RUNNER_SILENT_AFTER = timedelta(seconds=15)
 
@@ -33,6 +34,7 @@ class RunView:
     diagnosis: Diagnosis | None
     devices: Sequence[Lease]
     last_seen: datetime | None
+    epochs_seen: Sequence[EpochSeen] = ()
 
     @property
     def best(self) -> Evaluation | None:
@@ -46,12 +48,19 @@ class RunView:
         return self.run.reason in (Reason.UNREACHABLE, Reason.UNCLEAR)
 
     @property
+    def time_left(self) -> TimeLeft | None:
+        """Time left, from how long its epochs took; of work without epochs, of what it does just now."""
+        if self.run.state is not State.RUNNING:
+            return None
+        if self.work is not None and self.work.rate and self.work.total:
+            return TimeLeft(timedelta(seconds=max(0, self.work.total - self.work.done) / self.work.rate), timedelta(0))
+        return None if self.progress is None or not self.epochs else time_left(self.epochs_seen, self.progress, self.epochs)
+
+    @property
     def eta(self) -> timedelta | None:
-        """Time left, as the program itself says; of work without epochs, of what it does just now."""
-        if self.work is not None and self.work.rate and self.work.total and self.run.state is State.RUNNING:
-            return timedelta(seconds=max(0, self.work.total - self.work.done) / self.work.rate)
-        live = self.run.state is State.RUNNING and self.progress is not None and self.progress.eta_s is not None
-        return timedelta(seconds=self.progress.eta_s) if live and self.progress and self.progress.eta_s is not None else None
+        """Time left, without how sure that is."""
+        known = self.time_left
+        return known.left if known else None
 
 
 def view(house: House, run_id: str) -> RunView:
@@ -123,6 +132,7 @@ def _view(db: Database, run: Run) -> RunView:
         epoch_ends=progress.epoch_ends(db, run.id), evaluations=progress.evaluations(db, run.id),
         checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
         diagnosis=diagnosis_from(spoken) if spoken else None, devices=hosts.leases(db, run.id), last_seen=last_seen,
+        epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (),
     )
 
 

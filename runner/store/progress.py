@@ -15,7 +15,8 @@ from sqlite_utils import Database
 
 from runner.entities import Attempt, Checkpoint, Evaluation, Progress, Record, WorkResult, WorkStep
 from runner.store import runs
-from runner.store.connection import to_text, to_time
+from runner.store.connection import required_time, to_text, to_time
+from runner.time_left import EpochSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,21 @@ def epoch_ends(db: Database, run_id: str) -> list[Progress]:
     return [_progress(row) for row in rows]
 
 
+def epochs_seen(db: Database, attempt: Attempt) -> list[EpochSeen]:
+    """The epochs of one attempt that were logged to their end: all but the newest."""
+    rows = db.conn.execute(
+        "SELECT epoch, max(id) AS newest, max(iterations) AS iterations, avg(step_s) AS step_s"
+        " FROM progress WHERE run_id = ? AND attempt = ? GROUP BY epoch ORDER BY epoch", (attempt.run_id, attempt.number),
+    ).fetchall()[:-1]
+    times = dict(db.conn.execute(
+        f"SELECT id, at FROM progress WHERE id IN ({','.join('?' * len(rows))})", [row["newest"] for row in rows],  # noqa: S608
+    ).fetchall())
+    return [
+        EpochSeen(row["epoch"], required_time(times[row["newest"]]), (row["step_s"] or 0.0) * row["iterations"])
+        for row in rows
+    ]
+
+
 def evaluations(db: Database, run_id: str) -> list[Evaluation]:
     """All evaluations of a run in the order they were logged."""
     return [_evaluation(row) for row in db.conn.execute("SELECT * FROM evaluations WHERE run_id = ? ORDER BY id", (run_id,))]
@@ -108,8 +124,8 @@ def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> 
             )
         case Evaluation():
             db.conn.execute(
-                "INSERT INTO evaluations (run_id, attempt, at, epoch, task, ap, ap50, ap75, ap_small, ap_medium, ap_large, per_class, recall)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO evaluations (run_id, attempt, at, epoch, task, ap, ap50, ap75, ap_small, ap_medium, ap_large,"
+                " per_class, recall) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (run_id, number, moment, record.epoch, record.task, record.ap, record.ap50, record.ap75, record.ap_small,
                  record.ap_medium, record.ap_large, json.dumps(dict(record.per_class)), json.dumps(dict(record.recall))),
             )
