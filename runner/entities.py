@@ -222,6 +222,7 @@ class Remedy(StrEnum):
     RESUME = "resume"
     RETRY = "retry"
     RETRY_SMALLER_BATCH = "retry_smaller_batch"
+    DROP_UNREADABLE = "drop_unreadable"
 
 
 @dataclass(frozen=True, slots=True)

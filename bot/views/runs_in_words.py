@@ -146,7 +146,17 @@ def _retry_smaller_batch(view: RunView) -> Button | None:
     return Button(f"Run with batch {batch // 2} and lr {lr:.3g}", again(run, batch=str(batch // 2), lr=f"{lr:.3g}")) if batch > 1 else None
 
 
-_REMEDIES = {Remedy.RESUME: _resume, Remedy.RETRY: _retry, Remedy.RETRY_SMALLER_BATCH: _retry_smaller_batch}
+def _drop_unreadable(view: RunView) -> Button | None:
+    """A version of the dataset without what cannot be decoded; its card says how many images those were."""
+    spec = view.run.spec
+    if not isinstance(spec, TrainSpec) or spec.dataset.format != "coco":
+        return None
+    return Button("Drop unreadable images", quoted(["convert", str(spec.dataset), "drop-unreadable"]))
+
+
+_REMEDIES = {
+    Remedy.RESUME: _resume, Remedy.RETRY: _retry, Remedy.RETRY_SMALLER_BATCH: _retry_smaller_batch, Remedy.DROP_UNREADABLE: _drop_unreadable,
+}
 _USUAL_REMEDY = {
     Reason.OUT_OF_MEMORY: Remedy.RETRY_SMALLER_BATCH, Reason.BAD_SPEC: Remedy.RETRY, Reason.ENVIRONMENT_ERROR: Remedy.RETRY,
 }

@@ -174,3 +174,16 @@ def test_merge_says_what_is_wrong_with_a_source(dataset_of: DatasetOf, tmp_path:
     for path, says in ((tmp_path / "gone", "no such file or folder"), (tmp_path / "empty", "no annotation and no image")):
         with pytest.raises(DatasetError, match=says):
             transform.apply(dataset_of(numbered(1)), transform.parameters(sources=[path]), ALONE)
+
+
+def test_images_that_cannot_be_decoded_go_each_with_its_reason(applied: Applied, tmp_path: Path) -> None:
+    whole, cut, none = (tmp_path / name for name in ("whole.jpg", "cut.jpg", "none.png"))
+    Image.effect_noise((64, 48), 90).save(whole)
+    cut.write_bytes(whole.read_bytes()[:-400])
+    none.write_bytes(b"<html>404</html>")
+    out, ledger = applied("drop_unreadable", [ImageRecord(path.name, path, 64, 48) for path in (whole, cut, none)])
+
+    assert names(out) == ["whole.jpg"]
+    assert {entry.reason: entry.count for entry in ledger.left_out} == {
+        "cannot be decoded: image file is truncated": 1, "cannot be decoded: cannot identify image file": 1,
+    }
