@@ -31,8 +31,10 @@ def _coco(files: Mapping[str, object], split: str) -> tuple[str, str]:
 
 
 def _voc(files: Mapping[str, object], split: str) -> tuple[str, str]:
-    listing = f"ImageSets/Main/{split}.txt"
-    return (listing if listing in files else "", "JPEGImages")
+    """The list below ``VOC<name>/``, where its writer puts it, or below any other folder or none; of several the first by name."""
+    tail = f"ImageSets/Main/{split}.txt"
+    listing = min((name for name in files if name == tail or name.endswith("/" + tail)), default="")
+    return listing, listing.removesuffix(tail) + "JPEGImages"
 
 
 def _tfrecord(files: Mapping[str, object], split: str) -> tuple[str, str]:

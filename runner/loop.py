@@ -234,7 +234,8 @@ class Runner:
             with self.house.store.writing() as db:
                 run = runs.transition(db, run, Reason.PREPARING, now=self.house.now(), host=decision.host)
         program = framework_of(self.house, spec).prepare_program
-        request = prepare_request(self.house, run, folder=f"{link.host.root}/runs/{run.id}-{run.nonce}/prepared")
+        folder = f"{link.host.root}/runs/{run.id}-{run.nonce}/prepared"
+        request = prepare_request(self.house, run, folder=folder, code_folder=decision.environment.code)
         link.act(run.id, "prepare", lambda: acts.prepare(link.transport, decision.environment, program, request, run_id=run.id))
 
     def _act(self, run: Run, decision: Stage | Launch | Stop) -> None:

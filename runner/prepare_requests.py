@@ -18,7 +18,7 @@ from runner.specs import ModelSpec, Preset, Start, StartMode, TrainSpec
 from runner.store import progress, runs
 
 
-def prepare_request(house: House, run: Run, *, folder: str) -> PrepareRequest:
+def prepare_request(house: House, run: Run, *, folder: str, code_folder: str) -> PrepareRequest:
     """The request of a training or of what is done with a trained model; the checkpoints lie on the host that prepares."""
     spec = starting_spec(house, run)
     framework = framework_of(house, spec)
@@ -31,6 +31,7 @@ def prepare_request(house: House, run: Run, *, folder: str) -> PrepareRequest:
         dataset=None if version is None else dataset_on_host(version),
         checkpoints=candidates(house, framework, start, best_first=not trains),
         folder=folder,
+        code_folder=code_folder,
         lr=scaled(spec).lr if isinstance(spec, TrainSpec) else None,
         code=code_of(house, spec.preset),
         trained=trained,

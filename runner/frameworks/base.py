@@ -74,7 +74,8 @@ class PrepareRequest:
     predict, export); ``folder`` is an existing folder on the host for what preparing writes (a checkpoint copy with another
     learning rate); where the data tree lies in it too (``data/``), its annotation files are checked. In a resume, an override of
     epochs or learning rate left out means: as the checkpoint was trained. ``lr`` is the learning rate of a fresh training by the
-    linear scaling rule (a person's ``--lr`` has replaced it already). ``code`` are the preset's own modules: path to text.
+    linear scaling rule (a person's ``--lr`` has replaced it already). ``code_folder`` is the environment's own code, ``code`` are the
+    preset's modules: path to text.
     ``trained`` is what was prepared for the run whose model is used or resumed, and ``trained_classes`` that run's classes.
     """
 
