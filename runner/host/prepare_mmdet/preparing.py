@@ -12,10 +12,13 @@ from .identity import identify
 from .proof import check_files, prove
 from .request import check_request
 from .resuming import resume, trained_with
+from .using import is_use, prepare_use
 
 
 def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
     """A PrepareRequest to a Prepared (runner/frameworks/base.py)."""
+    if is_use(request):
+        return prepare_use(request)
     check_request(request)
     spec, dataset, folder = request["spec"], request["dataset"], request["folder"]
     preset, overrides = spec["preset"], {key: value for key, value in spec.get("overrides", {}).items() if value}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import BadSpecError, did_you_mean
@@ -19,11 +20,22 @@ SCHEMA = {
     "spec.start": (set(), {"mode", "run_id", "checkpoint", "at_epoch"}),
     "dataset": ({"classes", "splits", "images"}, {"name", "format"}),
 }
+# What is done with a trained model asks for that run's config and classes, and may need no dataset.
+USING_SCHEMA = {
+    "": ({"spec", "checkpoints", "folder", "trained", "trained_classes"}, {"dataset", "code_folder", "lr", "code"}),
+    "spec": (
+        {"kind", "preset", "model", "trained_on"},
+        {"dataset", "split", "files", "overrides", "gpus", "host", "devices", "results", "score", "publish_as"},
+    ),
+    "spec.preset": SCHEMA["spec.preset"],
+    "spec.overrides": SCHEMA["spec.overrides"],
+    "spec.model": SCHEMA["spec.start"],
+}
 
 
-def check_request(request: dict[str, Any]) -> None:
+def check_request(request: dict[str, Any], schema: Mapping[str, tuple[set[str], set[str]]] = SCHEMA) -> None:
     """Refuse unknown and missing keys at every level that is ours."""
-    for path, (required, optional) in SCHEMA.items():
+    for path, (required, optional) in schema.items():
         part = request
         for key in filter(None, path.split(".")):
             part = part.get(key, {})

@@ -1,0 +1,190 @@
+"""The verb ``prepare`` for what is done with a trained model: it is evaluated, predicts, or is exported.
+
+All of it starts from the config that the training was frozen with, and from the first whole checkpoint of those asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .checkpoints import finished_epochs, newest_whole
+from .config import frozen_text, leaf_dataset
+from .errors import BadSpecError, first_line
+from .identity import identify
+from .options import apply_options, raw_options
+from .proof import built
+from .request import SCHEMA, USING_SCHEMA, check_request
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# cityscapesscripts/helpers/labels.py: the classes with instances, and the ids that its evaluation server knows.
+CITYSCAPES = {"person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33}
+# So often does a log tell how far an evaluation is.
+LINES_OF_PROGRESS = 20
+RESULTS = "results"
+ORDERED = "annotations_in_trained_order.json"
+
+
+def is_use(request: Mapping[str, Any]) -> bool:
+    """Whether it is no training that is asked for."""
+    spec = request.get("spec")
+    return isinstance(spec, dict) and spec.get("kind", "train") != "train"
+
+
+def prepare_use(request: Mapping[str, Any]) -> dict[str, Any]:
+    """A PrepareRequest of a kind other than train to a Prepared (runner/frameworks/base.py)."""
+    dataset = request.get("dataset")
+    check_request(request, dict(USING_SCHEMA, dataset=SCHEMA["dataset"]) if dataset else USING_SCHEMA)
+    spec, trained, classes = request["spec"], request["trained"], list(request["trained_classes"])
+    if not trained or not classes:
+        raise BadSpecError("The run whose model is asked for was never prepared, so its config is not known.", "model")
+    values = wanted_of(spec, dataset, classes)
+    path, checkpoint, refused = newest_whole(request["checkpoints"], resumable=False)
+    cfg = trained_config(trained["config"])
+    check_fits(cfg, checkpoint)
+    tasks, batch = tasks_of(cfg), trained["batch"]
+    if spec["kind"] == "predict":
+        check_predicting(cfg, spec, tasks, classes)
+    if dataset:
+        batch = set_data(cfg, spec, values)
+    if spec["kind"] == "eval":
+        set_evaluation(cfg, spec, tasks, dataset["images"].get(values["split"], 0))
+    apply_options(cfg, raw_options(spec.get("overrides", {}).get("options", ())), "overrides.options")
+    return {
+        "config": frozen_text(cfg), "epochs": trained["epochs"], "batch": batch, "lr": trained["lr"], "checkpoint": path,
+        "checkpoint_epoch": finished_epochs(checkpoint), "refused": refused, "values": values, "revision": identify({})["revision"],
+    }  # fmt: skip
+
+
+def wanted_of(spec: Mapping[str, Any], dataset: Mapping[str, Any] | None, classes: list[str]) -> dict[str, Any]:
+    """What the launch line needs beside the config; refuses what could never work, before any framework loads."""
+    values: dict[str, Any] = {"classes": classes}
+    kind = spec["kind"]
+    if kind == "eval" and not dataset:
+        raise BadSpecError("An evaluation needs a dataset with annotations.", "dataset")
+    if kind == "predict" and not dataset and not spec.get("files"):
+        raise BadSpecError("There is nothing to predict on: name a dataset, or give pictures or a video.", "dataset")
+    if kind != "eval" and spec.get("gpus", 1) > 1:
+        raise BadSpecError("To %s takes one GPU; leave --gpus out." % kind, "gpus")
+    if dataset:
+        values["split"] = chosen_split(spec, dataset)
+        values["listing"], values["images"] = dataset["splits"][values["split"]]
+    if kind == "eval":
+        check_classes(classes, dataset)
+        values["reordered"] = list(dataset["classes"]) != classes
+    return values
+
+
+def chosen_split(spec: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
+    """The split asked for; else the test split, else the one a training is measured on, else for a prediction whatever there is."""
+    splits, name = dataset["splits"], dataset.get("name") or "the dataset"
+    fallback = [] if spec["kind"] == "eval" else sorted(splits)
+    chosen = spec.get("split") or next((split for split in ["test", "val", *fallback] if split in splits), "val")
+    if chosen in splits:
+        return chosen
+    if chosen in dataset["images"]:
+        sentence = "The %s split of %s has no annotations, so nothing can be measured on it; `predict` needs none." % (chosen, name)
+        raise BadSpecError(sentence, "split")
+    raise BadSpecError("%s has no %s split; it has: %s." % (name, chosen, ", ".join(sorted(splits)) or "none"), "split")
+
+
+def check_classes(classes: Sequence[str], dataset: Mapping[str, Any]) -> None:
+    """The same names; in another order, the launch lays a listing beside that has them in the trained one."""
+    differ = {
+        "the dataset lacks %s": [name for name in classes if name not in dataset["classes"]],
+        "the model does not know %s": [name for name in dataset["classes"] if name not in classes],
+    }
+    said = [words % ", ".join(names) for words, names in differ.items() if names]
+    if said:
+        sentence = "The classes of the model and of %s differ: %s. Convert the dataset with a recipe that renames or drops classes."
+        raise BadSpecError(sentence % (dataset.get("name") or "the dataset", "; ".join(said)), "dataset.classes")
+
+
+def trained_config(text: str) -> Config:
+    """The config of a training, which neither resumes nor loads anything of itself."""
+    from mmdet.utils import register_all_modules
+    from mmengine.config import Config
+
+    try:
+        cfg = Config.fromstring(text, ".py")
+    except Exception as error:
+        raise BadSpecError("The config of the training cannot be read any more: %s" % first_line(error), "trained.config") from error
+    register_all_modules(init_default_scope=True)
+    for key in ("load_from", "resume"):
+        cfg.pop(key, None)
+    return cfg
+
+
+def check_fits(cfg: Config, checkpoint: Mapping[str, Any]) -> None:
+    """The model can be built and takes over every weight."""
+    from mmdet.registry import MODELS
+
+    held = checkpoint["state_dict"]
+    for name, value in built("model", MODELS, cfg.model).state_dict().items():
+        if name not in held or held[name].shape != value.shape:
+            shape = tuple(held[name].shape) if name in held else "nothing"
+            sentence = "The checkpoint is of another model: %s is %s there and %s in the config." % (name, shape, tuple(value.shape))
+            raise BadSpecError(sentence, "checkpoints")
+
+
+def tasks_of(cfg: Config) -> list[str]:
+    """What the training's own evaluations measured: bbox, segm, proposal…; none where its evaluator is none of COCO's."""
+    found: list[str] = []
+    for evaluator in evaluators(cfg):
+        if evaluator.get("type") == "CocoMetric":
+            metric = evaluator.get("metric", "bbox")
+            found += [name for name in ([metric] if isinstance(metric, str) else metric) if name not in found]
+    return found
+
+
+def evaluators(cfg: Config) -> list[Any]:
+    """The evaluators of the training, of which a config holds one or a list."""
+    return list(cfg.val_evaluator) if isinstance(cfg.val_evaluator, (list, tuple)) else [cfg.val_evaluator]
+
+
+def check_predicting(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], classes: Sequence[str]) -> None:
+    """The pipeline begins with a file, and the result files asked for can be written."""
+    loaders = [step["type"] for step in leaf_dataset(cfg.val_dataloader)["pipeline"] if step["type"].endswith("LoadImageFromFile")]
+    if not loaders:
+        sentence = "The pipeline of val_dataloader does not load pictures with LoadImageFromFile; nothing else can be given to it."
+        raise BadSpecError(sentence, "val_dataloader.dataset.pipeline")
+    if "cityscapes" not in spec.get("results", ()):
+        return
+    if "segm" not in tasks:
+        raise BadSpecError("Cityscapes result files hold masks, and this model finds none.", "results")
+    unknown = [name for name in classes if name not in CITYSCAPES]
+    if unknown:
+        sentence = "Cityscapes has no class %s; its result files know: %s." % (", ".join(unknown), ", ".join(CITYSCAPES))
+        raise BadSpecError(sentence, "results")
+
+
+def set_data(cfg: Config, spec: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+    """The test loader reads the split as the training's evaluation read its own; returns the batch."""
+    cfg.test_dataloader = copy.deepcopy(cfg.val_dataloader)
+    leaf_dataset(cfg.test_dataloader).update(
+        data_root="", ann_file=ORDERED if values.get("reordered") else values["listing"],
+        data_prefix={"img": values["images"].rstrip("/") + "/"}, metainfo={"classes": tuple(values["classes"])},
+    )  # fmt: skip
+    batch = spec.get("overrides", {}).get("batch") or cfg.val_dataloader.get("batch_size", 1)
+    cfg.test_dataloader["batch_size"] = batch
+    return int(batch)
+
+
+def set_evaluation(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], images: int) -> None:
+    """One evaluator a task, since CocoMetric keeps the per-class results of one task only; for two stages recall as well."""
+    listing = leaf_dataset(cfg.test_dataloader)["ann_file"]
+    written = {"outfile_prefix": "%s/coco" % RESULTS} if "coco" in spec.get("results", ()) else {}
+    first = evaluators(cfg)[0]
+    if first.get("type") == "CocoMetric":
+        base = {key: value for key, value in first.items() if key not in ("metric", "outfile_prefix", "prefix")}
+        base.update(written, ann_file=listing, format_only=False, classwise=True)
+        also = ["proposal"] if "rpn_head" in cfg.model and "bbox" in tasks else []
+        cfg.test_evaluator = [dict(base, metric=task, prefix="coco" if task == tasks[0] else "coco_" + task) for task in [*tasks, *also]]
+    else:
+        cfg.test_evaluator = [dict(item, ann_file=listing) if "ann_file" in item else item for item in evaluators(cfg)]
+    batches = math.ceil(images / (cfg.test_dataloader["batch_size"] * max(1, spec.get("gpus", 1))))
+    cfg.setdefault("default_hooks", {}).setdefault("logger", {"type": "LoggerHook"})["interval"] = max(1, batches // LINES_OF_PROGRESS)
