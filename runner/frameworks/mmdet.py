@@ -7,14 +7,12 @@ from pathlib import Path
 from runner.entities import Environment
 from runner.errors import BadSpecError
 from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
+from runner.frameworks.mmdet_launch import launch
 from runner.frameworks.mmdet_log import MmdetLogParser
 from runner.specs import Kind, ModelSpec, StartMode, TrainSpec
 
 CONFIG = "config.py"
 WORK_DIR = "work_dir"
-# mmengine's checkpoints hold objects (HistoryBuffer, numpy scalars) that torch 2.6 and later refuse to unpickle. Lifting
-# that is right for files that our own runs wrote and nobody else: so it is set only where a verified one is loaded.
-OWN_CHECKPOINT = {"TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1"}
 
 
 class MMDetection:
@@ -28,17 +26,18 @@ class MMDetection:
     prepare_program = Path(__file__).parent.parent / "host" / "prepare_mmdet"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
-        """One process; the config's paths are relative to the attempt's directory. BadSpecError without a checkpoint to resume."""
-        argv = [environment.python, f"{environment.code.rstrip('/')}/tools/train.py", CONFIG, "--work-dir", WORK_DIR]
+        """``tools/train.py`` on the resolved config, whose paths are relative to the attempt's directory. BadSpecError without a
+        checkpoint to resume. A checkpoint that no run of ours wrote (a preset's own start) is loaded as weights alone."""
+        arguments = [CONFIG, "--work-dir", WORK_DIR]
         if spec.start.mode is StartMode.RESUME:
             if prepared.checkpoint is None:
                 raise BadSpecError("There is no checkpoint to resume from; start a new run instead.")
-            argv += ["--resume", prepared.checkpoint]
-        return LaunchPlan(
-            argv=tuple(argv),
-            variables={**environment.variables, **(OWN_CHECKPOINT if prepared.checkpoint else {})},
-            files={CONFIG: prepared.config.encode()},
-            setup=environment.setup,
+            arguments += ["--resume", prepared.checkpoint]
+        elif prepared.values.get("auto_scale_lr"):
+            arguments.append("--auto-scale-lr")
+        return launch(
+            environment, "tools/train.py", arguments, prepared=prepared, ranks=ranks, files={CONFIG: prepared.config.encode()},
+            own_checkpoint=prepared.checkpoint is not None and spec.start.run_id is not None,
         )
 
     def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
