@@ -35,11 +35,21 @@ class RunView:
     devices: Sequence[Lease]
     last_seen: datetime | None
     epochs_seen: Sequence[EpochSeen] = ()
+    host: Host | None = None
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """What was evaluated, bounding boxes first."""
+        return sorted({evaluation.task for evaluation in self.evaluations}, key=lambda task: (task != "bbox", task))
 
     @property
     def best(self) -> Evaluation | None:
-        """The evaluation with the highest mAP."""
-        known = [evaluation for evaluation in self.evaluations if evaluation.ap is not None]
+        """The evaluation of the first task with the highest mAP."""
+        return self.best_of(self.tasks[0]) if self.tasks else None
+
+    def best_of(self, task: str) -> Evaluation | None:
+        """The evaluation of a task with the highest mAP."""
+        known = [evaluation for evaluation in self.evaluations if evaluation.task == task and evaluation.ap is not None]
         return max(known, key=lambda evaluation: evaluation.ap or 0.0, default=None)
 
     @property
@@ -121,7 +131,7 @@ def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[L
 
 def _view(db: Database, run: Run) -> RunView:
     attempt = runs.attempt(db, run.id, run.attempt) if run.attempt else None
-    last_seen = hosts.get(db, run.host).seen_at if run.host and any(h.name == run.host for h in hosts.all_hosts(db)) else None
+    host = next((host for host in hosts.all_hosts(db) if host.name == run.host), None)
     spoken = runs.diagnosis(db, run.id)
     target = (run.prepared or {}).get("epochs")
     if not isinstance(target, int) and isinstance(run.spec, TrainSpec):
@@ -131,8 +141,8 @@ def _view(db: Database, run: Run) -> RunView:
         run=run, attempt=attempt, progress=progress.latest(db, run.id), epochs=target if isinstance(target, int) else None,
         epoch_ends=progress.epoch_ends(db, run.id), evaluations=progress.evaluations(db, run.id),
         checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
-        diagnosis=diagnosis_from(spoken) if spoken else None, devices=hosts.leases(db, run.id), last_seen=last_seen,
-        epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (),
+        diagnosis=diagnosis_from(spoken) if spoken else None, devices=hosts.leases(db, run.id), last_seen=host.seen_at if host else None,
+        epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (), host=host,
     )
 
 

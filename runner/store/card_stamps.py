@@ -15,6 +15,7 @@ from runner.store.connection import required_time
 # A card whose run has ended is looked at until what it shows was read after the run's last change.
 _QUERY = """
 SELECT runs.id, runs.kind, runs.state, runs.reason, runs.channel, runs.thread, runs.updated_at, runs.attempt, runs.created_at,
+    length(runs.result) AS result,
     (SELECT max(id) FROM progress WHERE run_id = runs.id) AS point,
     (SELECT max(id) FROM evaluations WHERE run_id = runs.id) AS evaluation,
     (SELECT max(rowid) FROM checkpoints WHERE run_id = runs.id) AS checkpoint,
