@@ -75,10 +75,11 @@ class _Download:
 
 @contextmanager
 def fetched(
-    url: str, folder: Path, limits: FetchLimits, *, sha256: str | None = None, progress: Progress = silent
+    url: str, folder: Path, limits: FetchLimits, *, sha256: str | None = None, progress: Progress = silent, any_file: bool = False
 ) -> Iterator[Path]:
     """The file behind a URL, in a folder of its own below ``folder`` and named for what it is; gone afterwards.
 
+    It has to be an archive, unless ``any_file`` will do.
     FetchError says what is wrong with the URL, the server or the file; what came so far is kept where trying again may help.
     """
     require_url(url)
@@ -90,7 +91,7 @@ def fetched(
         try:
             _complete(download)
             _verify(download, sha256)
-            path = place / _file_name(download)
+            path = place / (download.note.get("name", "download") if any_file else _file_name(download))
             download.part.rename(path)
         except FetchError as error:
             if not error.passing:

@@ -35,12 +35,12 @@ class ObjectStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._unsynced: list[Path] = []
 
     def path(self, digest: str) -> Path:
         """Where the object lies."""
-        return self._root / digest[:2] / digest[2:]
+        return self.root / digest[:2] / digest[2:]
 
     def put(self, source: Path, *, move: bool) -> StoredFile:
         """Store a file's content: by renaming it (move, on the same disk), or by copying it, which leaves source alone.
@@ -48,8 +48,8 @@ class ObjectStore:
         An object that is there already is read again, and replaced where it is damaged: so adding a dataset again mends what rotted.
         """
         if not move:
-            fresh = self._root / f".{uuid.uuid4().hex}.partial"
-            self._root.mkdir(parents=True, exist_ok=True)
+            fresh = self.root / f".{uuid.uuid4().hex}.partial"
+            self.root.mkdir(parents=True, exist_ok=True)
             try:
                 shutil.copyfile(source, fresh)
                 return self.put(fresh, move=True)
@@ -79,9 +79,9 @@ class ObjectStore:
 
     def sweep(self, used: Collection[str]) -> Iterator[int]:
         """Free every object that is not used, and what a crash left half written: the bytes of each. Nobody may add meanwhile."""
-        for half in self._root.glob("*.partial"):
+        for half in self.root.glob("*.partial"):
             half.unlink()
-        for folder in sorted(path for path in self._root.iterdir() if path.is_dir()):
+        for folder in sorted(path for path in self.root.iterdir() if path.is_dir()):
             for file in folder.iterdir():
                 if folder.name + file.name not in used:
                     size_bytes = file.stat().st_size
@@ -91,11 +91,11 @@ class ObjectStore:
     def sync(self) -> None:
         """Make everything put so far durable: a few files one by one, many by one sync of their file system."""
         if len(self._unsynced) > SYNCED_ONE_BY_ONE:
-            sync_file_system(self._root)
+            sync_file_system(self.root)
         else:
             for path in self._unsynced:
                 sync_path(path)
-            for folder in {path.parent for path in self._unsynced} | ({self._root} if self._unsynced else set()):
+            for folder in {path.parent for path in self._unsynced} | ({self.root} if self._unsynced else set()):
                 sync_path(folder)
         self._unsynced.clear()
 

@@ -1,7 +1,8 @@
 """Versions are removed: their numbers stay taken, what nobody else uses is freed, and everything else stays whole.
 
 First the manifest is renamed, which is all that removing takes: from then on the version is not there. Then the objects that no manifest
-uses are unlinked. A crash in between leaves objects that nobody uses; the next sweep frees them, and those of crashed imports.
+uses, and that nothing else keeps (keeping.py), are unlinked. A crash in between leaves objects that nobody uses; the next sweep frees
+them, and those of crashed imports.
 
 Why nothing that somebody is adding can be lost: whoever adds holds the lock 'adding' shared, from before it looks for any content until
 its manifest is published, and sweeping holds it alone. So while a sweep reads the manifests and unlinks, no object can become used that
@@ -14,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from recipes.catalog.catalog import Catalog
+from recipes.catalog.keeping import kept
 from recipes.catalog.objects import StoredFile
 from recipes.catalog.versions import DatasetVersion, parse_reference
 from recipes.errors import CatalogError
@@ -65,7 +67,8 @@ def would_free(catalog: Catalog, references: Iterable[str], *, hurried: bool = F
     others: set[StoredFile] = set()
     for version in _everything(catalog):
         (theirs if version.reference in wanted else others).update(_contents(version))
-    only = theirs - others
+    keeps = kept(catalog)
+    only = {file for file in theirs - others if file.digest not in keeps}
     return Swept(len(only), sum(file.size_bytes for file in only))
 
 
@@ -84,14 +87,14 @@ def remove(catalog: Catalog, references: Iterable[str], *, progress: Progress = 
 
 
 def sweep(catalog: Catalog, *, progress: Progress = silent) -> Swept | None:
-    """Free every content that no version uses; None where somebody is adding.
+    """Free every content that no version uses and nobody keeps; None where somebody is adding.
 
     CatalogError, and nothing freed, where a manifest is damaged: what it uses is not known.
     """
     with catalog.nobody_adds() as alone:
         if not alone:
             return None
-        used = {file.digest for version in _everything(catalog) for file in _contents(version)}
+        used = {file.digest for version in _everything(catalog) for file in _contents(version)} | kept(catalog)
         files = size_bytes = 0
         for freed in catalog.objects.sweep(used):
             files, size_bytes = files + 1, size_bytes + freed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,8 +37,12 @@ def _preset(path: Path, _mtime_ns: int, _size: int) -> Preset:
 
 
 def find_preset(name: str, extensions: Iterable[Path] = ()) -> Preset:
-    """The preset of that name; RequestError with the nearest names."""
-    presets = load_presets(extensions)
+    """The preset of that name that comes along or lies in an extension; RequestError with the nearest names."""
+    return preset_named(name, load_presets(extensions))
+
+
+def preset_named(name: str, presets: Mapping[str, Preset]) -> Preset:
+    """One of these presets; RequestError with the nearest names."""
     if name in presets:
         return presets[name]
     near = difflib.get_close_matches(name, presets, n=1)

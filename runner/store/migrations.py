@@ -105,6 +105,15 @@ ALTER TABLE checkpoints ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE evaluations ADD COLUMN recall TEXT NOT NULL DEFAULT '{}';
 """
 
+_OWN_PRESETS = """
+CREATE TABLE presets (
+    name TEXT NOT NULL, version INTEGER NOT NULL, preset TEXT NOT NULL, made_by TEXT NOT NULL, made_at TEXT NOT NULL,
+    removed_at TEXT, PRIMARY KEY (name, version));
+CREATE TABLE declarations (
+    host TEXT NOT NULL REFERENCES hosts(name), name TEXT NOT NULL, declared TEXT NOT NULL, run_id TEXT NOT NULL REFERENCES runs(id),
+    PRIMARY KEY (host, name));
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -128,6 +137,12 @@ def kills_for_memory(db: Database) -> None:
 def files_and_recalls(db: Database) -> None:
     """How large a checkpoint is, and whether it is there no more; the recalls of proposals."""
     _carry_out(db, _FILES_AND_RECALLS)
+
+
+@migrations()
+def own_presets(db: Database) -> None:
+    """Presets that people added, each version as it was; environments that people declared."""
+    _carry_out(db, _OWN_PRESETS)
 
 
 def _carry_out(db: Database, statements: str) -> None:
