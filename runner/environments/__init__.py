@@ -53,7 +53,7 @@ class Profile(_Strict):
 
     def pins(self) -> dict[str, str]:
         """The distributions that some step pins with ``==``, and their versions."""
-        wanted = [each for step in self.steps for each in (*filter(None, [step.compile]), *step.install)]
+        wanted = [each for step in self.steps for each in (*filter(None, [step.compile]), *step.install, *step.reinstall)]
         return {name: version for name, separator, version in (each.partition("==") for each in wanted) if separator}
 
     def pinned(self, distribution: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import shutil
@@ -39,8 +40,9 @@ def interpreter(versions: list[str]) -> Interpreter:
     found = [each for each in map(_facts, _candidates(versions)) if each is not None and each.version in versions]
     if not found:
         raise BuildError(
-            f"No Python {', '.join(versions)} was found on this host (on PATH or in /usr/bin), and this profile needs one of them. "
-            f"Install one (Debian 12: apt-get install python3 {DEBIAN_PACKAGES}) and try again."
+            f"No Python {', '.join(versions)} was found on this host (on PATH, in /usr/bin, of pyenv, uv or conda), and this profile needs "
+            f"one of them. Install one (Debian 12 has 3.11: apt-get install python3 {DEBIAN_PACKAGES}; others by pyenv install or "
+            "uv python install) and try again."
         )
     return min(found, key=lambda each: (not (each.venv and each.headers), versions.index(each.version)))
 
@@ -52,7 +54,18 @@ def _candidates(versions: list[str]) -> list[str]:
 
 def _folders() -> list[str]:
     path = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
-    return list(dict.fromkeys([*path, "/usr/local/bin", "/usr/bin"]))
+    # pyenv's shims answer for a version only where the user chose it, and uv's Pythons may be on no PATH: their own folders are looked in.
+    installed = [folder for pattern in _installers() for folder in sorted(glob.glob(pattern), reverse=True)]
+    return list(dict.fromkeys([*path, "/usr/local/bin", "/usr/bin", *installed]))
+
+
+def _installers() -> list[str]:
+    home = os.path.expanduser("~")
+    pyenv = os.environ.get("PYENV_ROOT") or os.path.join(home, ".pyenv")
+    data = os.environ.get("XDG_DATA_HOME") or os.path.join(home, ".local", "share")
+    uv = os.environ.get("UV_PYTHON_INSTALL_DIR") or os.path.join(data, "uv", "python")
+    condas = [os.path.join(home, name, "envs", "*", "bin") for name in ("miniconda3", "miniforge3", "anaconda3", ".conda")]
+    return [os.path.join(glob.escape(pyenv), "versions", "*", "bin"), os.path.join(glob.escape(uv), "*", "bin"), *condas]
 
 
 def _facts(executable: str) -> Interpreter | None:
