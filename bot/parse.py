@@ -49,6 +49,8 @@ def _objects(log: LogFile) -> Iterator[str]:
 
 
 def _fields(record: Record) -> dict[str, object]:
+    if isinstance(record, Progress):
+        return record._asdict()
     return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from runner.specs import Kind, RunSpec
 from runner.states import Reason, State
@@ -142,8 +144,7 @@ class Lease:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """One point read from a log. ``iteration`` counts inside the epoch; epochs from 1."""
 
     epoch: int
@@ -154,7 +155,7 @@ class Progress:
     eta_s: float | None = None
     step_s: float | None = None
     memory_mib: int | None = None
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import compress, pairwise
 
 from runner.entities import Checkpoint, Record
 from runner.frameworks.metrics_log import evaluations
@@ -20,6 +21,9 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} - |(?:\d{4}/)?\d\d/\d
 _STAMPED = " - "
 _MOST_STAMPED = 3
 """How often ``_STAMPED`` is in one record: after the stamp, the logger and the level."""
+
+_MOST_LAYOUTS = 8
+"""How often in one chunk lines are matched anew, in one go, because other fields came."""
 
 _TRAINING = ("Epoch(train)", "Iter(train)", "Epoch [", "Iter [")
 _MARKS = (
@@ -55,17 +59,47 @@ class MmdetLogParser:
     def feed(self, data: bytes) -> list[Record]:
         """The records that ``data`` completes; never raises."""
         records: list[Record] = []
-        for line in self._lines.feed(data):
-            if b"Epoch" in line or b"checkpoint" in line or b"Iter" in line or b"OrderedDict(" in line:
-                for payload in _payloads(line):
-                    if payload != self._last:
-                        self._last = payload
-                        # A line may break off, or hold garbage where a number belongs: then it is no record.
-                        try:
-                            records += self._read(payload)
-                        except (ValueError, OverflowError):
-                            continue
+        lines = self._lines.feed(data)
+        layout, matches, tries, at = self._layout, self._matches(lines), 1, 0
+        while at < len(lines):
+            end = _first_none(matches, at)
+            if layout is None or end == at or not self._in_one_go(layout, lines[at:end], matches[at:end], records):
+                end = max(end, at + 1)
+                for line in lines[at:end]:
+                    self._one_by_one(line, records)
+            at = end
+            if self._layout is not layout and tries < _MOST_LAYOUTS:
+                layout, matches, tries = self._layout, matches[:at] + self._matches(lines[at:]), tries + 1
         return records
+
+    def _matches(self, lines: list[bytes]) -> list[re.Match[str] | None]:
+        if self._layout is None:
+            return [None] * len(lines)
+        return list(map(self._layout.line.match, b"\n".join(lines).decode("utf-8", "replace").split("\n")))
+
+    def _in_one_go(self, layout: TrainLine, lines: list[bytes], matches: list[re.Match[str] | None], records: list[Record]) -> bool:
+        """Training lines that follow each other, all of one layout; False where one of them holds what is no number."""
+        rows = [match.groups() for match in matches if match is not None]
+        try:
+            points = layout.points(rows)
+        except (ValueError, OverflowError):
+            return False
+        new = [row[0] != before[0] for before, row in pairwise(rows)]
+        records += compress(points, [_payloads(lines[0])[-1] != self._last, *new])
+        self._last = _payloads(lines[-1])[-1]
+        return True
+
+    def _one_by_one(self, line: bytes, records: list[Record]) -> None:
+        if not (b"Epoch" in line or b"checkpoint" in line or b"Iter" in line or b"OrderedDict(" in line):
+            return
+        for payload in _payloads(line):
+            if payload != self._last:
+                self._last = payload
+                # A line may break off, or hold garbage where a number belongs: then it is no record.
+                try:
+                    records += self._read(payload)
+                except (ValueError, OverflowError):
+                    continue
 
     def _read(self, payload: str) -> Sequence[Record]:
         if payload.startswith(_TRAINING):
@@ -84,6 +118,14 @@ class MmdetLogParser:
             match = layout.pattern.match(payload) if layout else None
             self._layout = layout or self._layout
         return [layout.progress(match)] if layout and match else _evaluation_in_training(payload)
+
+
+def _first_none(matches: list[re.Match[str] | None], start: int) -> int:
+    """Where the first line stands that is not of the layout; behind the last where there is none."""
+    try:
+        return matches.index(None, start)
+    except ValueError:
+        return len(matches)
 
 
 def _evaluation_in_training(payload: str) -> Sequence[Record]:

@@ -6,14 +6,18 @@ mmcv's TextLoggerHook (0.x, 1.x) separates fields with commas, mmengine's Logger
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import repeat
 
 from runner.entities import Progress
 
 _MOST_FIELDS = 80
+# "2018-10-23 10:51:07,015 - INFO - ", with the logger's name since 1.x, "2023/06/09 17:22:22 - mmengine - INFO - " in 3.x.
+_STAMP = r"(?:[\d/-]{4,10} [\d:,]{6,12} - (?:\w+ - )?\w+ - )?"
 _HEAD = r"(?:Epoch(?:\(train\))? +\[ *(\d{1,9})\]|Iter(?:\(train\))? +)\[ *(\d{1,9})/(\d{1,9})\]\s+"
+_HEAD_GROUPS = 4
+"""The whole record, epoch, iteration, iterations."""
 _LINE = re.compile(_HEAD + "(.*)", re.DOTALL | re.ASCII)
 # A length of time holds the separator of fields: "1 day, 16:21:05". It may be negative after an overlap.
 _FIELD = re.compile(r"(?<![^\s,])([^\s,:]+): (?:-?\d+ days?, )?[^\s,]+", re.ASCII)
@@ -25,36 +29,47 @@ _STANDARD = frozenset({"lr", "base_lr", "eta", "time", "data_time", "memory", "l
 
 @dataclass(frozen=True, slots=True)
 class TrainLine:
-    """Which fields a run's training lines have, in which order: they rarely change, and to know them reads three times as fast."""
+    """Which fields a run's training lines have, in which order: they rarely change, and to know them reads three times as fast.
+
+    ``pattern`` is for one record, ``line`` for a whole line that holds one such record behind its stamp.
+    ``loss``, ``lr``, ``time``, ``eta`` and ``memory`` are the places of their groups, ``others`` those of the values of ``names``.
+    """
 
     pattern: re.Pattern[str]
-    numbers: Callable[[tuple[str, ...]], tuple[str, ...]]
-    """Of the pattern's groups loss, lr, time, and the values of ``names``."""
+    line: re.Pattern[str]
+    loss: int
+    lr: int
+    time: int
+    others: tuple[int, ...]
+    names: tuple[str, ...]
     eta: int | None
     memory: int | None
-    names: tuple[str, ...]
 
     def progress(self, match: re.Match[str]) -> Progress:
-        """The point of one line; ValueError where a number is none."""
+        """The point of one record; ValueError where a number is none. Other values that are none are printed as they are, and left out."""
         groups = match.groups()
-        texts = self.numbers(groups)
-        try:
-            loss, lr, step_s, *others = map(float, texts)
-            values = dict(zip(self.names, others, strict=True))
-        except ValueError:  # values that are no numbers are printed as they are
-            loss, lr, step_s = map(float, texts[:3])
-            values = {name: number for name, text in zip(self.names, texts[3:], strict=True) if (number := _number(text)) is not None}
-        return Progress(
-            int(groups[0] or 1),  # training by iterations has one endless epoch
-            int(groups[1]),
-            int(groups[2]),
-            loss,
-            lr,
-            _eta_s(*groups[self.eta : self.eta + _ETA_GROUPS]) if self.eta else None,
-            step_s,
-            int(groups[self.memory]) if self.memory else None,
+        found = zip(self.names, map(_number, (groups[place] for place in self.others)), strict=True)
+        values = {name: number for name, number in found if number is not None}
+        return self.points([groups], [values])[0]
+
+    def points(self, rows: Sequence[tuple[str, ...]], values: Iterable[dict[str, float]] | None = None) -> list[Progress]:
+        """The points of many records, by columns, each row the groups of a match; ValueError where any number is none."""
+        columns = list(zip(*rows, strict=True))
+        if values is None:
+            others = zip(*(map(float, columns[place]) for place in self.others), strict=True) if self.others else repeat((), len(rows))
+            values = map(dict, map(zip, repeat(self.names), others))
+        return list(map(Progress._make, zip(
+            [int(epoch or 1) for epoch in columns[1]],  # training by iterations has one endless epoch
+            map(int, columns[2]),
+            map(int, columns[3]),
+            map(float, columns[self.loss]),
+            map(float, columns[self.lr]),
+            map(_eta_s, *columns[self.eta : self.eta + _ETA_GROUPS]) if self.eta else repeat(None, len(rows)),
+            map(float, columns[self.time]),
+            map(int, columns[self.memory]) if self.memory else repeat(None, len(rows)),
             values,
-        )
+            strict=True,
+        )))
 
 
 def train_line(text: str) -> TrainLine | None:
@@ -67,17 +82,22 @@ def train_line(text: str) -> TrainLine | None:
     if line is None or lr is None or not {"loss", "time"} <= set(names) or len(set(names)) < len(names) or len(names) > _MOST_FIELDS:
         return None
     body, group, end = "", {}, 0
-    at = 3  # groups of the head
+    at = _HEAD_GROUPS
     for name, field in zip(names, fields, strict=True):
         body += re.escape(line[4][end : field.start()] + name + ": ") + (_ETA if name == "eta" else _VALUE)
         group[name], at, end = at, at + (_ETA_GROUPS if name == "eta" else 1), field.end()
     others = [name for name in names if name not in _STANDARD and name != lr]
+    whole = rf"({_HEAD}{body}\s*)$"
     return TrainLine(
-        pattern=re.compile(_HEAD + body + r"\s*$", re.ASCII),
-        numbers=itemgetter(group["loss"], group[lr], group["time"], *(group[name] for name in others)),
+        pattern=re.compile(whole, re.ASCII),
+        line=re.compile(_STAMP + whole, re.ASCII),
+        loss=group["loss"],
+        lr=group[lr],
+        time=group["time"],
+        others=tuple(group[name] for name in others),
+        names=tuple(others),
         eta=group.get("eta"),
         memory=group.get("memory"),
-        names=tuple(others),
     )
 
 
