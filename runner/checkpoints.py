@@ -1,40 +1,68 @@
-"""Which checkpoints of a run may be started from or used, the most wanted first; whether they are whole, preparing finds out."""
+"""Which checkpoints of a run are there, the most wanted first; whether they are whole, preparing finds out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from runner.entities import Checkpoint
+from sqlite_utils import Database
+
+from runner.entities import Attempt, Checkpoint
 from runner.errors import RequestError
 from runner.frameworks.base import Framework
 from runner.service.house import House
 from runner.specs import Start, StartMode
 from runner.store import progress, runs
 
+BEST, LATEST = "best", "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A checkpoint, and the attempt that left it."""
+
+    attempt: Attempt
+    checkpoint: Checkpoint
+
 
 def candidates(house: House, framework: Framework, start: Start, *, best_first: bool = False) -> tuple[str, ...]:
     """Absolute paths on the host of the checkpoints of ``start.run_id``: newest first, or the best one before these.
 
-    RequestError where ``start.checkpoint`` names one that the run did not write.
+    RequestError where ``start.checkpoint`` names one that the run did not leave.
     """
     if start.mode is StartMode.FRESH or start.run_id is None:
         return ()
-    db = house.store.reading()
-    directories = {attempt.number: attempt.directory for attempt in runs.attempts(db, start.run_id)}
-    written = progress.checkpoints(db, start.run_id)
-    if start.checkpoint is not None:
-        written = _chosen(written, start.run_id, start.checkpoint)
-    ordered = sorted(written, key=lambda pair: (best_first and pair[1].best, pair[1].epoch, pair[0], not pair[1].best), reverse=True)
-    return tuple(f"{directories[number]}/{framework.checkpoint_folder}/{item.name}" for number, item in ordered)
+    ordered = wanted(house.store.reading(), start.run_id, start.checkpoint, best_first=best_first)
+    return tuple(f"{left.attempt.directory}/{framework.checkpoint_folder}/{left.checkpoint.name}" for left in ordered)
 
 
-def _chosen(written: Sequence[tuple[int, Checkpoint]], run_id: str, wanted: str) -> list[tuple[int, Checkpoint]]:
-    chosen = [(number, item) for number, item in written if _short(item.name) == _short(wanted) or (wanted == "best" and item.best)]
-    if not chosen:
-        names = ", ".join(_short(item.name) for _, item in written) or "none"
-        raise RequestError(f"{run_id} has no checkpoint {wanted}; it wrote: {names}.")
-    return chosen
+def wanted(db: Database, run_id: str, checkpoint: str | None = None, *, best_first: bool = False) -> list[Left]:
+    """The checkpoints of a run that are there, newest first, or the best one before these; of those only ``checkpoint`` where it is
+    named: as its file is (``epoch_12``), by its epoch where no file is called so, or as ``best`` or ``latest``."""
+    attempts = {attempt.number: attempt for attempt in runs.attempts(db, run_id)}
+    there = [Left(attempts[number], item) for number, item in progress.checkpoints(db, run_id) if not item.removed]
+    there.sort(key=lambda left: (best_first and left.checkpoint.best, _age(left), not left.checkpoint.best), reverse=True)
+    return there if checkpoint is None else _named(there, run_id, checkpoint)
 
 
-def _short(name: str) -> str:
+def short_name(name: str) -> str:
+    """As people name it: without what says that it is torch's."""
     return name.removesuffix(".pth")
+
+
+def _age(left: Left) -> tuple[int, int]:
+    return left.checkpoint.epoch, left.attempt.number
+
+
+def _named(there: Sequence[Left], run_id: str, name: str) -> list[Left]:
+    if name == LATEST:
+        chosen = sorted(there, key=_age, reverse=True)[:1]
+    elif name == BEST:
+        chosen = [left for left in there if left.checkpoint.best]
+    else:
+        called = [left for left in there if short_name(left.checkpoint.name) == short_name(name)]
+        chosen = called or [left for left in there if f"epoch_{left.checkpoint.epoch}" == name]
+    if not chosen:
+        names = ", ".join(short_name(left.checkpoint.name) for left in there) or "none"
+        raise RequestError(f"{run_id} has no checkpoint {name}; it left: {names}.")
+    return chosen

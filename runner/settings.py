@@ -58,6 +58,8 @@ class Limits(_Group):
     retry_delay_s: float = Field(default=60.0, ge=0)
     local_slots: int = Field(default=2, gt=0)
     upload_bytes: int = Field(default=20_000_000_000, gt=0)
+    result_bytes: int = Field(default=2_000_000_000, gt=0)
+    result_days: float = Field(default=30.0, gt=0)
 
 
 class Imports(_Group):
@@ -110,6 +112,11 @@ class Settings(_Group):
     def logs(self) -> Path:
         """Copies of the logs of attempts, as far as they were read."""
         return self.state / "logs"
+
+    @property
+    def results(self) -> Path:
+        """What runs made and people get, a folder for each run."""
+        return self.state / "results"
 
     @property
     def time_zone(self) -> ZoneInfo:

@@ -11,7 +11,7 @@ from runner.entities import Run
 from runner.errors import RequestError
 from runner.service.house import House, Requester
 from runner.settings import Role
-from runner.specs import ConvertSpec, DatasetRef, Kind, TrainSpec, VersionsSpec
+from runner.specs import ConvertSpec, DatasetRef, Kind, ModelSpec, TrainSpec, VersionsSpec
 from runner.store import runs
 
 
@@ -69,6 +69,8 @@ def _read_by(run: Run) -> frozenset[str]:
     match run.spec:
         case TrainSpec() as spec:
             return frozenset({str(spec.dataset)})
+        case ModelSpec() as spec:
+            return frozenset(map(str, filter(None, (spec.dataset, spec.trained_on))))
         case ConvertSpec() as spec:
             return frozenset({str(spec.source)})
         case VersionsSpec() as spec:

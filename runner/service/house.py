@@ -57,7 +57,7 @@ class Requester:
 
 def open_house(settings: Settings) -> House:
     """Open an installation: its folders, its database (brought up to date) and its datasets."""
-    for folder in (settings.state, settings.inbox, settings.logs):
+    for folder in (settings.state, settings.inbox, settings.logs, settings.results):
         folder.mkdir(parents=True, exist_ok=True)
     return House(settings, Store(settings.database), Catalog(settings.catalog))
 
