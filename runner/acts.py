@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.crash_points import crash_point
@@ -16,6 +16,7 @@ from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
 from runner.specs import TrainSpec
+from runner.start_checkpoints import StartCheckpoints
 from runner.transports.base import Transport
 from runner.transports.sending import Progress
 
@@ -87,14 +88,19 @@ Outcome = PreparedOutcome | StagedOutcome | LaunchedOutcome | StoppedOutcome | F
 
 
 def prepare(
-    transport: Transport, environment: Environment, program: Path, request: PrepareRequest, *, run_id: str
+    transport: Transport, environment: Environment, program: Path, request: PrepareRequest, *, run_id: str, root: str,
+    starts: StartCheckpoints, progress: Progress,
 ) -> PreparedOutcome:
-    """Resolve a spec in the framework's own Python; BadSpecError carries the framework's words made readable."""
+    """Resolve a spec in the framework's own Python, once its start checkpoint is there; BadSpecError carries the framework's words
+    made readable."""
     made = transport.shell(f"mkdir -p -- {shlex.quote(request.folder)}", timeout_s=LAUNCH_TIMEOUT_S)
     if made.exit_code:
         raise HostError(f"The folder {request.folder} cannot be made: {made.stderr.decode('utf-8', 'replace').strip()}")
+    there = [starts.on_host(transport, each, root=root, folder=request.folder, progress=progress) for each in request.checkpoints]
+    setup = (*(f"export {name}={shlex.quote(value)}" for name, value in environment.variables.items()), *environment.setup)
     finished = transport.python(
-        environment.python, program, arguments=("prepare",), timeout_s=PREPARE_TIMEOUT_S, stdin=as_bytes(request)
+        environment.python, program, arguments=("prepare",), setup=setup, timeout_s=PREPARE_TIMEOUT_S,
+        stdin=as_bytes(replace(request, checkpoints=tuple(there))),
     )
     crash_point("runner.after_prepared")
     return PreparedOutcome(run_id, read_answer(finished), environment.fingerprint)
@@ -115,17 +121,17 @@ def stage(
 ) -> StagedOutcome:
     """Send what the host lacks, as long as that is ``wanted``, and lay the attempt's directory."""
     if work.objects:
+        name = str(run.spec.dataset) if isinstance(run.spec, TrainSpec) else "files"
         transport.put_objects(
-            f"{host.root}/objects", work.objects.items(), timeout_s=SEND_TIMEOUT_S, progress=_sending(run, tell, wanted)
+            f"{host.root}/objects", work.objects.items(), timeout_s=SEND_TIMEOUT_S, progress=sending(run, name, tell, wanted)
         )
     symbolic = executor.stage(transport, order, root=host.root)
     crash_point("runner.after_staged")
     return StagedOutcome(run.id, run.attempt, symbolic)
 
 
-def _sending(run: Run, tell: Callable[[SendingStep], None], wanted: Callable[[], bool]) -> Progress:
+def sending(run: Run, name: str, tell: Callable[[SendingStep], None], wanted: Callable[[], bool]) -> Progress:
     """Tells how far it is, once in a while; what is not wanted any more is broken off, and would go on where it was."""
-    name = str(run.spec.dataset) if isinstance(run.spec, TrainSpec) else "files"
     began = told_at = time.monotonic()
 
     def progress(sent: int, total: int) -> None:

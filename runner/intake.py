@@ -124,7 +124,7 @@ class Intake:
 
     def _take_step(self, arrival: SendingStep) -> None:
         run = runs.get(self.house.store.reading(), arrival.run_id)
-        if (run.reason, run.attempt) == (Reason.STAGING, arrival.attempt):
+        if run.reason in (Reason.PREPARING, Reason.STAGING) and run.attempt == arrival.attempt:
             with self.house.store.writing() as db:
                 progress.keep_step(db, run.id, arrival.step, now=self.house.now())
 
@@ -148,6 +148,7 @@ class Intake:
             values["environment"] = outcome.environment
         prepared, now = outcome.prepared, self.house.now()
         with self.house.store.writing() as db:
+            progress.forget_step(db, run.id)
             runs.keep_prepared(db, run.id, values)
             for path, why in prepared.refused:
                 payload = {"checkpoint": path.rsplit("/", 1)[-1], "why": why}

@@ -49,6 +49,7 @@ from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
 from runner.specs import BootstrapSpec, ModelSpec, TrainSpec
+from runner.start_checkpoints import start_checkpoints
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import DatabaseError
@@ -135,7 +136,8 @@ class Runner:
         try:
             decision = self._decide(run, facts)
             if isinstance(decision, Eligible):
-                eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run).devices))
+                needs = all_kinds()[run.kind].needs(run)
+                eligible.append(Candidate(run, decision.hosts, needs.devices, needs.chosen))
             else:
                 self._apply(run, decision)
         except (ConflictError, DatabaseError, OSError):
@@ -180,6 +182,9 @@ class Runner:
         }
 
     def _decide(self, run: Run, facts: dict[str, HostFacts]) -> Decision:
+        if run.stop_requested_by is not None:
+            for each in self._links.values():
+                each.give_up(run.id)
         acting = any(link.busy(run.id) for link in self._links.values())
         now = self.house.now()
         if run.state is State.PENDING:
@@ -188,8 +193,6 @@ class Runner:
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)
-        if run.stop_requested_by is not None:
-            link.give_up(run.id)
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if acting else Stop()
@@ -236,7 +239,10 @@ class Runner:
         program = framework_of(self.house, spec).prepare_program
         folder = f"{link.host.root}/runs/{run.id}-{run.nonce}/prepared"
         request = prepare_request(self.house, run, folder=folder, code_folder=decision.environment.code)
-        link.act(run.id, "prepare", lambda: acts.prepare(link.transport, decision.environment, program, request, run_id=run.id))
+        link.act(run.id, "prepare", lambda: acts.prepare(
+            link.transport, decision.environment, program, request, run_id=run.id, root=link.host.root,
+            starts=start_checkpoints(self.house), progress=acts.sending(run, "start checkpoint", link.tell, lambda: link.wants(run.id)),
+        ))
 
     def _act(self, run: Run, decision: Stage | Launch | Stop) -> None:
         link = self._links[run.host or ""]

@@ -29,7 +29,7 @@ def prepare_request(house: House, run: Run, *, folder: str, code_folder: str) ->
     return PrepareRequest(
         spec=spec,
         dataset=None if version is None else dataset_on_host(version),
-        checkpoints=candidates(house, framework, start, best_first=not trains),
+        checkpoints=candidates(house, framework, start, best_first=not trains) or _own_start(spec),
         folder=folder,
         code_folder=code_folder,
         lr=scaled(spec).lr if isinstance(spec, TrainSpec) else None,
@@ -60,6 +60,12 @@ def code_of(house: House, preset: Preset) -> Mapping[str, str]:
         return {path: house.catalog.objects.path(digest).read_text(encoding="utf-8") for path, digest in preset.code.items()}
     except OSError as error:
         raise RequestError(f"The code of the preset {preset.name} is not in the store any more ({error}); add the preset again.") from error
+
+
+def _own_start(spec: TrainSpec | ModelSpec) -> tuple[str, ...]:
+    """The start checkpoint of the preset, as that names it, for what is fine-tuned from no run."""
+    begins = isinstance(spec, TrainSpec) and spec.start.mode is StartMode.FINETUNE and spec.start.run_id is None
+    return (spec.preset.start,) if begins and spec.preset.start is not None else ()
 
 
 def _trained(house: House, start: Start) -> tuple[Prepared | None, tuple[str, ...]]:

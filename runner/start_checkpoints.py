@@ -9,7 +9,7 @@ import fcntl
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from recipes.arriving.fetching import FetchLimits, fetched, is_sha256
 from recipes.arriving.web import FetchError, is_url, require_url, shown
 from recipes.catalog.catalog import Catalog
 from recipes.catalog.keeping import keep
-from runner.errors import HostError, RequestError
+from runner.errors import HostError, RequestError, UnreachableError
 from runner.service.house import House
 from runner.transports.base import Transport
 from runner.transports.sending import Progress
@@ -63,7 +63,7 @@ class StartCheckpoints:
         """
         if start.startswith("/"):
             return start
-        here = self.brought(start)
+        here = self.brought(start, progress)
         store, sources = f"{root}/objects", {digest: self.catalog.objects.path(digest) for digest in here.digests}
         transport.put_objects(store, sources.items(), timeout_s=SEND_TIMEOUT_S, progress=progress)
         if [*here.files] == [here.path]:
@@ -72,13 +72,13 @@ class StartCheckpoints:
         transport.link_tree(store, f"{folder}/start", here.files, timeout_s=LINK_TIMEOUT_S)
         return f"{folder}/start/{here.path}"
 
-    def brought(self, start: str) -> StartCheckpoint:
-        """The start checkpoint in this machine's store, fetched if it never was. Whoever asks meanwhile waits for the same."""
+    def brought(self, start: str, progress: Progress) -> StartCheckpoint:
+        """The start checkpoint in this machine's store, fetched if it never was; UnreachableError while another run fetches it."""
         known = self.known(start)
         if known is not None:
             return known
         with self._alone(start):
-            found = self.known(start) or self._bring(start)
+            found = self.known(start) or self._bring(start, progress)
             note = self._note(start).with_suffix(".new")
             note.write_text(json.dumps({"start": _shown(start), "path": found.path, "files": dict(found.files)}), encoding="utf-8")
             note.replace(self._note(start))
@@ -93,7 +93,7 @@ class StartCheckpoints:
             return None
         return found if all(self.catalog.objects.path(digest).is_file() for digest in found.digests) else None
 
-    def _bring(self, start: str) -> StartCheckpoint:
+    def _bring(self, start: str, progress: Progress) -> StartCheckpoint:
         if start.startswith(STORED):
             digest = start.removeprefix(STORED)
             path = self.catalog.objects.path(digest)
@@ -105,7 +105,8 @@ class StartCheckpoints:
             return self._kept(_file_here(url), Path(_path_of(url)).name)
         wanted = checksum.removeprefix(CHECKSUM) if checksum else None
         try:
-            with fetched(url, self.folder / "fetched", self.limits, sha256=wanted, any_file=True) as path:
+            place, limits = self.folder / "fetched", self.limits
+            with fetched(url, place, limits, sha256=wanted, progress=_plain(progress), any_file=True) as path:
                 return self._kept(path, path.name)
         except FetchError as error:
             if error.passing:
@@ -130,7 +131,10 @@ class StartCheckpoints:
     def _alone(self, start: str) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._note(start).with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UnreachableError(f"The start checkpoint {_shown(start)} is being fetched for another run.") from error
             yield
 
 
@@ -167,6 +171,10 @@ def start_in_words(start: str, checkpoints: StartCheckpoints) -> str:
     if checkpoints.known(start) is not None or start.startswith(STORED):
         return f"{_shown(start)}, which is here and is sent to the host"
     return f"{_shown(start)}, fetched here once and sent to the host"
+
+
+def _plain(progress: Progress) -> Callable[[int, int, str], None]:
+    return lambda done, total, _phase: progress(done, total)
 
 
 def _shown(start: str) -> str:

@@ -44,6 +44,57 @@ def host_view(house: House, name: str) -> HostView:
         return _view(db, hosts.get(db, name))
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody said of where a run shall be: a host as in :func:`where_to_run`, a number of GPUs, or nothing."""
+
+    host: str | None = None
+    gpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhereToRun:
+    """Where a run shall be: on any host that fits (None) or on this one, on so many GPUs or on these very devices."""
+
+    host: str | None
+    gpus: int
+    devices: tuple[str, ...] = ()
+
+
+def where_to_run(house: House, wish: Wish) -> WhereToRun:
+    """``gpu-1`` or, with the numbers of devices as nvidia-smi counts them (of CPU slots where it has no GPU), ``gpu-1:2,3``.
+
+    RequestError for a host, a number or a count that does not fit what is there.
+    """
+    host, gpus = wish.host, wish.gpus
+    if host is None:
+        return WhereToRun(None, 1 if gpus is None else gpus)
+    name, colon, numbers = host.partition(":")
+    with house.store.snapshot() as db:
+        known = {gpu.index: gpu.uuid for gpu in hosts.devices(db, hosts.get(db, name))}
+    if not colon:
+        return WhereToRun(name, 1 if gpus is None else gpus)
+    wanted = _numbers(host, numbers)
+    if not known:
+        raise RequestError(f"{name} has not said yet which devices it has; `host check {name}` tells how it is.")
+    lacking = sorted(set(wanted) - set(known))
+    if lacking:
+        has = ", ".join(f"{number} ({uuid})" for number, uuid in sorted(known.items()))
+        raise RequestError(f"{name} has no device {', '.join(map(str, lacking))}; it has {has}.")
+    if gpus is not None and gpus != len(wanted):
+        raise RequestError(f"{host} names {len(wanted)} of the devices, but --gpus says {gpus}; leave --gpus out, or make them agree.")
+    return WhereToRun(name, len(wanted), tuple(known[number] for number in wanted))
+
+
+def _numbers(text: str, numbers: str) -> list[int]:
+    if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", numbers):
+        raise RequestError(f"{text!r} names no devices; write their numbers behind the host, as in gpu-1:2,3.")
+    found = [int(number) for number in numbers.split(",")]
+    if len(set(found)) < len(found):
+        raise RequestError(f"{text!r} names a device twice.")
+    return found
+
+
 def add(
     house: House, who: Requester, *, name: str, login: str, host_key: str,
     key_path: str | None = None, root: str | None = None, slots: int | None = None,

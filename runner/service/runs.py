@@ -9,21 +9,33 @@ from runner.entities import Run
 from runner.environments import requirements
 from runner.errors import RequestError
 from runner.frameworks import find_framework
-from runner.presets import find_preset
 from runner.service.datasets import newest_readable, resolve
+from runner.service.hosts import WhereToRun, Wish, where_to_run
 from runner.service.house import House, Requester
+from runner.service.presets import find as find_preset
 from runner.settings import Role
 from runner.specs import BootstrapSpec, ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec
+from runner.start_checkpoints import require_start
 from runner.states import State
 from runner.store import hosts, runs
 
 
 def submit_training(
-    house: House, who: Requester, *, preset: str, dataset: str, overrides: Overrides = Overrides(), gpus: int = 1, host: str | None = None
+    house: House, who: Requester, *, preset: str, dataset: str, overrides: Overrides = Overrides(), gpus: int | None = None,
+    host: str | None = None,
 ) -> Run:
     """Queue a training of a preset on a dataset (``fish`` means the newest version its framework reads)."""
-    chosen = find_preset(preset, house.settings.extensions)
-    return _submit_training(house, who, chosen, dataset, overrides=overrides, gpus=gpus, host=host, start=Start())
+    spec = training_spec(house, who, preset=preset, dataset=dataset, overrides=overrides, wish=Wish(host, gpus))
+    return _submit(house, who, spec)
+
+
+def training_spec(
+    house: House, who: Requester, *, preset: str, dataset: str, overrides: Overrides = Overrides(), wish: Wish = Wish()
+) -> TrainSpec:
+    """What :func:`submit_training` would freeze, refused where that would be. A preset's start checkpoint is what it starts from."""
+    chosen = find_preset(house, preset)
+    start = Start(mode=StartMode.FINETUNE if chosen.start else StartMode.FRESH)
+    return _training_spec(house, who, chosen, dataset, overrides=overrides, where=where_to_run(house, wish), start=start)
 
 
 def resume(
@@ -45,14 +57,36 @@ def resume(
 
 
 def finetune(
-    house: House, who: Requester, run_id: str, *, dataset: str, checkpoint: str | None = None, overrides: Overrides = Overrides()
+    house: House, who: Requester, run_id: str, *, dataset: str, checkpoint: str | None = None, at_epoch: int | None = None,
+    overrides: Overrides = Overrides(), wish: Wish = Wish(),
 ) -> Run:
-    """Queue a training that starts at epoch 0 with the weights of another run's newest whole checkpoint (or the one named)."""
+    """Queue a training with the weights of another run's newest whole checkpoint (or the one named), on the host where that lies.
+
+    It counts its epochs from 0, or from ``at_epoch``.
+    """
     parent, spec = _finished_training(house, run_id, "fine-tune from")
-    start = Start(mode=StartMode.FINETUNE, run_id=parent.id, checkpoint=checkpoint)
-    return _submit_training(
-        house, who, spec.preset, dataset, overrides=overrides, gpus=spec.gpus, host=parent.host, start=start
-    )
+    there = wish if wish.host else Wish(parent.host, spec.gpus if wish.gpus is None else wish.gpus)
+    where = where_to_run(house, there)
+    if where.host != parent.host:
+        raise RequestError(f"The checkpoints of {parent.id} lie on {parent.host}, so it is fine-tuned there; leave --host out.")
+    start = Start(mode=StartMode.FINETUNE, run_id=parent.id, checkpoint=checkpoint, at_epoch=at_epoch)
+    again = _training_spec(house, who, spec.preset, dataset, overrides=overrides, where=where, start=start)
+    return _submit(house, who, again, parent_id=parent.id)
+
+
+def finetune_preset(
+    house: House, who: Requester, preset: str, *, dataset: str, at_epoch: int | None = None, overrides: Overrides = Overrides(),
+    wish: Wish = Wish(),
+) -> Run:
+    """Queue a training with the weights of a preset's own start checkpoint; RequestError where it has none."""
+    chosen = find_preset(house, preset)
+    if chosen.start is None:
+        raise RequestError(
+            f"{chosen.name} has no start checkpoint to fine-tune from. `run {chosen.name} on {dataset}` trains it from the beginning; "
+            f"`presets add NAME --like {chosen.name} --start URL` makes a preset that has one."
+        )
+    start, where = Start(mode=StartMode.FINETUNE, at_epoch=at_epoch), where_to_run(house, wish)
+    return _submit(house, who, _training_spec(house, who, chosen, dataset, overrides=overrides, where=where, start=start))
 
 
 def submit_convert(
@@ -117,15 +151,17 @@ def _finished_training(house: House, run_id: str, what: str) -> tuple[Run, Train
     return run, run.spec
 
 
-def _submit_training(
-    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, gpus: int, host: str | None, start: Start
-) -> Run:
+def _training_spec(
+    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, where: WhereToRun, start: Start
+) -> TrainSpec:
     _may_pass_options(who, overrides)
-    if host is not None:
-        hosts.get(house.store.reading(), host)
-    reference = newest_readable(house, dataset, find_framework(preset.framework, house.settings.extensions).formats)
-    spec = TrainSpec(preset=preset, dataset=reference, overrides=overrides, gpus=gpus, host=host, start=start)
-    return _submit(house, who, spec, parent_id=start.run_id)
+    framework = find_framework(preset.framework, house.settings.extensions)
+    if start.mode is StartMode.FINETUNE and start.run_id is None and preset.start is not None:
+        require_start(preset.start, house.catalog)
+    reference = newest_readable(house, dataset, framework.formats)
+    return TrainSpec(
+        preset=preset, dataset=reference, overrides=overrides, gpus=where.gpus, host=where.host, devices=where.devices, start=start
+    )
 
 
 def _may_pass_options(who: Requester, overrides: Overrides) -> None:

@@ -46,9 +46,12 @@ class Transport(Protocol):
         """Run a POSIX sh script whose output goes to ``sink`` as it comes, however much it is; the host waits where ``sink`` does."""
         ...
 
-    def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:
-        """Run one of our own programs, a module or a package with ``__main__.py``, with the host's ``interpreter``; it is put
-        on the host as one file, once, by content."""
+    def python(
+        self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), setup: Sequence[str] = (),
+        timeout_s: float,
+    ) -> Finished:
+        """Run one of our own programs, a module or a package with ``__main__.py``, with the host's ``interpreter``, after lines of
+        sh that prepare its environment; it is put on the host as one file, once, by content."""
         ...
 
     def stream(self, interpreter: str, program: Path, *, timeout_s: float) -> Channel:

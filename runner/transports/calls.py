@@ -47,9 +47,12 @@ class ScriptTransport:
         """Run a POSIX sh script whose output goes to ``sink``."""
         return self._run(whole(script), source=None, sink=sink, deadline=Deadline.after(timeout_s))
 
-    def python(self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), timeout_s: float) -> Finished:
+    def python(
+        self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), setup: Sequence[str] = (),
+        timeout_s: float,
+    ) -> Finished:
         """Run one of our own programs."""
-        script = program_script(interpreter, program, root=self.host.root, arguments=arguments)
+        script = program_script(interpreter, program, root=self.host.root, arguments=arguments, setup=setup)
         return self._run(script, source=[stdin], deadline=Deadline.after(timeout_s))
 
     def stream(self, interpreter: str, program: Path, *, timeout_s: float) -> Channel:

@@ -27,9 +27,10 @@ def whole(script: str) -> bytes:
 
 
 def program_script(
-    interpreter: str, program: Path, *, root: str, arguments: Sequence[str] = (), options: Sequence[str] = ()
+    interpreter: str, program: Path, *, root: str, arguments: Sequence[str] = (), options: Sequence[str] = (), setup: Sequence[str] = ()
 ) -> bytes:
-    """A script that puts one of our programs below ``root`` by its content, says MARK and becomes the program; ``options`` are Python's."""
+    """A script that puts one of our programs below ``root`` by its content, carries out the ``setup`` lines (what these print is
+    dropped), says MARK and becomes the program; ``options`` are Python's."""
     content = packed(program)
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = posixpath.join(root, "programs", digest, program.name)
@@ -44,6 +45,7 @@ def program_script(
         "fi",
         f"[ -f {quoted} ] || exit 74",
         "export LC_ALL=C.UTF-8 PYTHONIOENCODING=utf-8",
+        *setup,
         SAY_MARK,
         f"exec {command}",
         "}",
