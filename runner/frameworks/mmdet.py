@@ -6,6 +6,7 @@ from pathlib import Path
 
 from runner.entities import Environment
 from runner.errors import BadSpecError
+from runner.frameworks import mmdet_using
 from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
 from runner.frameworks.mmdet_launch import launch
 from runner.frameworks.mmdet_log import MmdetLogParser
@@ -20,7 +21,7 @@ class MMDetection:
 
     name = "mmdet"
     formats = ("coco",)
-    kinds = frozenset({Kind.TRAIN})
+    kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
     checkpoint_folder = WORK_DIR
     log_folder = WORK_DIR
     prepare_program = Path(__file__).parent.parent / "host" / "prepare_mmdet"
@@ -41,16 +42,21 @@ class MMDetection:
         )
 
     def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
-        raise NotImplementedError
+        """``tools/test.py``; its evaluations are of the checkpoint's epoch."""
+        return mmdet_using.evaluation(spec, prepared, environment, ranks)
 
     def predict(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
-        raise NotImplementedError
+        """Drawings, a video and result files of pictures, a dataset or a video."""
+        return mmdet_using.prediction(spec, prepared, environment, ranks)
 
     def export(self, spec: ModelSpec, prepared: Prepared, environment: Environment) -> LaunchPlan:
-        raise NotImplementedError
+        """Published weights, their config and classes."""
+        return mmdet_using.export(spec, prepared, environment)
 
     def log_parser(self, prepared: Prepared | None) -> LogParser:
-        """An incremental reader of what ``tools/train.py`` prints."""
+        """An incremental reader of what ``tools/train.py`` and ``tools/test.py`` print."""
+        if prepared is not None and prepared.values.get("kind") == Kind.EVAL:
+            return mmdet_using.OfCheckpoint(MmdetLogParser(), prepared.checkpoint_epoch or 0)
         return MmdetLogParser()
 
 

@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .checkpoints import finished_epochs, newest_whole
-from .config import frozen_text, leaf_dataset
+from .config import frozen_text
+from .datasets import leaf_dataset
 from .errors import BadSpecError, first_line
 from .identity import identify
 from .options import apply_options, raw_options
+from .own_code import lay_down
+from .processes import set_processes
 from .proof import built
 from .request import SCHEMA, USING_SCHEMA, check_request
 
@@ -44,15 +47,18 @@ def prepare_use(request: Mapping[str, Any]) -> dict[str, Any]:
         raise BadSpecError("The run whose model is asked for was never prepared, so its config is not known.", "model")
     values = wanted_of(spec, dataset, classes)
     path, checkpoint, refused = newest_whole(request["checkpoints"], resumable=False)
+    lay_down(request.get("code") or {}, request["folder"])
     cfg = trained_config(trained["config"])
     check_fits(cfg, checkpoint)
     tasks, batch = tasks_of(cfg), trained["batch"]
     if spec["kind"] == "predict":
-        check_predicting(cfg, spec, tasks, classes)
+        batch = spec.get("overrides", {}).get("batch") or cfg.val_dataloader.get("batch_size", 1)
+        values.update(check_predicting(cfg, spec, tasks, classes))
     if dataset:
         batch = set_data(cfg, spec, values)
     if spec["kind"] == "eval":
         set_evaluation(cfg, spec, tasks, dataset["images"].get(values["split"], 0))
+        values.update(set_processes(cfg, spec.get("gpus", 1)))
     apply_options(cfg, raw_options(spec.get("overrides", {}).get("options", ())), "overrides.options")
     return {
         "config": frozen_text(cfg), "epochs": trained["epochs"], "batch": batch, "lr": trained["lr"], "checkpoint": path,
@@ -62,8 +68,8 @@ def prepare_use(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def wanted_of(spec: Mapping[str, Any], dataset: Mapping[str, Any] | None, classes: list[str]) -> dict[str, Any]:
     """What the launch line needs beside the config; refuses what could never work, before any framework loads."""
-    values: dict[str, Any] = {"classes": classes}
     kind = spec["kind"]
+    values: dict[str, Any] = {"kind": kind, "classes": classes}
     if kind == "eval" and not dataset:
         raise BadSpecError("An evaluation needs a dataset with annotations.", "dataset")
     if kind == "predict" and not dataset and not spec.get("files"):
@@ -146,20 +152,21 @@ def evaluators(cfg: Config) -> list[Any]:
     return list(cfg.val_evaluator) if isinstance(cfg.val_evaluator, (list, tuple)) else [cfg.val_evaluator]
 
 
-def check_predicting(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], classes: Sequence[str]) -> None:
-    """The pipeline begins with a file, and the result files asked for can be written."""
+def check_predicting(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
+    """The pipeline begins with a file, and the result files asked for can be written; returns what these need."""
     loaders = [step["type"] for step in leaf_dataset(cfg.val_dataloader)["pipeline"] if step["type"].endswith("LoadImageFromFile")]
     if not loaders:
         sentence = "The pipeline of val_dataloader does not load pictures with LoadImageFromFile; nothing else can be given to it."
         raise BadSpecError(sentence, "val_dataloader.dataset.pipeline")
     if "cityscapes" not in spec.get("results", ()):
-        return
+        return {}
     if "segm" not in tasks:
         raise BadSpecError("Cityscapes result files hold masks, and this model finds none.", "results")
     unknown = [name for name in classes if name not in CITYSCAPES]
     if unknown:
         sentence = "Cityscapes has no class %s; its result files know: %s." % (", ".join(unknown), ", ".join(CITYSCAPES))
         raise BadSpecError(sentence, "results")
+    return {"cityscapes": CITYSCAPES}
 
 
 def set_data(cfg: Config, spec: Mapping[str, Any], values: Mapping[str, Any]) -> int:
