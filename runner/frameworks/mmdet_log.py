@@ -22,7 +22,7 @@ _STAMPED = " - "
 _MOST_STAMPED = 3
 """How often ``_STAMPED`` is in one record: after the stamp, the logger and the level."""
 
-_MOST_LAYOUTS = 8
+_MOST_LAYOUTS = 3
 """How often in one chunk lines are matched anew, in one go, because other fields came."""
 
 _TRAINING = ("Epoch(train)", "Iter(train)", "Epoch [", "Iter [")
@@ -62,12 +62,12 @@ class MmdetLogParser:
         lines = self._lines.feed(data)
         layout, matches, tries, at = self._layout, self._matches(lines), 1, 0
         while at < len(lines):
-            end = _first_none(matches, at)
-            if layout is None or end == at or not self._in_one_go(layout, lines[at:end], matches[at:end], records):
-                end = max(end, at + 1)
-                for line in lines[at:end]:
-                    self._one_by_one(line, records)
-            at = end
+            of_layout = matches[at] is not None
+            end = _first_none(matches, at) if of_layout else _first_some(matches, at)
+            if layout is not None and of_layout and self._in_one_go(layout, lines[at:end], matches[at:end], records):
+                at = end
+                continue
+            at = self._one_by_one(lines, at, end, records)
             if self._layout is not layout and tries < _MOST_LAYOUTS:
                 layout, matches, tries = self._layout, matches[:at] + self._matches(lines[at:]), tries + 1
         return records
@@ -75,7 +75,8 @@ class MmdetLogParser:
     def _matches(self, lines: list[bytes]) -> list[re.Match[str] | None]:
         if self._layout is None:
             return [None] * len(lines)
-        return list(map(self._layout.line.match, b"\n".join(lines).decode("utf-8", "replace").split("\n")))
+        match = self._layout.line.match
+        return [match(line.decode("utf-8", "replace")) if b" time: " in line else None for line in lines]
 
     def _in_one_go(self, layout: TrainLine, lines: list[bytes], matches: list[re.Match[str] | None], records: list[Record]) -> bool:
         """Training lines that follow each other, all of one layout; False where one of them holds what is no number."""
@@ -89,9 +90,18 @@ class MmdetLogParser:
         self._last = _payloads(lines[-1])[-1]
         return True
 
-    def _one_by_one(self, line: bytes, records: list[Record]) -> None:
-        if not (b"Epoch" in line or b"checkpoint" in line or b"Iter" in line or b"OrderedDict(" in line):
-            return
+    def _one_by_one(self, lines: list[bytes], start: int, end: int, records: list[Record]) -> int:
+        """Read lines until they are done or another layout was met; returns where to go on."""
+        layout = self._layout
+        for at in range(start, end):
+            line = lines[at]
+            if b"Epoch" in line or b"checkpoint" in line or b"Iter" in line or b"OrderedDict(" in line:
+                self._take(line, records)
+                if self._layout is not layout:
+                    return at + 1
+        return end
+
+    def _take(self, line: bytes, records: list[Record]) -> None:
         for payload in _payloads(line):
             if payload != self._last:
                 self._last = payload
@@ -126,6 +136,11 @@ def _first_none(matches: list[re.Match[str] | None], start: int) -> int:
         return matches.index(None, start)
     except ValueError:
         return len(matches)
+
+
+def _first_some(matches: list[re.Match[str] | None], start: int) -> int:
+    """Where the first line stands that is of the layout; behind the last where there is none."""
+    return next((at for at in range(start, len(matches)) if matches[at] is not None), len(matches))
 
 
 def _evaluation_in_training(payload: str) -> Sequence[Record]:
