@@ -10,6 +10,7 @@ from runner.frameworks import mmdet_using
 from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
 from runner.frameworks.mmdet_launch import launch
 from runner.frameworks.mmdet_log import MmdetLogParser
+from runner.frameworks.mmdet_test_log import MmdetTestLogParser
 from runner.specs import Kind, ModelSpec, StartMode, TrainSpec
 
 CONFIG = "config.py"
@@ -30,7 +31,8 @@ class MMDetection:
         """``tools/train.py`` on the resolved config, whose paths are relative to the attempt's directory. BadSpecError without a
         checkpoint to resume. A checkpoint that no run of ours wrote (a preset's own start) is loaded as weights alone."""
         arguments = [CONFIG, "--work-dir", WORK_DIR]
-        if spec.start.mode is StartMode.RESUME:
+        resumes = spec.start.mode is StartMode.RESUME
+        if resumes:
             if prepared.checkpoint is None:
                 raise BadSpecError("There is no checkpoint to resume from; start a new run instead.")
             arguments += ["--resume", prepared.checkpoint]
@@ -38,7 +40,7 @@ class MMDetection:
             arguments.append("--auto-scale-lr")
         return launch(
             environment, "tools/train.py", arguments, prepared=prepared, ranks=ranks, files={CONFIG: prepared.config.encode()},
-            own_checkpoint=prepared.checkpoint is not None and spec.start.run_id is not None,
+            own_checkpoint=prepared.checkpoint is not None and (resumes or spec.start.run_id is not None),
         )
 
     def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
@@ -56,7 +58,7 @@ class MMDetection:
     def log_parser(self, prepared: Prepared | None) -> LogParser:
         """An incremental reader of what ``tools/train.py`` and ``tools/test.py`` print."""
         if prepared is not None and prepared.values.get("kind") == Kind.EVAL:
-            return mmdet_using.OfCheckpoint(MmdetLogParser(), prepared.checkpoint_epoch or 0)
+            return MmdetTestLogParser(prepared.checkpoint_epoch or 0)
         return MmdetLogParser()
 
 

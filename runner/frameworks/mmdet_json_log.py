@@ -36,7 +36,7 @@ class MmdetJsonLogParser:
         records: list[Record] = []
         for line in self._lines.feed(data):
             at = line.find(b'{"')
-            if at < 0 or (b'"loss' not in line and b"AP" not in line):
+            if at < 0 or (b'"loss' not in line and b"AP" not in line and b"AR@" not in line):
                 continue
             repeated, self._last = line[at:] == self._last, line[at:]
             if not repeated:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from runner.dataset_layouts import DATA
-from runner.entities import Environment, Evaluation, Record
+from runner.entities import Environment
 from runner.errors import BadSpecError
-from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
+from runner.frameworks.base import LaunchPlan, Prepared, Ranks
 from runner.frameworks.mmdet_launch import OWN_CHECKPOINT, launch
 from runner.host_program import packed
 from runner.specs import ModelSpec, ResultFile
@@ -67,22 +67,6 @@ def export(spec: ModelSpec, prepared: Prepared, environment: Environment) -> Lau
         **_values(prepared, "classes"),
     }
     return _own_program(environment, PUBLISH, PUBLISH_REQUEST, request, prepared)
-
-
-class OfCheckpoint:
-    """A log parser whose evaluations are of the epoch that the checkpoint holds: ``tools/test.py`` does not name it."""
-
-    def __init__(self, inner: LogParser, epoch: int) -> None:
-        self._inner, self._epoch = inner, epoch
-
-    @property
-    def pending_bytes(self) -> int:
-        """How many of the bytes fed belong to a record not yet complete."""
-        return self._inner.pending_bytes
-
-    def feed(self, data: bytes) -> Sequence[Record]:
-        """The records that ``data`` completes; never raises."""
-        return [replace(item, epoch=self._epoch) if isinstance(item, Evaluation) else item for item in self._inner.feed(data)]
 
 
 def _own_program(environment: Environment, program: str, name: str, request: Mapping[str, object], prepared: Prepared) -> LaunchPlan:

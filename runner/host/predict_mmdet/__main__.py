@@ -42,11 +42,10 @@ def predict(request: Mapping[str, Any]) -> Results:
         for index, frame in enumerate(batch):
             results.add(frame, samples[index])
         done += len(batch)
-        if time.monotonic() - told_at >= TOLD_EVERY_S:
+        if time.monotonic() - told_at >= TOLD_EVERY_S or done == total:
             told_at = time.monotonic()
             say(signalbox="step", phase="predicting", done=done, total=total)
     results.close()
-    say(signalbox="step", phase="predicting", done=done, total=done)
     return results
 
 

@@ -38,7 +38,10 @@ def drawn(pixels: numpy.ndarray, found: Sequence[Detection], classes: Sequence[s
     pen, side = ImageDraw.Draw(picture), math.sqrt(picture.width * picture.height)
     line = max(LEAST_LINE, round(side / LINE_SHARE))
     for item in weakest_first:
-        pen.rectangle(_place(item, larger, picture), outline=colour(item.label), width=line)
+        x1, y1, x2, y2 = _place(item, larger, picture)
+        # A dark edge sets the outline off from a picture of its own colour.
+        pen.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=(0, 0, 0), width=line + 2)
+        pen.rectangle((x1, y1, x2, y2), outline=colour(item.label), width=line)
     letters = font(tuple(classes), max(LEAST_LETTERS, round(side / LETTERS_SHARE)))
     _name_all(pen, picture, found, larger=larger, letters=letters, classes=classes)
     return cv2.cvtColor(numpy.asarray(picture), cv2.COLOR_RGB2BGR)

@@ -71,10 +71,10 @@ def _frames(source: Source, load: Loader, leave_out: LeaveOut) -> Iterator[Frame
             leave_out(source.name, "it cannot be decoded")
         else:
             yield Frame(source.name, source.image_id or 0, pixels)
-    elif source.image_id is not None:
-        leave_out(source.name, "it is no picture")
-    else:
+    elif source.image_id is None and is_video(source.path):
         yield from _video(source, leave_out)
+    else:
+        leave_out(source.name, "it is no picture" if source.image_id is not None else "it is neither a picture nor a video")
 
 
 def _loaded(path: str, load: Loader) -> numpy.ndarray | None:
@@ -82,6 +82,19 @@ def _loaded(path: str, load: Loader) -> numpy.ndarray | None:
         return load(path)
     except (cv2.error, OSError, ValueError, SyntaxError):  # SyntaxError: how Pillow, one of mmcv's decoders, calls a broken PNG
         return None
+
+
+def is_video(path: str) -> bool:
+    """By its first bytes: ISO media (MP4, MOV), Matroska (MKV, WebM), AVI, Ogg, MPEG.
+
+    The library is handed nothing else: it would take a text for a playlist, and open what that names.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(12)
+    iso, riff = head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"), head[:4] == b"RIFF" and head[8:] == b"AVI "
+    return iso or riff or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3")
 
 
 def _video(source: Source, leave_out: LeaveOut) -> Iterator[Frame]:
@@ -99,7 +112,7 @@ def _video(source: Source, leave_out: LeaveOut) -> Iterator[Frame]:
     finally:
         capture.release()
     if not number:
-        leave_out(source.name, "it is neither a picture nor a video that can be decoded")
+        leave_out(source.name, "no frame of the video can be decoded")
 
 
 def total_of(sources: list[Source]) -> int | None:
@@ -107,7 +120,7 @@ def total_of(sources: list[Source]) -> int | None:
     total = 0
     for source in sources:
         frames = 1.0
-        if source.image_id is None and not cv2.haveImageReader(source.path):
+        if source.image_id is None and is_video(source.path):
             capture = cv2.VideoCapture(source.path)
             frames = capture.get(cv2.CAP_PROP_FRAME_COUNT)
             capture.release()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checkpoints import finished_epochs, newest_whole
 from .config import frozen_text
-from .datasets import leaf_dataset
+from .datasets import coco_evaluators, leaf_dataset, measured_tasks
 from .errors import BadSpecError, first_line
 from .identity import identify
 from .options import apply_options, raw_options
@@ -50,7 +50,7 @@ def prepare_use(request: Mapping[str, Any]) -> dict[str, Any]:
     lay_down(request.get("code") or {}, request["folder"])
     cfg = trained_config(trained["config"])
     check_fits(cfg, checkpoint)
-    tasks, batch = tasks_of(cfg), trained["batch"]
+    tasks, batch = measured_tasks(cfg), trained["batch"]
     if spec["kind"] == "predict":
         batch = spec.get("overrides", {}).get("batch") or cfg.val_dataloader.get("batch_size", 1)
         values.update(check_predicting(cfg, spec, tasks, classes))
@@ -137,21 +137,6 @@ def check_fits(cfg: Config, checkpoint: Mapping[str, Any]) -> None:
             raise BadSpecError(sentence, "checkpoints")
 
 
-def tasks_of(cfg: Config) -> list[str]:
-    """What the training's own evaluations measured: bbox, segm, proposal…; none where its evaluator is none of COCO's."""
-    found: list[str] = []
-    for evaluator in evaluators(cfg):
-        if evaluator.get("type") == "CocoMetric":
-            metric = evaluator.get("metric", "bbox")
-            found += [name for name in ([metric] if isinstance(metric, str) else metric) if name not in found]
-    return found
-
-
-def evaluators(cfg: Config) -> list[Any]:
-    """The evaluators of the training, of which a config holds one or a list."""
-    return list(cfg.val_evaluator) if isinstance(cfg.val_evaluator, (list, tuple)) else [cfg.val_evaluator]
-
-
 def check_predicting(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], classes: Sequence[str]) -> dict[str, Any]:
     """The pipeline begins with a file, and the result files asked for can be written; returns what these need."""
     loaders = [step["type"] for step in leaf_dataset(cfg.val_dataloader)["pipeline"] if step["type"].endswith("LoadImageFromFile")]
@@ -182,16 +167,10 @@ def set_data(cfg: Config, spec: Mapping[str, Any], values: Mapping[str, Any]) ->
 
 
 def set_evaluation(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], images: int) -> None:
-    """One evaluator a task, since CocoMetric keeps the per-class results of one task only; for two stages recall as well."""
+    """What the training's own evaluations measured, and of a detector of two stages the recall of its boxes, whatever their class."""
+    also = ["proposal"] if "rpn_head" in cfg.model and "bbox" in tasks else []
     listing = leaf_dataset(cfg.test_dataloader)["ann_file"]
-    written = {"outfile_prefix": "%s/coco" % RESULTS} if "coco" in spec.get("results", ()) else {}
-    first = evaluators(cfg)[0]
-    if first.get("type") == "CocoMetric":
-        base = {key: value for key, value in first.items() if key not in ("metric", "outfile_prefix", "prefix")}
-        base.update(written, ann_file=listing, format_only=False, classwise=True)
-        also = ["proposal"] if "rpn_head" in cfg.model and "bbox" in tasks else []
-        cfg.test_evaluator = [dict(base, metric=task, prefix="coco" if task == tasks[0] else "coco_" + task) for task in [*tasks, *also]]
-    else:
-        cfg.test_evaluator = [dict(item, ann_file=listing) if "ann_file" in item else item for item in evaluators(cfg)]
+    prefix = "%s/coco" % RESULTS if "coco" in spec.get("results", ()) else None
+    cfg.test_evaluator = coco_evaluators(cfg.val_evaluator, [*tasks, *also], ann_file=listing, outfile_prefix=prefix)
     batches = math.ceil(images / (cfg.test_dataloader["batch_size"] * max(1, spec.get("gpus", 1))))
     cfg.setdefault("default_hooks", {}).setdefault("logger", {"type": "LoggerHook"})["interval"] = max(1, batches // LINES_OF_PROGRESS)
