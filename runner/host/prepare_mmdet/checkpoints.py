@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .errors import BadSpecError, first_line
+from .foreign import load_weights
 
 
 def verify(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,10 +22,10 @@ def verify(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"checkpoints": answers}
 
 
-def load_whole(path: str) -> tuple[dict[str, Any] | None, str]:
+def load_whole(path: str, *, own: bool = True) -> tuple[dict[str, Any] | None, str]:
     """(checkpoint, "") of a file proved whole by loading all of it on the CPU; else (None, why not).
 
-    Unpickles without restriction, as mmengine's checkpoints hold objects of its own: for files that Signalbox's runs wrote.
+    One that a run of ours wrote (``own``) is unpickled without restriction, as mmengine's checkpoints hold objects of its own.
     """
     import torch
 
@@ -41,7 +42,7 @@ def load_whole(path: str) -> tuple[dict[str, Any] | None, str]:
                 damaged = archive.testzip()
             if damaged:
                 return None, "its part %s is damaged" % damaged
-        checkpoint = torch.load(path, map_location="cpu", weights_only=False)
+        checkpoint = torch.load(path, map_location="cpu", weights_only=False) if own else load_weights(path)
     except Exception as error:
         return None, "it cannot be loaded: %s" % first_line(error)
     if os.path.getsize(path) != size:
@@ -68,14 +69,14 @@ def finished_epochs(checkpoint: Mapping[str, Any]) -> int | None:
     return epoch if isinstance(epoch, int) else None
 
 
-def newest_whole(paths: Iterable[str], *, resumable: bool) -> tuple[str, dict[str, Any], list[tuple[str, str]]]:
+def newest_whole(paths: Iterable[str], *, resumable: bool, own: bool = True) -> tuple[str, dict[str, Any], list[tuple[str, str]]]:
     """(path, checkpoint, refused): the first whole one, and the broken ones before it with the reason.
 
     mmengine's best_*.pth hold weights alone: a resume passes over them, and they are no less whole for that.
     """
     refused, passed = [], []
     for path in paths:
-        checkpoint, why = load_whole(path)
+        checkpoint, why = load_whole(path, own=own)
         if checkpoint is None:
             refused.append((path, why))
         elif resumable and (finished_epochs(checkpoint) is None or "optimizer" not in checkpoint):

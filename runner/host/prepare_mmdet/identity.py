@@ -12,8 +12,8 @@ from typing import Any
 from .config import collection
 
 
-def identify(_request: Mapping[str, Any]) -> dict[str, Any]:
-    """{} to {python, torch, mmcv, mmengine, mmdet, cuda, code, revision, fingerprint}."""
+def identify(request: Mapping[str, Any]) -> dict[str, Any]:
+    """{"code": folder or none} to {python, torch, mmcv, mmengine, mmdet, cuda, code, revision, fingerprint}."""
     import mmcv
     import mmdet
     import mmengine
@@ -23,7 +23,8 @@ def identify(_request: Mapping[str, Any]) -> dict[str, Any]:
     versions.update(mmengine=mmengine.__version__, mmdet=mmdet.__version__, cuda=torch.version.cuda)
     sources = source_digest(os.path.dirname(os.path.abspath(mmdet.__file__)))
     fingerprint = hashlib.sha256((json.dumps(versions, sort_keys=True) + sources).encode()).hexdigest()[:16]
-    return dict(versions, code=collection(), revision="mmdet %s (%s)" % (mmdet.__version__, sources[:8]), fingerprint=fingerprint)
+    code, revision = collection(request.get("code") or ""), "mmdet %s (%s)" % (mmdet.__version__, sources[:8])
+    return dict(versions, code=code, revision=revision, fingerprint=fingerprint)
 
 
 def source_digest(root: str) -> str:

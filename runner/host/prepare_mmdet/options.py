@@ -36,7 +36,10 @@ PARAMWISE = (
     "norm_decay_mult", "bias_decay_mult", "bias_lr_mult", "dwconv_decay_mult", "flat_decay_mult", "bypass_duplicate", "custom_keys",
 )
 # Read by tools/train.py or tools/test.py beside what Runner takes.
-EXTRA_TOP_LEVEL = ("custom_imports", "tta_model", "tta_pipeline", "compile", "find_unused_parameters", "runner_type")
+EXTRA_TOP_LEVEL = (
+    "custom_imports", "tta_model", "tta_pipeline", "compile", "find_unused_parameters", "runner_type", "model_wrapper_cfg", "sync_bn",
+    "activation_checkpointing", "efficient_conv_bn_eval",
+)
 
 
 def apply_options(cfg: Config, options: Mapping[str, Any], where: str) -> None:

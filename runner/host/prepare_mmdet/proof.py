@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 from .errors import BadSpecError, did_you_mean, first_line
 from .options import accepted_arguments
 
+PROOF_SIDE = 128
+WITHOUT_MASK = (
+    "This model learns masks, and %d of %d annotations of %s have no segmentation (the first is annotation %s): "
+    "take a preset without masks, or annotate polygons."
+)
+
 if TYPE_CHECKING:
     from mmengine.config import Config
     from mmengine.registry import Registry
@@ -27,11 +33,20 @@ def prove(cfg: Config, classes: Sequence[str]) -> Module:
     check_pass(model)
     check_optimizer(model, cfg)
     for name in ("train_dataloader", "val_dataloader"):
-        built(name + ".dataset", registry.DATASETS, dict(cfg[name]["dataset"], lazy_init=True))
+        built(name + ".dataset", registry.DATASETS, lazy(cfg[name]["dataset"]))
     for name, hook in list((cfg.get("default_hooks") or {}).items()) + [("custom_hooks", hook) for hook in cfg.get("custom_hooks") or []]:
         if isinstance(hook, dict):
             check_hook(name, hook)
     return model
+
+
+def lazy(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """A dataset's config that reads no file, in its wrappers too."""
+    made = dict(dataset)
+    if "dataset" in made:
+        made["dataset"] = lazy(made["dataset"])
+    accepted, is_open = accepted_arguments(made.get("type")) or (set(), False)
+    return dict(made, lazy_init=True) if is_open or "lazy_init" in accepted else made
 
 
 def built(key: str, registry: Registry, config: Any) -> Any:
@@ -52,16 +67,16 @@ def check_heads(model: Module, count: int) -> None:
 
 
 def check_pass(model: Module) -> None:
-    """One small image through the model, which it leaves in evaluation mode."""
+    """One small grey image through the whole model, which it leaves in evaluation mode."""
     import torch
-    from mmdet.models.detectors import SingleStageDetector
+    from mmdet.structures import DetDataSample
 
+    height, width = shape = (PROOF_SIDE, PROOF_SIDE)
+    sizes = {"img_shape": shape, "ori_shape": shape, "pad_shape": shape, "batch_input_shape": shape, "scale_factor": (1.0, 1.0)}
     model.eval()
     try:
         with torch.no_grad():
-            image = torch.zeros(1, 3, 128, 128)
-            # Heads of other families ask for proposals or for sizes of real images.
-            model(image, mode="tensor") if isinstance(model, SingleStageDetector) else model.extract_feat(image)
+            model(torch.zeros(1, 3, height, width), [DetDataSample(metainfo=dict(sizes, img_id=0, img_path=""))], mode="predict")
     except Exception as error:
         raise BadSpecError("The model's parts do not fit together: %s" % first_line(error), "model") from error
 
@@ -86,7 +101,7 @@ def check_hook(name: str, hook: Mapping[str, Any]) -> None:
         raise BadSpecError("The hook %s (%s) takes no %r%s." % (name, hook["type"], key, did_you_mean(key, names)), name)
 
 
-def check_files(folder: str, dataset: Mapping[str, Any]) -> None:
+def check_files(folder: str, dataset: Mapping[str, Any], *, masks: bool) -> None:
     """Where the data tree lies beside, its annotation files must be there and list the classes in this order.
 
     mmdet numbers labels in the order of the file's categories: in another order, names are swapped silently.
@@ -99,8 +114,12 @@ def check_files(folder: str, dataset: Mapping[str, Any]) -> None:
                 raise BadSpecError("The %s split of the dataset lacks %s." % (split, path), path)
         try:
             with open(os.path.join(folder, listing), encoding="utf-8") as file:
-                names = [category["name"] for category in json.load(file)["categories"]]
+                content = json.load(file)
+            names = [category["name"] for category in content["categories"]]
+            bare = [item["id"] for item in content["annotations"] if not item.get("segmentation")]
         except (ValueError, KeyError, TypeError) as error:
             raise BadSpecError("%s is not a COCO annotation file: %s" % (listing, first_line(error)), listing) from error
         if names != list(dataset["classes"]):
             raise BadSpecError("%s lists the categories %s, the dataset says %s." % (listing, names, list(dataset["classes"])), listing)
+        if masks and bare:
+            raise BadSpecError(WITHOUT_MASK % (len(bare), len(content["annotations"]), listing, bare[0]), listing)

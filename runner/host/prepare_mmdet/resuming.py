@@ -28,9 +28,10 @@ def trained_with(checkpoint: Mapping[str, Any]) -> tuple[Config, float, int]:
 
 
 def resume(
-    cfg: Config, path: str, checkpoint: dict[str, Any], *, model: Module, overrides: Mapping[str, Any], folder: str
+    cfg: Config, path: str, checkpoint: dict[str, Any], *, model: Module, overrides: Mapping[str, Any], folder: str,
+    trained_lr: float | None = None,
 ) -> tuple[str, list[str]]:
-    """Let the config go on from a checkpoint. Returns (path to resume from, notes).
+    """Let the config go on from a checkpoint, which was trained from ``trained_lr`` on. Returns (path to resume from, notes).
 
     mmengine restores the optimizer (lr and initial_lr of every group) and the schedulers from the checkpoint, whatever the
     config says. So without overrides the config takes over the checkpoint's schedule; with them, the rest of the schedule is
@@ -39,7 +40,8 @@ def resume(
     check_shapes(model, checkpoint)
     done = finished_epochs(checkpoint)
     old, old_lr, old_epochs = trained_with(checkpoint)
-    epochs, lr = overrides.get("epochs") or old_epochs, overrides.get("lr")
+    # The config in a checkpoint holds the rate before mmengine scaled it.
+    old_lr, epochs, lr = trained_lr or old_lr, overrides.get("epochs") or old_epochs, overrides.get("lr")
     if done >= epochs:
         sentence = "%s already holds all %d epochs; ask for more with --epochs." % (os.path.basename(path), epochs)
         raise BadSpecError(sentence, "overrides.epochs")

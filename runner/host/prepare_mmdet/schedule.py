@@ -20,7 +20,8 @@ INFINITY = 10**9
 def set_schedule(cfg: Config, *, epochs: int, lr: float, iterations: int, eval_every: int) -> list[str]:
     """Epochs, learning rate and all that was written for the base config's. Returns sentences for people."""
     if "max_epochs" not in cfg.train_cfg:
-        raise BadSpecError("This config counts iterations instead of epochs, which Signalbox does not prepare yet.", "preset.config")
+        raise BadSpecError("The config's train_cfg names neither max_epochs nor max_iters.", "preset.config")
+    # A schedule that counts iterations was stretched as a whole (epochs.py) and says 1.
     old_epochs, old_lr = cfg.train_cfg["max_epochs"], cfg.optim_wrapper["optimizer"]["lr"]
     cfg.train_cfg.update(max_epochs=epochs, val_interval=eval_every)
     cfg.train_cfg.pop("dynamic_intervals", None)
@@ -31,12 +32,16 @@ def set_schedule(cfg: Config, *, epochs: int, lr: float, iterations: int, eval_e
     for hook in cfg.get("custom_hooks") or []:
         for key in {"switch_epoch", "num_last_epochs"} & set(hook):
             hook[key] = max(1, round(hook[key] * epochs / old_epochs))
-    hooks = cfg.setdefault("default_hooks", {})
-    hooks.setdefault("logger", {"type": "LoggerHook"})["interval"] = max(1, min(50, iterations // 3))
-    hooks.setdefault("checkpoint", {"type": "CheckpointHook"}).update(
-        interval=1, by_epoch=True, max_keep_ckpts=KEPT_CHECKPOINTS, save_best="coco/bbox_mAP", rule="greater", save_last=True
-    )
+    logger = cfg.setdefault("default_hooks", {}).setdefault("logger", {"type": "LoggerHook"})
+    logger["interval"] = max(1, min(50, iterations // 3))
     return notes
+
+
+def set_checkpoints(cfg: Config, *, keep: int | None, save_best: str) -> None:
+    """One an epoch, of which the newest stay, and the best by a number of the evaluation."""
+    cfg.setdefault("default_hooks", {}).setdefault("checkpoint", {"type": "CheckpointHook"}).update(
+        interval=1, by_epoch=True, max_keep_ckpts=keep or KEPT_CHECKPOINTS, save_best=save_best, rule="greater", save_last=True
+    )
 
 
 def scaled_schedulers(
@@ -44,16 +49,14 @@ def scaled_schedulers(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The schedule of the base config for other epochs and another learning rate; a warm-up takes at most a tenth of it."""
     result, notes = [], []
+    warm_until = 0
     for scheduler in copy.deepcopy(schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]):
-        if scheduler.get("by_epoch", True):
-            for key in {"begin", "end", "T_max"} & set(scheduler):
-                scheduler[key] = round(scheduler[key] * stretch)
-            if "milestones" in scheduler:
-                scheduler["milestones"] = sorted({max(1, round(at * stretch)) for at in scheduler["milestones"]})
-        elif scheduler.get("start_factor", 1) < 1 and scheduler.get("end", 0) > epochs * iterations // WARM_UP_SHARE:
-            shorter = max(1, epochs * iterations // WARM_UP_SHARE)
-            notes.append("The warm-up takes %d iterations instead of %d: a tenth of this training." % (shorter, scheduler["end"]))
-            scheduler["end"] = shorter
+        if is_warm_up(scheduler) and scheduler.get("by_epoch", True):
+            warm_until = scheduler["end"] = min(scheduler.get("end", INFINITY), max(1, epochs // WARM_UP_SHARE))
+        elif is_warm_up(scheduler):
+            notes += shorten(scheduler, epochs * iterations // WARM_UP_SHARE)
+        elif scheduler.get("by_epoch", True):
+            stretch_epochs(scheduler, stretch, warm_until)
         if "eta_min" in scheduler:
             scheduler["eta_min"] = scheduler["eta_min"] * lr_factor
         if scheduler.get("end", INFINITY) > scheduler.get("begin", 0):
@@ -61,6 +64,32 @@ def scaled_schedulers(
                 scheduler["T_max"] = max(1, scheduler["T_max"])
             result.append(scheduler)
     return result, notes
+
+
+def is_warm_up(scheduler: dict[str, Any]) -> bool:
+    """Whether a part of the schedule raises the learning rate at the start."""
+    rises = "WarmupLR" in scheduler["type"] or scheduler.get("start_factor", 1) < 1
+    return rises and scheduler.get("begin", 0) == 0 and "end" in scheduler
+
+
+def shorten(scheduler: dict[str, Any], longest: int) -> list[str]:
+    """A warm-up of so many iterations at most; says so."""
+    before, longest = scheduler["end"], max(1, longest)
+    if before <= longest:
+        return []
+    scheduler["end"] = longest
+    return ["The warm-up takes %d iterations instead of %d: a tenth of this training." % (longest, before)]
+
+
+def stretch_epochs(scheduler: dict[str, Any], factor: float, warm_until: int) -> None:
+    """Epochs of a part of the schedule, multiplied; what followed a warm-up still does."""
+    follows = scheduler.get("begin", 0) > 0
+    for key in {"begin", "end", "T_max"} & set(scheduler):
+        scheduler[key] = round(scheduler[key] * factor)
+    if follows:
+        scheduler["begin"] = max(scheduler["begin"], warm_until)
+    if "milestones" in scheduler:
+        scheduler["milestones"] = sorted({max(1, round(at * factor)) for at in scheduler["milestones"]})
 
 
 def rest_of_schedule(schedulers: Sequence[dict[str, Any]], done: int, iterations: int) -> list[dict[str, Any]]:

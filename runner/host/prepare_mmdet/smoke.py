@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from .config import WORK_DIR
+from .datasets import WORK_DIR
 from .identity import identify
 from .preparing import prepare
 

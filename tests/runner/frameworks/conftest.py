@@ -60,7 +60,7 @@ class Training:
             preset=find_preset("rtmdet-nano"),
             dataset=DatasetRef(name="shapes", version=1, fingerprint="f", format="coco"),
             overrides=Overrides(options=tuple(options), **{"batch": 4, **overrides}),
-            start=Start(mode=mode),
+            start=Start(mode=mode, run_id=None if mode is StartMode.FRESH else "parent-1"),
             gpus=0,
         )
 
