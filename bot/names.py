@@ -6,7 +6,7 @@ import math
 
 import click
 
-from bot.verb import Asking, UnknownNameError
+from bot.verb import Asking, CommandError, UnknownNameError, nearest
 from runner.errors import RequestError
 from runner.service import hosts, presets, runs, views
 
@@ -40,6 +40,20 @@ def known_preset(context: click.Context, _param: click.Parameter, value: str | N
     raise UnknownNameError("preset", value, known)
 
 
+def known_model(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The name of a preset, or the id of a run."""
+    if value is None or value in presets.all_presets(asking_of(context).house):
+        return value
+    try:
+        return known_run(context, param, value)
+    except UnknownNameError:
+        return known_preset(context, param, value) if nearest(value, presets.all_presets(asking_of(context).house)) else _no_model(value)
+
+
+def _no_model(value: str) -> str:
+    raise CommandError(f"There is no run and no preset {value!r}. `ps` lists the runs, `presets` the presets.")
+
+
 def known_dataset(context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """A dataset, ``fish``, or one version of it, ``fish@2``."""
     if value is None:
@@ -70,6 +84,19 @@ def known_host(context: click.Context, _param: click.Parameter, value: str | Non
     if value is None or value in known:
         return value
     raise UnknownNameError("host", value, known, none_yet="`host add` adds one.")
+
+
+def known_place(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A host, ``gpu-1``, or some of its devices, ``gpu-1:2,3``; whether it has these is said where they are looked up."""
+    if value is None:
+        return None
+    name, colon, numbers = value.partition(":")
+    try:
+        known_host(context, param, name)
+    except UnknownNameError as error:
+        error.typed, error.meant = value, f"{error.meant}{colon}{numbers}" if error.meant else ""
+        raise
+    return value
 
 
 def finite(_context: click.Context, param: click.Parameter, value: float | None) -> float | None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import click
 
+from bot.shared_files import SharedFile
 from runner.errors import RequestError
 from runner.service.house import House, Requester
+from runner.specs import GivenFile
 
 
 class Topic(StrEnum):
     """Where help lists a command."""
 
     TRAIN = "Train"
+    USE = "Use a model"
     WATCH = "Watch"
     DATA = "Data"
     SERVERS = "Servers"
@@ -26,11 +29,16 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What a command is carried out with (click's ``obj``). ``raw`` are the framework options after ``--``."""
+    """What a command is carried out with (click's ``obj``). ``raw`` are the framework options after ``--``.
+
+    ``line`` is what was typed, and ``attached`` what was shared with it: files that lie with Slack, or once they are fetched, here.
+    """
 
     house: House
     who: Requester
     raw: tuple[str, ...] = ()
+    line: str = ""
+    attached: Sequence[SharedFile | GivenFile] = ()
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,8 @@ class Verb:
     """One command of the tree, as a module of ``bot/commands`` offers it under the name ``verb``.
 
     ``words`` are words that may stand between arguments, each with the option it means (``as``: ``--as``) or nothing (``on``).
-    ``slow`` commands look at the world (they change nothing) and so run outside the database's transaction.
+    ``slow`` commands look at the world, or read files, and so run outside the database's transaction; asked twice, they change nothing
+    more than once.
     """
 
     command: click.Command

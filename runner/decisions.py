@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runner.entities import Attempt, Environment, Host, Run
+from runner.environments import advice
 from runner.kinds.base import Needs
 from runner.states import Reason
 
@@ -69,11 +70,16 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Collect:
+    """Bring here what the current attempt made; that it ended well is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Conclude:
     """The current attempt has ended: say what that means."""
 
 
-Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Conclude
+Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Collect | Conclude
 
 
 def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime) -> Decision:
@@ -110,17 +116,23 @@ def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting
 
 
 def decide_running(
-    run: Run, attempt: Attempt, *, connected: bool, trouble: str, acting: bool, launched_at: datetime | None, now: datetime
+    run: Run, attempt: Attempt, *, connected: bool, trouble: str, acting: bool, launched_at: datetime | None, now: datetime,
+    collects: bool = False,
 ) -> Decision:
-    """What a run with an attempt on a host does next. Silence never ends it; only evidence does."""
-    if _over(run, attempt):
+    """What a run with an attempt on a host does next. Silence never ends it; only evidence does. ``collects``: its kind brings here
+    what it made before it counts as done."""
+    over = _over(run, attempt)
+    collecting = over and collects and attempt.exit_code == 0 and run.stop_requested_by is None
+    if over and not collecting:
         return Conclude()
     if run.reason is Reason.UNCLEAR:
         return Stop() if run.stop_requested_by and connected and not acting else Nothing()
     if not connected:
         return Nothing() if run.reason is Reason.UNREACHABLE or not trouble else Move(Reason.UNREACHABLE, trouble)
+    if collecting and run.reason is Reason.UNREACHABLE:
+        return Move(Reason.WORKING)
     if attempt.ended_at is not None:
-        return Nothing() if acting else Stop()
+        return Nothing() if acting else (Collect() if collecting else Stop())
     if run.stop_requested_by is not None:
         if run.reason is not Reason.STOPPING:
             return Move(Reason.STOPPING, f"Asked by {run.stop_requested_by}.")
@@ -174,7 +186,8 @@ def _no_environment(needs: Needs, fitting: Sequence[HostFacts]) -> str:
     if building:
         return building
     names = ", ".join(facts.host.name for facts in fitting)
-    return f"No {needs.framework} environment on {names}. `host bootstrap {fitting[0].host.name}` builds one."
+    called = f"{needs.framework} environment" + (f" called {needs.environment}" if needs.environment else "")
+    return f"No {called} on {names}. {advice(needs.framework or '', fitting[0].host.name)}"
 
 
 def _out_of_reach(hosts: Sequence[HostFacts]) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from runner.specs import Kind, RunSpec
+from runner.specs import Kind, Preset, RunSpec
 from runner.states import Reason, State
 
 
@@ -238,6 +238,16 @@ class Diagnosis:
     remedy: str
     tail: tuple[str, ...] = ()
     action: Remedy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPreset:
+    """One version of a preset that somebody added, and who made it when."""
+
+    preset: Preset
+    version: int
+    made_by: str
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

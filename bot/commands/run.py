@@ -7,7 +7,7 @@ from typing import Unpack
 import click
 
 from bot.answer import Answer
-from bot.names import known_dataset, known_host, known_preset
+from bot.names import known_dataset, known_preset
 from bot.training_options import TrainingOptions, overrides, training_options
 from bot.verb import Asking, Topic, Verb
 from bot.views.submitted import submitted
@@ -17,12 +17,10 @@ from runner.service import runs, views
 @click.command("run", help="Train a preset on a dataset.")
 @click.argument("preset", callback=known_preset)
 @click.argument("dataset", metavar="on <dataset>", callback=known_dataset)
-@click.option("--gpus", type=click.IntRange(0, 64), default=1, metavar="N", help="GPUs to train on; a host without any offers CPU slots")
-@click.option("--host", metavar="HOST", callback=known_host, show_default="any that fits", help="where to train")
-@training_options
+@training_options()
 @click.pass_obj
-def run(asking: Asking, preset: str, dataset: str, *, gpus: int, host: str | None, **given: Unpack[TrainingOptions]) -> Answer:
-    changed = overrides(asking, given)
+def run(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOptions]) -> Answer:
+    changed, gpus, host = overrides(asking, given), given["gpus"], given["host"]
     queued = runs.submit_training(asking.house, asking.who, preset=preset, dataset=dataset, overrides=changed, gpus=gpus, host=host)
     return submitted(views.view(asking.house, queued.id))
 
@@ -30,7 +28,7 @@ def run(asking: Asking, preset: str, dataset: str, *, gpus: int, host: str | Non
 verb = Verb(
     run, Topic.TRAIN, words={"on": ""}, takes_raw=True,
     examples=(
-        "run rtmdet-nano on fish", "run rtmdet-nano on fish --epochs 20 lr=0.002",
+        "run rtmdet-nano on fish", "run rtmdet-nano on fish --epochs 20 lr=0.002", "run rtmdet-nano on fish --host gpu1:0",
         "run rtmdet-nano on fish -- train_dataloader.num_workers=0",
     ),
 )

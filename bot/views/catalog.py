@@ -1,4 +1,4 @@
-"""What there is: datasets, recipes, presets."""
+"""What there is: datasets and recipes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from bot.answer import Block
 from bot.views.blocks import Message, fitting, section
-from bot.views.words import code, count, escaped, name, number, prose
+from bot.views.words import code, count, escaped, name, prose
 from recipes.catalog.versions import DatasetVersion
 from recipes.recipe import Recipe
-from runner.specs import Preset
 
 SHOWN = 40
 
@@ -37,24 +36,6 @@ def recipe_page(recipe: Recipe) -> Message:
     parameters = f"\n*Parameters* (with what they are now)\n{' '.join(known)}" if known else ""
     example = code(f"convert <dataset> {recipe.name} key=value")
     return _page(f"*{recipe.name}*\n{prose_lines(recipe.describe())}{parameters}\n{example} makes a new version.")
-
-
-def preset_list(presets: Sequence[Preset]) -> Message:
-    """Every preset with its description."""
-    lines = [f"`{preset.name}`  {name(preset.description, 200)} ({count(preset.epochs, 'epoch')})" for preset in presets[:SHOWN]]
-    return _listed(f"*{count(len(presets), 'preset')}*  ·  `presets show NAME` tells all about one", lines)
-
-
-def preset_page(preset: Preset) -> Message:
-    """A preset with its defaults."""
-    facts = (
-        f"framework {code(preset.framework)}, config {code(preset.config)}",
-        f"{count(preset.epochs, 'epoch')}, batch {preset.batch}, learning rate {number(preset.lr)}, "
-        f"evaluated every {count(preset.eval_every, 'epoch')}, seed {preset.seed}",
-        f"environment {code(preset.environment)}" if preset.environment else "",
-    )
-    lines = "\n".join(f"• {fact}" for fact in facts if fact)
-    return _page(f"*{preset.name}*\n{prose(preset.description, 1000)}\n{lines}\n{code(f'run {preset.name} on <dataset>')} trains it.")
 
 
 def prose_lines(text: str) -> str:

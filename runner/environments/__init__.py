@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -18,6 +19,7 @@ from runner.frameworks.base import LaunchPlan
 from runner.host_program import packed
 
 PROFILES = Path(__file__).parent
+USUAL = "upstream"
 _HOST_SCRIPTS = Path(__file__).parent.parent / "host"
 _SHIPPED = ("bootstrap.sh", "bootstrap_build.py", "bootstrap_host.py", "bootstrap_command.py")
 
@@ -90,6 +92,21 @@ class Ready(_Strict):
 def profiles() -> tuple[str, ...]:
     """The names of all profiles."""
     return tuple(sorted(path.stem for path in PROFILES.glob("*.yaml")))
+
+
+@cache
+def profile_for(framework: str) -> str | None:
+    """The profile that builds a framework's environment, the usual one where there are more; None where it has to be declared."""
+    found = [name for name in profiles() if load(name).framework == framework]
+    return USUAL if USUAL in found else next(iter(found), None)
+
+
+def advice(framework: str, host: str) -> str:
+    """How a host comes to a framework's environment, as a sentence."""
+    profile = profile_for(framework)
+    if profile is None:
+        return f"`host declare {host} NAME --framework {framework} --python PATH --code FOLDER` names one that is there."
+    return f"`host bootstrap {host}{'' if profile == USUAL else f' --environment {profile}'}` builds one."
 
 
 def load(name: str, *, folder: Path = PROFILES) -> Profile:

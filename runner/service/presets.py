@@ -14,7 +14,8 @@ from sqlite_utils import Database
 from recipes.catalog.keeping import keep
 from recipes.errors import DocumentError
 from recipes.yaml_lines import parse_yaml
-from runner.entities import Environment
+from runner.entities import Environment, StoredPreset
+from runner.environments import advice
 from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.preset_code import PresetCode, read_code
@@ -22,9 +23,8 @@ from runner.presets import load_presets, preset_named
 from runner.service.house import House, Requester
 from runner.settings import Role
 from runner.specs import Kind, Preset
-from runner.start_checkpoints import require_start
+from runner.start_checkpoints import require_start, start_checkpoints, start_in_words
 from runner.store import events, hosts, presets
-from runner.store.presets import StoredPreset
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NUMBERS = ("epochs", "batch", "lr")
@@ -50,10 +50,30 @@ class NewPreset:
 
 @dataclass(frozen=True, slots=True)
 class HostForPreset:
-    """Whether a host has the environment that a preset needs, and which."""
+    """Whether a host has the environment that a preset needs, and which; else how it comes to one, as a sentence."""
 
     host: str
     environment: str | None
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresetView:
+    """A preset as lists show it: what each server can do with it, where its start checkpoint is (in words; empty where it has none),
+    and its versions where somebody added it."""
+
+    preset: Preset
+    hosts: Sequence[HostForPreset]
+    start: str
+    versions: Sequence[StoredPreset]
+
+
+@dataclass(frozen=True, slots=True)
+class AddedPreset:
+    """A preset that was added, and what of its folder stayed behind."""
+
+    stored: StoredPreset
+    left_out: Sequence[str]
 
 
 def all_presets(house: House) -> Mapping[str, Preset]:
@@ -67,12 +87,7 @@ def find(house: House, name: str) -> Preset:
     return preset_named(name, all_presets(house))
 
 
-def stored(house: House, name: str) -> Sequence[StoredPreset]:
-    """The versions of a preset that somebody added, newest first; none for one that comes along."""
-    return presets.versions(house.store.reading(), name)
-
-
-def add(house: House, who: Requester, new: NewPreset) -> tuple[StoredPreset, PresetCode]:
+def add(house: House, who: Requester, new: NewPreset) -> AddedPreset:
     """Keep a preset with its own code; the same again changes nothing, another of its name becomes the next version.
 
     RequestError, or recipes.errors.DatasetError with every defect of its files.
@@ -92,7 +107,7 @@ def add(house: House, who: Requester, new: NewPreset) -> tuple[StoredPreset, Pre
     inherited = dict(base.code) if base and not new.code else {}
     made = made.model_copy(update={"code": {**inherited, **own}})
     with house.store.writing() as db:
-        return keep_preset(db, made, who.person, now=house.now()), code
+        return AddedPreset(keep_preset(db, made, who.person, now=house.now()), code.left_out)
 
 
 def keep_preset(db: Database, preset: Preset, by: str, *, now: datetime) -> StoredPreset:
@@ -130,16 +145,26 @@ def remove(house: House, who: Requester, name: str) -> int:
         return len(versions)
 
 
-def hosts_for(house: House, preset: Preset) -> list[HostForPreset]:
-    """Every server, and which of its environments runs this preset."""
+def preset_views(house: House) -> list[PresetView]:
+    """Every preset as lists show it, by name."""
     with house.store.snapshot() as db:
-        there = hosts.environments(db, framework=preset.framework)
-        return [HostForPreset(host.name, _fitting(there, host.name, preset)) for host in hosts.all_hosts(db) if host.name != "local"]
+        servers = [host.name for host in hosts.all_hosts(db) if host.name != "local"]
+        environments = hosts.environments(db)
+    return [_view(house, preset, servers, environments) for preset in all_presets(house).values()]
 
 
-def _fitting(environments: Sequence[Environment], host: str, preset: Preset) -> str | None:
-    fits = (each.name for each in environments if each.host == host and preset.environment in (None, each.name))
-    return next(fits, None)
+def preset_view(house: House, name: str) -> PresetView:
+    """One preset; RequestError with the nearest names."""
+    find(house, name)
+    return next(view for view in preset_views(house) if view.preset.name == name)
+
+
+def _view(house: House, preset: Preset, servers: Sequence[str], environments: Sequence[Environment]) -> PresetView:
+    fitting = [each for each in environments if each.framework == preset.framework and preset.environment in (None, each.name)]
+    there = {each.host: each.name for each in reversed(fitting)}
+    start = start_in_words(preset.start, start_checkpoints(house)) if preset.start else ""
+    found = [HostForPreset(host, there.get(host), advice(preset.framework, host)) for host in servers]
+    return PresetView(preset, found, start, presets.versions(house.store.reading(), preset.name))
 
 
 def _code_like(base: Preset | None, new: NewPreset) -> PresetCode:

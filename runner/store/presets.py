@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
 
 from sqlite_utils import Database
 
+from runner.entities import StoredPreset
 from runner.specs import Preset
 from runner.store.connection import required_time, to_text
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPreset:
-    """One version of a preset, and who made it when."""
-
-    preset: Preset
-    version: int
-    made_by: str
-    made_at: datetime
 
 
 def put(db: Database, preset: Preset, *, by: str, now: datetime) -> StoredPreset:

@@ -10,6 +10,7 @@ from bot.answer import Answer
 from bot.commands import verbs
 from bot.grammar import answer
 from runner.entities import Environment
+from runner.evidence import Resources
 from runner.service.house import House, Requester, role_of
 from runner.settings import Role
 from runner.specs import ConvertSpec, TrainSpec
@@ -54,6 +55,9 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
     if name in ("resume",):
         ended(house, run, Reason.CODE_ERROR)
     rename(house, "runs", run.id, "r-7f3k")
+    if ":0" in example:
+        with house.store.writing() as db:
+            hosts.note_resources(db, Resources("gpu1"))
     if name == "host" and "remove" in example:
         with house.store.writing() as db:
             db.conn.execute("DELETE FROM leases")

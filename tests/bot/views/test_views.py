@@ -13,7 +13,7 @@ import pytest
 
 from bot.views.alert import failure_alert
 from bot.views.blocks import Message
-from bot.views.catalog import dataset_list, preset_list, preset_page, recipe_list, recipe_page
+from bot.views.catalog import dataset_list, recipe_list, recipe_page
 from bot.views.dataset_card import dataset_card
 from bot.views.history import why_page
 from bot.views.hosts import host_list, host_page
@@ -40,7 +40,7 @@ from runner.specs import IngestSpec, Overrides, Preset, TrainSpec
 from runner.states import Reason, State
 from runner.store.schedules import Schedule
 from tests.support.payloads import HOSTILE, assert_sendable
-from tests.support.words_house import ADA, NANO, NOW, add_dataset, at_work, converting, ended, training, words_house
+from tests.support.words_house import ADA, NOW, add_dataset, at_work, converting, ended, training, words_house
 
 ZONE = ZoneInfo("Europe/Berlin")
 PER_RUN: dict[str, Callable[[RunView], Message]] = {
@@ -269,11 +269,8 @@ def test_a_hostile_dataset_is_shown_not_acted_on(house: House) -> None:
 
 def test_lists_of_the_catalog_can_be_sent() -> None:
     recipes = [load_recipe(each) for each in library()]
-    hostile = Preset(name="x", framework=HOSTILE, config=HOSTILE, description=HOSTILE * 9, epochs=1, batch=1, lr=1, environment=HOSTILE)
     assert_sendable(*recipe_list(recipes * 60))
     assert_sendable(*recipe_page(recipes[0]))
-    assert_sendable(*preset_list([NANO, hostile] * 40))
-    assert_sendable(*preset_page(hostile))
     assert_sendable(*dataset_list([]))
 
 
