@@ -6,6 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
+_SENT = (".py", ".config")
 # Under its own name inside, it is the same package there as here, and its modules shadow nothing of the host's Python.
 _START = "import runpy\n\nrunpy.run_module({name!r}, run_name='__main__')\n"
 
@@ -18,7 +19,7 @@ def packed(program: Path) -> bytes:
     # Stored, not deflated: zlib's versions differ in their bytes. A ZipInfo's date, unlike a name's, is always the same.
     with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo("__main__.py"), _START.format(name=program.name))
-        for path in sorted(program.rglob("*.py")):
+        for path in sorted(path for path in program.rglob("*") if path.suffix in _SENT):
             name = path.relative_to(program.parent).as_posix()
             archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
     return made.getvalue()
