@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.collecting import Brought, bring
 from runner.crash_points import crash_point
 from runner.entities import Attempt, Environment, Host, Run, WorkStep
 from runner.errors import HostError, UnreachableError
@@ -24,6 +25,7 @@ PREPARE_TIMEOUT_S = 300.0
 SEND_TIMEOUT_S = 6 * 3600.0
 LAUNCH_TIMEOUT_S = 30.0
 TOLD_EVERY_S = 1.0
+RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,16 @@ class StoppedOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectedOutcome:
+    """What an attempt made is here; ``made`` says what it is, beside its files, as plain values."""
+
+    run_id: str
+    attempt: int
+    brought: Brought
+    made: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class FailedOutcome:
     """An act did not come through. ``passing``: the host did not answer, trying again may help."""
 
@@ -84,7 +96,7 @@ class FailedOutcome:
         return isinstance(self.error, UnreachableError)
 
 
-Outcome = PreparedOutcome | StagedOutcome | LaunchedOutcome | StoppedOutcome | FailedOutcome
+Outcome = PreparedOutcome | StagedOutcome | LaunchedOutcome | StoppedOutcome | CollectedOutcome | FailedOutcome
 
 
 def prepare(
@@ -160,3 +172,14 @@ def stop(transport: Transport, executor: Executor, *, run: Run, attempt: Attempt
     fence = executor.stop(transport, directory=attempt.directory, nonce=run.nonce, marker=attempt.marker, grace_s=grace_s)
     crash_point("runner.after_stop_sent")
     return StoppedOutcome(run.id, attempt.number, fence)
+
+
+def collect(
+    transport: Transport, *, run: Run, attempt: Attempt, host: Host, place: Path, limit_bytes: int, progress: Progress,
+    exported: Callable[[Path], Mapping[str, object]],
+) -> CollectedOutcome:
+    """Bring here what an attempt that ended well left below ``results/``, and find out what it is."""
+    brought = bring(transport, host, f"{attempt.directory}/{RESULTS}", place, limit_bytes=limit_bytes, progress=progress)
+    made = exported(place)
+    crash_point("runner.after_collected")
+    return CollectedOutcome(run.id, attempt.number, brought, made)

@@ -14,6 +14,7 @@ from runner.evidence import ClaimSeen, DirectoryGone, ExitSeen, LogBytes, Vanish
 from runner.frameworks.base import LogParser
 from runner.kinds import all_kinds
 from runner.service.house import House
+from runner.specs import Kind
 from runner.states import Reason, State
 from runner.store import events, progress, runs
 from runner.store.progress import LogPosition
@@ -132,12 +133,13 @@ class AttemptIntake:
             os.close(descriptor)
 
     def _record_evaluations(self, run: Run, attempt: Attempt, records: Sequence[Record]) -> None:
+        trains = run.kind is Kind.TRAIN  # to measure a model again makes none better
         with self._house.store.writing() as db:
             best = max((item.ap or 0.0 for item in progress.evaluations(db, run.id)), default=None)
             for record in records:
                 if not isinstance(record, Evaluation):
                     continue
-                first_or_better = record.ap is not None and (best is None or record.ap > best)
+                first_or_better = trains and record.ap is not None and (best is None or record.ap > best)
                 best = max(best or 0.0, record.ap or 0.0)
                 events.record(db, "evaluation", at=self._house.now(), run_id=run.id, payload={
                     "attempt": attempt.number, "epoch": record.epoch, "task": record.task, "ap": record.ap, "ap50": record.ap50,

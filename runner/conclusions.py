@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 
 from sqlite_utils import Database
 
 from recipes.errors import DatasetError
+from runner.collecting import Brought
 from runner.diagnosis import Circumstances
 from runner.entities import Attempt, Diagnosis, Run
 from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
@@ -16,7 +18,7 @@ from runner.kinds import all_kinds
 from runner.preparing import prepared_from
 from runner.service.house import House
 from runner.service.views import log_tail
-from runner.specs import TrainSpec
+from runner.specs import ModelSpec, TrainSpec
 from runner.states import RESUMABLE_CAUSES, Reason
 from runner.store import events, progress, runs
 from runner.store.connection import DatabaseError
@@ -26,15 +28,25 @@ log = logging.getLogger(__name__)
 MOST_RETRIES = 3
 SAME_EPOCH_FAILURES = 3
 TAIL_LINES = 2000
+LISTED_FILES = 1000
+"""As many are named in the event that tells of them; all lie in the run's results."""
 
 
-def conclude(house: House, run: Run, attempt: Attempt) -> Run:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an attempt made and that was brought here; ``values`` are those that its kind keeps beside what its log said."""
+
+    brought: Brought = field(default_factory=Brought)
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> Run:
     """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word."""
     with house.store.writing() as db:
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-        return _completed(house, run, attempt) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
+        return _completed(house, run, attempt, made) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
 
 
 def refusal(error: Exception) -> tuple[Reason, str]:
@@ -63,18 +75,20 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
 
 
 def _circumstances(run: Run, attempt: Attempt) -> Circumstances:
-    if not isinstance(run.spec, TrainSpec):
+    if not isinstance(run.spec, TrainSpec | ModelSpec):
         return Circumstances(attempt.oom_kills)
     prepared = prepared_from(run.prepared) if run.prepared else None
     batch = prepared.batch if prepared else run.spec.overrides.batch or run.spec.preset.batch
     return Circumstances(attempt.oom_kills, batch, prepared.lr if prepared else run.spec.overrides.lr or run.spec.preset.lr)
 
 
-def _completed(house: House, run: Run, attempt: Attempt) -> Run:
+def _completed(house: House, run: Run, attempt: Attempt, made: Made) -> Run:
     try:
         with house.store.writing() as db:
-            made = all_kinds()[run.kind].completed(house, db, run, attempt)
-            return runs.transition(db, run, Reason.COMPLETED, now=house.now(), detail=made)
+            _keep_made(house, db, run, made)
+            said = all_kinds()[run.kind].completed(house, db, run, attempt)
+            detail = " ".join(filter(None, (said, made.brought.left)))
+            return runs.transition(db, run, Reason.COMPLETED, now=house.now(), detail=detail)
     except (ConflictError, DatabaseError):
         raise
     except Exception as error:  # or the run would never end
@@ -82,6 +96,17 @@ def _completed(house: House, run: Run, attempt: Attempt) -> Run:
         sentence = f"It ended well, but what it made could not be kept: {type(error).__name__}: {error}."
         with house.store.writing() as db:
             return runs.transition(db, run, Reason.INTERNAL_ERROR, now=house.now(), detail=sentence)
+
+
+def _keep_made(house: House, db: Database, run: Run, made: Made) -> None:
+    if made.values:
+        runs.keep_result(db, run.id, {**runs.result(db, run.id), **made.values})
+    files = made.brought.files
+    if files:
+        events.record(db, "results", at=house.now(), run_id=run.id, payload={
+            "files": [{"name": name, "size_bytes": size} for name, size in files[:LISTED_FILES]], "count": len(files),
+            "size_bytes": made.brought.size_bytes, "left": made.brought.left,
+        })
 
 
 def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:

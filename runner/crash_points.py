@@ -29,6 +29,7 @@ RUNNER = (
     "runner.after_claim_seen",
     "runner.after_log_committed",
     "runner.after_exit_seen",
+    "runner.after_collected",
     "runner.after_finished",
     "runner.after_stop_sent",
     "runner.after_schedule_fired",

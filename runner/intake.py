@@ -5,9 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from runner.acts import FailedOutcome, LaunchedOutcome, Outcome, PreparedOutcome, SendingStep, StagedOutcome, StoppedOutcome
+from runner.acts import (
+    RESULTS,
+    CollectedOutcome,
+    FailedOutcome,
+    LaunchedOutcome,
+    Outcome,
+    PreparedOutcome,
+    SendingStep,
+    StagedOutcome,
+    StoppedOutcome,
+)
 from runner.attempt_intake import AttemptIntake, OfAttempt
-from runner.conclusions import conclude, refusal
+from runner.collecting import Brought
+from runner.conclusions import Made, conclude, refusal
+from runner.crash_points import crash_point
 from runner.entities import Host, Run
 from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Identity, Resources
 from runner.links import HostLink
@@ -34,7 +46,7 @@ class Intake:
         match arrival:
             case Connected() | Disconnected() | Heartbeat() | Resources():
                 self._take_host(arrival)
-            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | FailedOutcome():
+            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | CollectedOutcome() | FailedOutcome():
                 self._take_outcome(arrival)
             case SendingStep():
                 self._take_step(arrival)
@@ -119,12 +131,14 @@ class Intake:
                 pass
             case StoppedOutcome():
                 self._take_fence(run, outcome)
+            case CollectedOutcome():
+                self._take_collected(run, outcome.attempt, Made(outcome.brought, outcome.made))
             case FailedOutcome():
                 self._take_failure(run, outcome)
 
     def _take_step(self, arrival: SendingStep) -> None:
         run = runs.get(self.house.store.reading(), arrival.run_id)
-        if run.reason in (Reason.PREPARING, Reason.STAGING) and run.attempt == arrival.attempt:
+        if run.reason in (Reason.PREPARING, Reason.STAGING, Reason.WORKING) and run.attempt == arrival.attempt:
             with self.house.store.writing() as db:
                 progress.keep_step(db, run.id, arrival.step, now=self.house.now())
 
@@ -175,12 +189,25 @@ class Intake:
                 reason, sentence = refusal(broken)
                 runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
 
+    def _take_collected(self, run: Run, number: int, made: Made) -> None:
+        """What was made is here, so the run is done: unless somebody stopped it meanwhile."""
+        if run.state is not State.RUNNING or run.attempt != number or run.stop_requested_by is not None:
+            return
+        with self.house.store.writing() as db:
+            progress.forget_step(db, run.id)
+            conclude(self.house, run, runs.attempt(db, run.id, number), made)
+        crash_point("runner.after_finished")
+
     def _take_failure(self, run: Run, outcome: FailedOutcome) -> None:
         if outcome.passing:
             log.warning("%s of %s did not come through: %s", outcome.act, run.id, outcome.error)
             return
         log.warning("%s of %s failed", outcome.act, run.id, exc_info=outcome.error)
-        if outcome.act == "prepare":
+        if outcome.act == "collect":
+            where = f"{runs.attempt(self.house.store.reading(), run.id, run.attempt).directory}/{RESULTS}"
+            left = f"What it made stays on {run.host} in {where}: {str(outcome.error).rstrip('.')}. `fetch {run.id} results` brings it."
+            self._take_collected(run, run.attempt, Made(Brought(left=left)))
+        elif outcome.act == "prepare":
             if run.state is State.PENDING:
                 reason, sentence = refusal(outcome.error)
                 with self.house.store.writing() as db:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 ACTS_AT_ONCE = 4
 PREPARES_AT_ONCE = 2
 STAGES_AT_ONCE = 8
+COLLECTS_AT_ONCE = 4
 REST_S = 1.0
 """How long what did not come through is left alone, so that a host in trouble is not asked without pause."""
 
@@ -53,6 +54,7 @@ class HostLink:
         self._slow = {
             "prepare": ThreadPoolExecutor(PREPARES_AT_ONCE, thread_name_prefix=f"prepare-{host.name}"),
             "stage": ThreadPoolExecutor(STAGES_AT_ONCE, thread_name_prefix=f"stage-{host.name}"),
+            "collect": ThreadPoolExecutor(COLLECTS_AT_ONCE, thread_name_prefix=f"collect-{host.name}"),
         }
         self._watch = HostWatch(host, self.transport, inbox, silence_s=silence_s)
         self._watch.start()

@@ -18,11 +18,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
 
-from runner import acts
+from runner import acting
 from runner.acts import Outcome, SendingStep
+from runner.collecting import forget_old
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
 from runner.decisions import (
+    Collect,
     Conclude,
     Decision,
     Eligible,
@@ -35,21 +37,18 @@ from runner.decisions import (
     Stop,
     decide_pending,
     decide_running,
-    environment_on,
 )
-from runner.entities import Environment, Host, Run, TransportName
-from runner.errors import BadSpecError, ConfigurationError, ConflictError
+from runner.entities import Host, Run, TransportName
+from runner.errors import ConfigurationError, ConflictError
 from runner.evidence import Evidence, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
 from runner.placement import Candidate, Placed, Waiting, place
-from runner.prepare_requests import framework_of, prepare_request
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
-from runner.specs import BootstrapSpec, ModelSpec, TrainSpec
-from runner.start_checkpoints import start_checkpoints
+from runner.specs import BootstrapSpec
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import DatabaseError
@@ -59,6 +58,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05
 LOOK_AROUND_S = 1.0
 BEAT = timedelta(seconds=5)
+FORGET_EVERY = timedelta(hours=1)
 MOST_AT_ONCE = 500
 LOOK_BACK = 200
 """Runs. So many of the newest are tidied up after again at the start: a crash may have come between their end and that."""
@@ -73,6 +73,7 @@ class Runner:
         self._links: dict[str, HostLink] = {}
         self._intake = Intake(house, self._links)
         self._beaten: datetime | None = None
+        self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
         self._put_local_host()
@@ -114,6 +115,7 @@ class Runner:
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
         self._guard(self._tidy, about="what ended runs left")
+        self._guard(self._forget_old, about="results of long ago")
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -122,6 +124,12 @@ class Runner:
         for run_id in ended:
             run = runs.get(self.house.store.reading(), run_id)
             self._guard(partial(all_kinds()[run.kind].afterwards, self.house, run), about=run_id)
+
+    def _forget_old(self) -> None:
+        now = self.house.now()
+        if self._forgotten is None or now - self._forgotten >= FORGET_EVERY:
+            self._forgotten = now
+            forget_old(self.house, now)
 
     def _decide_all(self) -> None:
         live = runs.live(self.house.store.reading())
@@ -185,20 +193,21 @@ class Runner:
         if run.stop_requested_by is not None:
             for each in self._links.values():
                 each.give_up(run.id)
-        acting = any(link.busy(run.id) for link in self._links.values())
+        busy = any(link.busy(run.id) for link in self._links.values())
         now = self.house.now()
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
-            return decide_pending(run, needs, list(facts.values()), acting=acting, now=now)
+            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now)
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
-            return Nothing() if acting else Stop()
+            return Nothing() if busy else Stop()
         launched_at = link.launched.get(attempt.directory)
         return decide_running(
-            run, attempt, connected=link.connected, trouble=link.trouble, acting=acting, launched_at=launched_at, now=now
+            run, attempt, connected=link.connected, trouble=link.trouble, acting=busy, launched_at=launched_at, now=now,
+            collects=all_kinds()[run.kind].collects,
         )
 
     def _decide_without_host(self, run: Run) -> Decision:
@@ -214,7 +223,7 @@ class Runner:
                 self._move(run, decision)
             case Prepare():
                 self._prepare(run, decision)
-            case Stage() | Launch() | Stop():
+            case Stage() | Launch() | Stop() | Collect():
                 self._act(run, decision)
             case Conclude():
                 self._conclude(run)
@@ -231,53 +240,14 @@ class Runner:
             self._watch(run)
 
     def _prepare(self, run: Run, decision: Prepare) -> None:
-        link, spec = self._links[decision.host], run.spec
-        assert isinstance(spec, TrainSpec | ModelSpec)
         if (run.reason, run.host) != (Reason.PREPARING, decision.host):
             with self.house.store.writing() as db:
                 run = runs.transition(db, run, Reason.PREPARING, now=self.house.now(), host=decision.host)
-        program = framework_of(self.house, spec).prepare_program
-        folder = f"{link.host.root}/runs/{run.id}-{run.nonce}/prepared"
-        request = prepare_request(self.house, run, folder=folder, code_folder=decision.environment.code)
-        link.act(run.id, "prepare", lambda: acts.prepare(
-            link.transport, decision.environment, program, request, run_id=run.id, root=link.host.root,
-            starts=start_checkpoints(self.house), progress=acts.sending(run, "start checkpoint", link.tell, lambda: link.wants(run.id)),
-        ))
+        acting.prepare(self.house, self._links[decision.host], run, decision.environment)
 
-    def _act(self, run: Run, decision: Stage | Launch | Stop) -> None:
-        link = self._links[run.host or ""]
-        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+    def _act(self, run: Run, decision: Stage | Launch | Stop | Collect) -> None:
         self._watch(run)
-        if isinstance(decision, Stop):
-            grace_s = self.house.settings.limits.stop_grace_s
-            link.act(run.id, "stop", lambda: acts.stop(link.transport, link.executor, run=run, attempt=attempt, grace_s=grace_s))
-            return
-        work = all_kinds()[run.kind].work(self.house, run, host=link.host, environment=self._environment(run, link.host))
-        devices = tuple(lease.device for lease in hosts.leases(self.house.store.reading(), run.id))
-        order = acts.order_for(work, run=run, attempt=attempt, devices=devices)
-        if isinstance(decision, Stage):
-            link.act(run.id, "stage", lambda: acts.stage(
-                link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
-            ))
-        else:
-            again = attempt.directory not in link.staged
-            link.staged.discard(attempt.directory)
-            link.launched[attempt.directory] = self.house.now()
-            root = link.host.root
-            link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run, root=root, again=again))
-
-    def _environment(self, run: Run, host: Host) -> Environment | None:
-        """The very environment that the run was prepared with; BadSpecError when it is there no more."""
-        needs = all_kinds()[run.kind].needs(run)
-        if needs.framework is None:
-            return None
-        facts = HostFacts(host, connected=True, environments=hosts.environments(self.house.store.reading(), host=host.name))
-        environment = environment_on(facts, needs, str((run.prepared or {}).get("environment", "")))
-        if environment is None:
-            raise BadSpecError(
-                f"The {needs.framework} environment that {run.id} was prepared with is no longer on {host.name}; submit it again."
-            )
-        return environment
+        acting.act(self.house, self._links[run.host or ""], run, decision)
 
     def _conclude(self, run: Run) -> None:
         with self.house.store.writing() as db:
@@ -314,7 +284,8 @@ class Runner:
             return
         db = self.house.store.reading()
         attempt = runs.attempt(db, run.id, run.attempt)
-        if not link.watches(attempt.directory):
+        more_to_hear = attempt.ended_at is None or run.reason is Reason.UNCLEAR
+        if more_to_hear and not link.watches(attempt.directory):
             at, claimed = progress.position(db, attempt), attempt.claimed_at is not None
             link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, claimed))
 

@@ -36,7 +36,7 @@ class ModelWork:
 
     name: Kind
     launch: Launch
-    keep: Callable[[Database, Run], str]
+    keep: Callable[[House, Database, Run], str]
     collects: bool = True
 
     def needs(self, run: Run) -> Needs:
@@ -60,7 +60,7 @@ class ModelWork:
 
     def completed(self, house: House, db: Database, run: Run, attempt: Attempt) -> str:
         """What was made, in words."""
-        return self.keep(db, run)
+        return self.keep(house, db, run)
 
     def cause(self, exit_code: int, tail: bytes, circumstances: Circumstances = UNKNOWN) -> Diagnosis:
         """What its last lines say."""

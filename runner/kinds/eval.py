@@ -7,6 +7,7 @@ from sqlite_utils import Database
 from runner.entities import Environment, Run
 from runner.frameworks.base import Framework, LaunchPlan, Prepared, Ranks
 from runner.model_work import ModelWork
+from runner.service.house import House
 from runner.specs import Kind, ModelSpec
 from runner.store import progress
 
@@ -15,7 +16,7 @@ def _launch(framework: Framework, spec: ModelSpec, prepared: Prepared, environme
     return framework.evaluate(spec, prepared, environment, ranks)
 
 
-def _keep(db: Database, run: Run) -> str:
+def _keep(house: House, db: Database, run: Run) -> str:
     known = [item for item in progress.evaluations(db, run.id) if item.ap is not None]
     return " · ".join(f"{item.task} mAP {item.ap:.3f}" for item in known)
 

@@ -7,15 +7,19 @@ from sqlite_utils import Database
 from runner.entities import Environment, Run
 from runner.frameworks.base import Framework, LaunchPlan, Prepared, Ranks
 from runner.model_work import ModelWork
+from runner.service.house import House
 from runner.specs import Kind, ModelSpec
+from runner.store import runs
 
 
 def _launch(framework: Framework, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
     return framework.predict(spec, prepared, environment, ranks)
 
 
-def _keep(db: Database, run: Run) -> str:
-    return ""
+def _keep(house: House, db: Database, run: Run) -> str:
+    made = runs.result(db, run.id)
+    pictures, boxes = made.get("images"), made.get("boxes")
+    return f"{boxes:,} boxes in {pictures:,} pictures." if isinstance(pictures, int) and isinstance(boxes, int) else ""
 
 
 kind = ModelWork(Kind.PREDICT, _launch, _keep)

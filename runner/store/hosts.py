@@ -118,6 +118,11 @@ def lease(db: Database, run: Run, host: str, devices: Iterable[str], *, now: dat
     )
 
 
+def release(db: Database, run_id: str) -> None:
+    """Give back what a run holds, before its end: nothing of it needs a device any more."""
+    db.conn.execute("DELETE FROM leases WHERE run_id = ?", (run_id,))
+
+
 def leases(db: Database, run_id: str | None = None) -> list[Lease]:
     """Who holds what."""
     rows = db.conn.execute("SELECT * FROM leases WHERE (? IS NULL OR run_id = ?) ORDER BY host, device", (run_id, run_id))

@@ -126,6 +126,17 @@ def result(db: Database, run_id: str) -> dict[str, object]:
     return json.loads(row["result"]) if row and row["result"] else {}
 
 
+def files_no_longer_needed(db: Database, *, ended_before: datetime) -> set[str]:
+    """The digests of files that were given to the newest predictions that ended before a moment, and to none that did not."""
+    digests = "SELECT json_extract(each.value, '$.digest') FROM runs, json_each(runs.spec, '$.files') AS each WHERE kind = 'predict'"
+    old = db.conn.execute(
+        f"{digests} AND runs.id IN (SELECT id FROM runs WHERE kind = 'predict' AND ended_at <= ? ORDER BY ended_at DESC LIMIT 500)",  # noqa: S608
+        (to_text(ended_before),),
+    )
+    needed = db.conn.execute(f"{digests} AND (ended_at IS NULL OR ended_at > ?)", (to_text(ended_before),))
+    return {row[0] for row in old} - {row[0] for row in needed}
+
+
 def keep_diagnosis(db: Database, run_id: str, diagnosis: Mapping[str, object]) -> None:
     """Keep why the last attempt failed."""
     db.conn.execute("UPDATE runs SET diagnosis = ? WHERE id = ?", (json.dumps(diagnosis), run_id))

@@ -48,10 +48,11 @@ class Transport(Protocol):
 
     def python(
         self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), setup: Sequence[str] = (),
-        timeout_s: float,
+        sink: Callable[[bytes], None] | None = None, timeout_s: float,
     ) -> Finished:
         """Run one of our own programs, a module or a package with ``__main__.py``, with the host's ``interpreter``, after lines of
-        sh that prepare its environment; it is put on the host as one file, once, by content."""
+        sh that prepare its environment; it is put on the host as one file, once, by content. Its output is kept, or goes to ``sink``
+        as it comes."""
         ...
 
     def stream(self, interpreter: str, program: Path, *, timeout_s: float) -> Channel:

@@ -49,11 +49,11 @@ class ScriptTransport:
 
     def python(
         self, interpreter: str, program: Path, *, stdin: bytes = b"", arguments: Sequence[str] = (), setup: Sequence[str] = (),
-        timeout_s: float,
+        sink: Callable[[bytes], None] | None = None, timeout_s: float,
     ) -> Finished:
         """Run one of our own programs."""
         script = program_script(interpreter, program, root=self.host.root, arguments=arguments, setup=setup)
-        return self._run(script, source=[stdin], deadline=Deadline.after(timeout_s))
+        return self._run(script, source=[stdin], sink=sink, deadline=Deadline.after(timeout_s))
 
     def stream(self, interpreter: str, program: Path, *, timeout_s: float) -> Channel:
         """Start a program and keep talking to it."""
