@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from runner.entities import Evaluation, Progress, Record
 from runner.frameworks.block_log import BlockLogParser
@@ -27,7 +28,8 @@ _MOST_CLASSES = 10_000
 class _M2Det:
     """Training lines, and the two ways to evaluate: Pascal VOC's (one AP a line, at IoU 0.5) and COCO's (a table)."""
 
-    def __init__(self) -> None:
+    def __init__(self, epoch: int) -> None:
+        self._epoch = epoch
         self._coco = CocoTable({b"~~~~ Summary metrics ~~~~": "bbox"})
         self._classes: dict[str, float | None] | None = None
 
@@ -46,14 +48,14 @@ class _M2Det:
             self._classes = {}
         elif self._classes is not None and b"AP" in line:
             return self._voc(line, self._classes)
-        return self._coco.read(line)
+        return [replace(done, epoch=self._epoch) for done in self._coco.read(line)]
 
     def _voc(self, line: bytes, classes: dict[str, float | None]) -> Sequence[Record]:
         mean = _MEAN.search(line)
         if mean:
             self._classes = None
             ap = float(mean[1])
-            return [Evaluation(epoch=0, task="bbox", ap=ap, ap50=ap, per_class=classes)]
+            return [Evaluation(epoch=self._epoch, task="bbox", ap=ap, ap50=ap, per_class=classes)]
         of_class = _AP.match(line)
         if of_class and len(classes) < _MOST_CLASSES:
             classes[of_class[1].decode("utf-8", "replace")] = float(of_class[2])
@@ -68,6 +70,6 @@ def _progress(found: re.Match[bytes]) -> Progress:
     )  # fmt: skip
 
 
-def m2det_log_parser() -> BlockLogParser:
-    """A parser of M2Det's output. Its evaluations know no epoch: 0; Pascal VOC's AP is at IoU 0.5 and stands for both."""
-    return BlockLogParser(_M2Det())
+def m2det_log_parser(epoch: int = 0) -> BlockLogParser:
+    """A parser of M2Det's output. Its evaluations know no epoch, but ``epoch``; Pascal VOC's AP is at IoU 0.5 and stands for both."""
+    return BlockLogParser(_M2Det(epoch))
