@@ -99,6 +99,14 @@ def known_place(context: click.Context, param: click.Parameter, value: str | Non
     return value
 
 
+def assignments(_context: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """``VAR=value`` pairs."""
+    for pair in value:
+        if not pair.partition("=")[1]:
+            raise click.BadParameter(f"{pair!r} sets nothing; write {param.opts[0]} VAR=value", param=param)
+    return dict(pair.split("=", 1) for pair in value)
+
+
 def finite(_context: click.Context, param: click.Parameter, value: float | None) -> float | None:
     """A number that is one."""
     if value is not None and not math.isfinite(value):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import click
 
 from bot.answer import Answer
-from bot.names import known_host
+from bot.names import assignments, known_host
 from bot.verb import Asking, Topic, Verb
 from bot.views.blocks import Button, actions, section
 from bot.views.hosts import host_list, host_page
 from bot.views.submitted import submitted
 from bot.views.words import code
 from bot.views.words import name as shown
-from runner.service import hosts, runs, views
+from runner.environments import USUAL, profiles
+from runner.service import environments, hosts, views
+from runner.specs import DeclaredEnvironment
 
 EXAMPLE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample"
 
@@ -52,17 +54,53 @@ def add(asking: Asking, name: str, login: str, *, key_file: str | None, host_key
 @click.pass_obj
 def check(asking: Asking, host: str) -> Answer:
     house = asking.house
-    text, blocks = host_page(hosts.host_view(house, host), now=house.now(), zone=house.settings.time_zone)
+    declared = environments.declared_on(house, host)
+    text, blocks = host_page(hosts.host_view(house, host), declared, now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 
 @host.command("bootstrap", help="Build a training environment on a server; takes up to half an hour, once.")
 @click.argument("host", callback=known_host)
-@click.option("--environment", metavar="NAME", default="upstream", help="which environment")
+@click.option("--environment", metavar="NAME", default=USUAL, help=f"which environment: {', '.join(profiles())}")
 @click.pass_obj
 def bootstrap(asking: Asking, host: str, environment: str) -> Answer:
-    queued = runs.submit_bootstrap(asking.house, asking.who, host=host, environment=environment)
+    queued = environments.submit_bootstrap(asking.house, asking.who, host=host, environment=environment)
     return submitted(views.view(asking.house, queued.id))
+
+
+@host.command("declare", help="Name a training environment that a server has already; it is looked at before it is used.")
+@click.argument("host", callback=known_host)
+@click.argument("name")
+@click.option("--framework", metavar="NAME", required=True, help="the training system that is in it")
+@click.option("--python", metavar="PATH", required=True, help="its interpreter there, an absolute path")
+@click.option("--code", "folder", metavar="FOLDER", default="", help="the framework's checkout there, where it is not installed")
+@click.option("--setup", metavar="LINE", multiple=True, help="a line of sh before every launch, such as `. /opt/cuda/env.sh`")
+@click.option("--set", "variables", metavar="VAR=VALUE", multiple=True, callback=assignments, help="a variable for every launch")
+@click.pass_obj
+def declare(
+    asking: Asking, host: str, name: str, *, framework: str, python: str, folder: str, setup: tuple[str, ...], variables: dict[str, str]
+) -> Answer:
+    declared = DeclaredEnvironment(framework=framework, python=python, code=folder, setup=setup, variables=variables)
+    queued = environments.declare(asking.house, asking.who, host=host, name=name.lower(), declared=declared)
+    return submitted(views.view(asking.house, queued.id))
+
+
+@host.command("verify", help="Look again at an environment that somebody declared.")
+@click.argument("host", callback=known_host)
+@click.argument("name")
+@click.pass_obj
+def verify(asking: Asking, host: str, name: str) -> Answer:
+    queued = environments.look_again(asking.house, asking.who, host=host, name=name.lower())
+    return submitted(views.view(asking.house, queued.id))
+
+
+@host.command("forget-environment", help="Forget an environment of a server. Nothing on it is touched.")
+@click.argument("host", callback=known_host)
+@click.argument("name")
+@click.pass_obj
+def forget_environment(asking: Asking, host: str, name: str) -> Answer:
+    environments.forget(asking.house, asking.who, host=host, name=name.lower())
+    return Answer(f"The environment {code(name.lower())} of {code(host)} is forgotten. What lies there was not touched.")
 
 
 @host.command("remove", help="Forget a server. Nothing on it is touched.")
@@ -96,6 +134,7 @@ verb = Verb(
     host, Topic.SERVERS,
     examples=(
         "host", "host list", f'host add gpu9 train@gpu9.example.com:2222 --host-key "{EXAMPLE_KEY}"',
-        "host check gpu1", "host bootstrap gpu1", "host remove gpu1",
+        "host check gpu1", "host bootstrap gpu1", "host bootstrap gpu1 --environment tfod",
+        "host declare gpu1 m2det --framework m2det --python /opt/m2det/bin/python --code /opt/m2det/M2Det", "host remove gpu1",
     ),
 )

@@ -11,8 +11,10 @@ from bot.views.run_card import share_done
 from bot.views.runs_in_words import title
 from bot.views.words import bar, clock, code, count, duration, name, person, prose, sentence, size
 from runner.entities import TransportName
+from runner.service.environments import DeclaredView
 from runner.service.hosts import HostView
 from runner.service.views import RunView
+from runner.states import State
 
 SILENT_AFTER = timedelta(seconds=30)
 SHOWN_DEVICES = 16
@@ -29,7 +31,7 @@ def host_list(hosts: Sequence[HostView], live: Mapping[str, RunView], *, now: da
     return "\n".join([heading, *entries]), fitting(blocks)
 
 
-def host_page(view: HostView, *, now: datetime, zone: tzinfo) -> Message:
+def host_page(view: HostView, declared: Sequence[DeclaredView] = (), *, now: datetime, zone: tzinfo) -> Message:
     """All that is known of one host, and what to do about what is wrong."""
     host = view.host
     lines = [_head(view, now, zone), *_devices(view, {})]
@@ -38,14 +40,32 @@ def host_page(view: HostView, *, now: datetime, zone: tzinfo) -> Message:
     if host.host_name:
         lines.append(f"• calls itself {name(host.host_name)}; Python {code(host.python or 'not found')}")
     lines += _measures(view)
-    built = view.environments
-    lines += [f"• environment {code(each.name)} for {name(each.framework)}, fingerprint {each.fingerprint[:10]}" for each in built]
+    named = {each.name for each in declared}
+    lines += [
+        f"• environment {code(each.name)} for {name(each.framework)}, fingerprint {each.fingerprint[:10]}"
+        for each in view.environments if each.name not in named
+    ]
+    lines += [_declared(each) for each in declared]
     reachable = not host.trouble and host.transport is not TransportName.LOCAL
-    if not view.environments and reachable:
+    row = [Button(f"Look at {each.name} again", f"host verify {host.name} {each.name}") for each in declared if each.run.state.final]
+    if not view.environments and not declared and reachable:
         lines.append(f"• no training environment yet: {code(f'host bootstrap {host.name}')} builds one")
-    row = [] if view.environments or not reachable else [Button("Build its environment", f"host bootstrap {host.name}")]
+        row = [Button("Build its environment", f"host bootstrap {host.name}")]
     text = "\n".join(lines)
     return text, fitting([section(text), *([actions(row)] if row else [])])
+
+
+def _declared(view: DeclaredView) -> str:
+    """A declared environment: where it lies, and whether it can be used."""
+    at = f"{code(view.declared.python)}{f', code in {code(view.declared.code)}' if view.declared.code else ''}"
+    said = f"declared environment {code(view.name)} for {name(view.declared.framework)} ({at})"
+    usable = f"fingerprint {view.environment.fingerprint[:10]}" if view.environment else "not usable yet"
+    if not view.run.state.final:
+        return f"• {said}: {usable}, {code(view.run.id)} looks at it ({view.run.reason.in_words})"
+    if view.run.state is State.SUCCEEDED:
+        return f"• {said}: {usable}"
+    last = "as it was found before; the last look failed" if view.environment else "not usable"
+    return f"• ❌ {said}: {last}. {sentence(prose(view.run.detail or view.run.reason.in_words, 600))}"
 
 
 def _head(view: HostView, now: datetime, zone: tzinfo) -> str:

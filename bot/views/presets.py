@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import tzinfo
 from itertools import groupby
 
@@ -44,10 +44,10 @@ def preset_page(view: PresetView, *, zone: tzinfo) -> Message:
         f"{count(preset.epochs, 'epoch')}, batch {preset.batch}, learning rate {number(preset.lr)}"
         f"{_reference(preset.batch, preset.gpus)}, evaluated every {count(preset.eval_every, 'epoch')}, seed {preset.seed}",
         f"environment {code(preset.environment)}" if preset.environment else "",
-        f"starts from {code(view.start)}" if view.start else "starts from random weights, or from those its config names",
+        f"starts from {prose(view.start)}" if view.start else "starts from random weights, or from those its config names",
         _code_line(view),
         _added(version, len(view.versions), zone) if version else "",
-        *(f"{code(key)} is {code(str(value))}" for key, value in [*preset.options.items()][:SHOWN_FILES] if version),
+        _options(preset.options) if version else "",
     ]
     lines = "\n".join(f"• {fact}" for fact in facts if fact)
     verb = "finetune" if preset.start else "run"
@@ -104,6 +104,12 @@ def _where(hosts: Sequence[HostForPreset]) -> str:
 
 def _reference(batch: int, gpus: int) -> str:
     return f" (for {batch * gpus} images a step)" if gpus > 1 else ""
+
+
+def _options(options: Mapping[str, object]) -> str:
+    shown = ", ".join(code(f"{key}={value}", 60) for key, value in [*options.items()][:SHOWN_FILES])
+    more = f" and {len(options) - SHOWN_FILES} more" if len(options) > SHOWN_FILES else ""
+    return f"options {shown}{more}" if options else ""
 
 
 def _code_line(view: PresetView) -> str:

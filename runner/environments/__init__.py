@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from runner.entities import Environment
 from runner.errors import ConfigurationError, RequestError
 from runner.frameworks import all_frameworks
-from runner.frameworks.base import LaunchPlan
+from runner.frameworks.base import Framework, LaunchPlan
 from runner.host_program import packed
+from runner.specs import DeclaredEnvironment
 
 PROFILES = Path(__file__).parent
 USUAL = "upstream"
@@ -141,6 +142,16 @@ def launch_plan(frozen: Mapping[str, object]) -> LaunchPlan:
         files["prepare_program"] = packed(framework.prepare_program)
     files["profile.json"] = json.dumps(frozen, indent=1).encode()
     return LaunchPlan(argv=("/bin/sh", "bootstrap.sh", "profile.json"), files=files)
+
+
+def look_plan(declared: DeclaredEnvironment, framework: Framework, *, python: str) -> LaunchPlan:
+    """What looks at a declared environment, as its launches will find it: ``host/declared.py``, run by the host's own Python."""
+    asked = {"framework": declared.framework, "python": declared.python, "code": declared.code}
+    files = {
+        "declared.py": (_HOST_SCRIPTS / "declared.py").read_bytes(), "prepare_program": packed(framework.prepare_program),
+        "declared.json": json.dumps(asked).encode(),
+    }
+    return LaunchPlan((python, "declared.py", "declared.json"), variables=declared.variables, files=files, setup=declared.setup)
 
 
 def cache_folder() -> Path:

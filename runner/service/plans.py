@@ -97,7 +97,7 @@ def _why_not(host: Host, spec: TrainSpec, environment: str | None, *, devices: i
     if not devices and spec.gpus:
         return "has not said yet which devices it has"
     if devices < spec.gpus:
-        return f"has {devices} devices, fewer than the {spec.gpus} asked for"
+        return f"has only {devices} of the {spec.gpus} devices asked for"
     return f"waits for {', '.join(holders)}" if free < spec.gpus else ""
 
 
@@ -105,7 +105,7 @@ def _notes(house: House, preset: Preset, version: DatasetVersion, *, images: int
     """What preparing would stumble over, or what people would wonder about later."""
     notes = []
     if not images:
-        notes.append(f"{version.reference} has no pictures in a split called train; which preparing refuses. The step `split` of a recipe makes one.")
+        notes.append(f"{version.reference} has no pictures in a split called train, which preparing refuses; the step `split` makes one.")
     elif images < step:
         notes.append(f"A step takes {step} images, and there are only {images} to train on.")
     if "val" not in version.summary.splits:

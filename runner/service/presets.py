@@ -178,8 +178,11 @@ def _code_like(base: Preset | None, new: NewPreset) -> PresetCode:
 
 
 def _values(new: NewPreset, base: Preset | None, code: PresetCode) -> dict[str, object]:
-    values: dict[str, object] = base.model_dump() if base else {"framework": "mmdet", "description": f"{code.config}, added by hand"}
-    options = {**(base.options if base else {}), **_options(new.options)}
+    values: dict[str, object] = base.model_dump() if base else {"framework": "mmdet"}
+    another = base is None or code.config != base.config
+    if another:  # what describes and changes one config says nothing of the next
+        values |= {"description": code.config + (f", otherwise as {base.name}" if base else ""), "options": {}}
+    options = {**(base.options if base and not another else {}), **_options(new.options)}
     values |= {key: value for key, value in new.changed.items() if value is not None}
     imports = new.imports or code.imports or (base.imports if base else ())
     return {**values, "name": new.name, "config": code.config, "imports": imports, "options": options}
@@ -189,7 +192,7 @@ def _require_numbers(new: NewPreset, values: Mapping[str, object]) -> None:
     lacking = [f"--{key}" for key in _NUMBERS if values.get(key) is None]
     if lacking:
         raise RequestError(
-            f"{new.name} needs {', '.join(lacking)} too: the epochs, images a GPU and learning rate that its config is meant for "
+            f"The preset {new.name} needs {', '.join(lacking)} too: the epochs, images a GPU and learning rate that its config is for "
             "(or --like PRESET, to take what is not given from that one)."
         )
 

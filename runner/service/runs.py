@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from recipes.recipe import load_recipe
 from runner.entities import Run
-from runner.environments import requirements
 from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.service.datasets import newest_readable, resolve
@@ -14,10 +13,10 @@ from runner.service.hosts import WhereToRun, Wish, where_to_run
 from runner.service.house import House, Requester
 from runner.service.presets import find as find_preset
 from runner.settings import Role
-from runner.specs import BootstrapSpec, ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec
+from runner.specs import ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec
 from runner.start_checkpoints import require_start
 from runner.states import State
-from runner.store import hosts, runs
+from runner.store import runs
 
 
 def submit_training(
@@ -114,17 +113,6 @@ def submit_ingest(house: House, who: Requester, spec: IngestSpec) -> Run:
     return _submit(house, who, spec)
 
 
-def submit_bootstrap(house: House, who: Requester, *, host: str, environment: str = "upstream") -> Run:
-    """Queue the building of a training environment on a host; the run already doing so if there is one."""
-    who.must_be(Role.OPERATOR, "build environments")
-    with house.store.writing() as db:
-        hosts.get(db, host)
-        for run in runs.live(db):
-            if isinstance(run.spec, BootstrapSpec) and (run.spec.host, run.spec.environment) == (host, environment):
-                return run
-        return _submit(house, who, BootstrapSpec(host=host, environment=environment, requirements=requirements(environment)))
-
-
 def request_stop(house: House, who: Requester, run_id: str) -> Run:
     """Ask the runner to stop a run, with every process of it."""
     with house.store.writing() as db:
@@ -170,7 +158,7 @@ def _may_pass_options(who: Requester, overrides: Overrides) -> None:
 
 
 def _submit(
-    house: House, who: Requester, spec: TrainSpec | IngestSpec | ConvertSpec | BootstrapSpec, *, parent_id: str | None = None
+    house: House, who: Requester, spec: TrainSpec | IngestSpec | ConvertSpec, *, parent_id: str | None = None
 ) -> Run:
     who.must_be(Role.MEMBER, "submit runs")
     with house.store.writing() as db:

@@ -44,6 +44,7 @@ def all_hosts(db: Database) -> list[Host]:
 
 def remove(db: Database, name: str) -> None:
     """Forget a host and its environments."""
+    db.conn.execute("DELETE FROM declarations WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))
 
@@ -95,6 +96,11 @@ def put_environment(db: Database, environment: Environment) -> None:
         (environment.host, environment.name, environment.framework, environment.python, environment.code,
          environment.fingerprint, json.dumps(environment.setup), json.dumps(dict(environment.variables))),
     )
+
+
+def remove_environment(db: Database, host: str, name: str) -> None:
+    """Forget an environment of a host."""
+    db.conn.execute("DELETE FROM environments WHERE host = ? AND name = ?", (host, name))
 
 
 def environments(db: Database, *, framework: str | None = None, host: str | None = None) -> list[Environment]:
