@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from math import isnan
 
 from runner.entities import Evaluation
 
@@ -33,7 +34,8 @@ def evaluations(epoch: int, metrics: Iterable[tuple[str, float]]) -> list[Evalua
         elif ar := _AR.match(key):
             recalls.setdefault(ar[1] or "proposal", {})[ar[2]] = defined
         elif of_class := _CLASS.match(key):
-            classes.append((of_class[1] or "", of_class[2], defined))
+            # mmdet prints nan for a class without ground truth.
+            classes.append((of_class[1] or "", of_class[2], None if isnan(value) else defined))
     per_class = _per_class(evaluators, classes)
     return [
         evaluation(epoch, task, tables.get(task, {}), per_class.get(task, {}), recalls.get(task, {}))

@@ -88,11 +88,11 @@ class Results:
                 file.close()
 
     def summary(self) -> dict[str, Any]:
-        """In numbers: pictures (frames among them), boxes of at least the score, per class, and the pictures to show, best first."""
+        """In numbers: pictures (frames among them), boxes of at least the score, of each class, and the pictures to show, best first."""
         shown = [dict(entry, score=round(score, 4)) for score, _, entry in sorted(self._best, reverse=True)]
         return {
             "images": self._images, "frames": self._frames, "boxes": sum(self._counts.values()), "score": self._request["score"],
-            "per_class": self._counts, "shown": shown, "left_out": self._left_out, "left_out_count": self._left_out_count,
+            "classes": self._counts, "shown": shown, "left_out": self._left_out, "left_out_count": self._left_out_count,
         }  # fmt: skip
 
 
