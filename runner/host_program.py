@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 _SENT = (".py", ".config")
@@ -11,8 +12,11 @@ _SENT = (".py", ".config")
 _START = "import runpy\n\nrunpy.run_module({name!r}, run_name='__main__')\n"
 
 
-def packed(program: Path) -> bytes:
-    """What ``python <file> <arguments>`` runs: a module, or a package with ``__main__.py``. The same sources make the same bytes."""
+def packed(program: Path, *, instead: Mapping[str, Path] | None = None) -> bytes:
+    """What ``python <file> <arguments>`` runs: a module, or a package with ``__main__.py``. The same sources make the same bytes.
+
+    ``instead``: files of the package whose content comes from elsewhere.
+    """
     if program.is_file():
         return program.read_bytes()
     made = io.BytesIO()
@@ -21,5 +25,5 @@ def packed(program: Path) -> bytes:
         archive.writestr(zipfile.ZipInfo("__main__.py"), _START.format(name=program.name))
         for path in sorted(path for path in program.rglob("*") if path.suffix in _SENT):
             name = path.relative_to(program.parent).as_posix()
-            archive.writestr(zipfile.ZipInfo(name), path.read_bytes())
+            archive.writestr(zipfile.ZipInfo(name), (instead or {}).get(path.name, path).read_bytes())
     return made.getvalue()

@@ -1,16 +1,20 @@
 """Reads what the TF2 Object Detection API's ``model_main_tf2.py`` prints, in training and in evaluation (``model_lib_v2.py``).
 
-Every message comes twice (TensorFlow's logger and absl's) and counts once. Training counts steps, not epochs: a point has
-epoch 1 and the step as its iteration, of an unknown number (0); the epoch of an evaluation is its step. Nothing is printed
-when a checkpoint is saved, but the evaluation names each one that it finds; its number is a running one, and neither step nor epoch.
+Every message comes twice (TensorFlow's logger and absl's) and counts once. Training counts steps, not epochs. Of a run of ours the
+steps of an epoch are known (:class:`Epochs`). Of any other log a point has epoch 1 and the step as its iteration, of an unknown number
+(0), and the epoch of an evaluation is its step. Nothing is printed when a checkpoint is saved, but the evaluation names each one that it
+finds; its number is a running one, and neither step nor epoch. Of a run of ours the companion tells the checkpoints.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from runner.entities import Checkpoint, Evaluation, Progress, Record
+from runner.frameworks.base import Prepared
 from runner.frameworks.block_log import BlockLogParser
 from runner.frameworks.metrics_log import evaluation
 
@@ -33,10 +37,45 @@ _CLASS = re.compile(
 _TASKS = {"Boxes": "bbox", "Masks": "segm"}
 
 
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """How a training's steps make epochs: it begins at a step, with so many epochs behind it, and ends at ``last_step`` (None: unknown)."""
+
+    first_step: int
+    first_epoch: float
+    steps_per_epoch: float
+    last_step: int | None = None
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Epochs:
+        """As preparing found out (prepare_tfod/progress.py)."""
+        values = prepared.values
+        step, epoch, per_epoch = (float(str(values[key])) for key in ("first_step", "first_epoch", "steps_per_epoch"))
+        last = values.get("steps")
+        return cls(int(step), epoch, per_epoch, last if isinstance(last, int) else None)
+
+    def finished(self, step: int) -> int:
+        """How many epochs are over at a step."""
+        return max(0, math.floor(self._at(step) + 1e-6))
+
+    def point(self, point: Progress) -> Progress:
+        """A point whose iteration is a step, within its epoch."""
+        step = point.iteration
+        before = max(0, math.ceil(self._at(step) - 1e-6) - 1)
+        iterations = max(1, math.ceil(self.steps_per_epoch))
+        iteration = min(iterations, max(1, math.ceil((self._at(step) - before) * self.steps_per_epoch - 1e-6)))
+        left = None if self.last_step is None or point.step_s is None else max(0, self.last_step - step) * point.step_s
+        return point._replace(epoch=before + 1, iteration=iteration, iterations=iterations, eta_s=left)
+
+    def _at(self, step: int) -> float:
+        return self.first_epoch + (step - self.first_step) / self.steps_per_epoch
+
+
 class _Tfod:
     """A step waits for the dictionary of its losses; an evaluation for its last metric."""
 
-    def __init__(self) -> None:
+    def __init__(self, epochs: Epochs | None = None) -> None:
+        self._epochs = epochs
         self._step: Progress | None = None
         self._losses: list[bytes] = []
         self._metrics: tuple[int, dict[str, float]] | None = None
@@ -51,6 +90,17 @@ class _Tfod:
         self._losses = []
 
     def read(self, line: bytes) -> Sequence[Record]:
+        """The records that the line completes, in epochs where these are known."""
+        found = self._read(line)
+        return [self._in_epochs(record, self._epochs) for record in found] if found and self._epochs else found
+
+    @staticmethod
+    def _in_epochs(record: Record, epochs: Epochs) -> Record:
+        if isinstance(record, Progress):
+            return epochs.point(record)
+        return replace(record, epoch=epochs.finished(record.epoch)) if isinstance(record, Evaluation) else record
+
+    def _read(self, line: bytes) -> Sequence[Record]:
         if b"Step " in line and (step := _STEP.search(line)):
             return self._stepped(step)
         if self._step is not None and (self._losses or b"{'" in line):
@@ -60,7 +110,7 @@ class _Tfod:
             self._metrics = (int(at[1]), {})
             return done
         done = self._measured(line, self._metrics[1]) if self._metrics is not None else ()
-        if b"Found new checkpoint" in line and (found := _FOUND.search(line)) and found[0] != self._last:
+        if self._epochs is None and b"Found new checkpoint" in line and (found := _FOUND.search(line)) and found[0] != self._last:
             self._last = found[0]
             return [*done, Checkpoint(name=found[1].rsplit(b"/", 1)[-1].decode("utf-8", "replace"), epoch=0)]
         return done
@@ -109,6 +159,6 @@ class _Tfod:
         return [evaluation(step, task, table, classes.get(task, {})) for task, table in tables.items()]
 
 
-def tfod_log_parser() -> BlockLogParser:
-    """A parser of the API's output."""
-    return BlockLogParser(_Tfod())
+def tfod_log_parser(epochs: Epochs | None = None) -> BlockLogParser:
+    """A parser of the API's output; ``epochs`` are known of a run of ours."""
+    return BlockLogParser(_Tfod(epochs))

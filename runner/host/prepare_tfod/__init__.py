@@ -1,4 +1,4 @@
-"""Prepares runs of the TensorFlow 2 Object Detection API; runs in the training environment's Python (3.7 or newer), next to nothing of ours.
+"""Prepares runs of the TensorFlow 2 Object Detection API; runs in the training environment's Python (3.7 or newer).
 
 This folder travels to a host as one file and is run there (``runner/host_program.py``). It imports the standard library, and
 tensorflow and object_detection only inside functions. ``configs/`` holds the pipelines that Signalbox's presets name. Facts used here

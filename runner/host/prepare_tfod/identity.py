@@ -21,14 +21,15 @@ def identify(request: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
         from object_detection.protos import pipeline_pb2  # noqa: F401 - not there in a checkout whose protos were never compiled
     except ImportError as error:
-        sentence = "This Python cannot import the API: %s. Install it, compile its protos, and set PYTHONPATH to models/research and models/research/slim."
-        raise BadSpecError(sentence % first_line(error), "python") from error
+        remedy = "Install it, compile its protos, and set PYTHONPATH to models/research and models/research/slim"
+        raise BadSpecError("This Python cannot import the API: %s. %s" % (first_line(error), remedy), "python") from error
     code = request.get("code") or os.path.dirname(os.path.abspath(object_detection.__file__))
     check_code(code)
     versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
     sources = source_digest(code)
     fingerprint = hashlib.sha256((json.dumps(versions, sort_keys=True) + sources).encode()).hexdigest()[:16]
-    return dict(versions, code=code, revision="object_detection (%s), TensorFlow %s" % (sources[:8], tf.__version__), fingerprint=fingerprint)
+    revision = "object_detection (%s), TensorFlow %s" % (sources[:8], tf.__version__)
+    return dict(versions, code=code, revision=revision, fingerprint=fingerprint)
 
 
 def check_code(code: str) -> None:

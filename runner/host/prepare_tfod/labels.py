@@ -33,7 +33,8 @@ def read(path: str) -> dict[str, int]:
         with open(path, encoding="utf-8") as file:
             items = text_format.Parse(file.read(), string_int_label_map_pb2.StringIntLabelMap()).item
     except text_format.ParseError as error:
-        raise BadSpecError("The label map cannot be read: %s" % str(error).split(" : ", 1)[-1], "%s, line %s" % (path, error.GetLine())) from error
+        said = str(error).split(" : ", 1)[-1]
+        raise BadSpecError("The label map cannot be read: %s" % said, "%s, line %s" % (path, error.GetLine())) from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadSpecError("The label map cannot be read: %s" % error, path) from error
     return checked([(item.name, item.id) for item in items], path)

@@ -43,8 +43,7 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     notes = unwanted(pipeline, overrides.get("options", ())) + drop_drawing(pipeline)
     fit_dataset(pipeline, dataset["splits"], dataset["splits"]["train"][1], highest)
     at, steps, far = course(request, trained, whole if resumes else None, overrides)
-    batch = at.batch
-    pipeline.train_config.batch_size = batch * max(1, spec.get("gpus", 0))
+    pipeline.train_config.batch_size = at.batch * max(1, spec.get("gpus", 0))
     wanted_lr = overrides.get("lr") or (None if trained else request.get("lr") or spec["preset"]["lr"])
     set_schedule(pipeline.train_config, steps.last, wanted_lr)
     prove(pipeline)
@@ -58,9 +57,9 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     }
     done = None if whole is None else math.floor(at.first_epoch + 1e-6) if resumes else 0
     answer.update(
-        config=frozen_text(pipeline), epochs=max(1, math.ceil(epochs_at(at, steps.last) - 1e-6)), batch=batch,
-        lr=base_rate(pipeline.train_config), iterations=max(1, math.ceil(at.steps_per_epoch)), revision=identify(
-            {"code": request.get("code_folder")})["revision"], checkpoint=whole.prefix if whole else None, checkpoint_epoch=done, values=values,
+        config=frozen_text(pipeline), epochs=max(1, math.ceil(epochs_at(at, steps.last) - 1e-6)), batch=at.batch, values=values,
+        lr=base_rate(pipeline.train_config), iterations=max(1, math.ceil(at.steps_per_epoch)), checkpoint=whole.prefix if whole else None,
+        checkpoint_epoch=done, revision=identify({"code": request.get("code_folder")})["revision"],
     )  # fmt: skip
     return answer
 
