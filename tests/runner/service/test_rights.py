@@ -12,9 +12,9 @@ from recipes.ingest import ingest
 from runner.entities import Place
 from runner.errors import NotAllowedError, RequestError
 from runner.service import hosts as host_verbs
+from runner.service.environments import submit_bootstrap
 from runner.service.house import House, Requester
 from runner.service.roles import grant
-from runner.service.environments import submit_bootstrap
 from runner.service.runs import finetune, request_stop, resume, submit_convert, submit_ingest, submit_training
 from runner.service.views import runner_silent_since
 from runner.settings import Role
