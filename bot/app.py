@@ -25,6 +25,7 @@ from bot.firings import carry_out_due
 from bot.listeners import Identity, Listeners
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
+from bot.waiting_files import WaitingFiles
 from runner.errors import ConfigurationError
 from runner.service import people
 from runner.service.house import House, open_house
@@ -133,10 +134,12 @@ def _without_slack(house: House, settings: SlackSettings, stop: Event) -> Works:
 def _with_slack(
     house: House, slack: Slack, handler: SocketModeHandler, settings: SlackSettings, secrets: Tokens, stop: Event
 ) -> Works:
-    uploads = Uploads(house, slack, Downloader(secrets, settings.call_timeout_s))
+    downloader = Downloader(secrets, settings.call_timeout_s)
+    uploads, waiting = Uploads(house, slack, downloader), WaitingFiles(house, slack, downloader)
     return {
         "deliveries": lambda: deliver(house, slack, settings, stop),
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
+        "waiting files": lambda: _every(UPLOADS_WAKE_S, stop, lambda: waiting.step(stop)),
         "socket": lambda: _every(BEAT_S, stop, lambda: _note_ping(house, handler)),
     }
 

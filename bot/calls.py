@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 from urllib.request import Request, urlopen
 
 from slack_sdk import WebClient
@@ -79,11 +79,13 @@ class Slack:
         except _NETWORK_ERRORS as error:
             return Unknown(f"{method}: {error}")
 
-    def put_file(self, url: str, data: bytes) -> Outcome:
-        """Send a file's bytes to an upload address that Slack gave."""
+    def put_file(self, url: str, data: bytes | IO[bytes], *, size_bytes: int | None = None) -> Outcome:
+        """Send a file's bytes to an upload address that Slack gave; an open file with its size is never read whole."""
         if not url.startswith(("http://", "https://")):
             return Refused("invalid_upload_url")
-        request = Request(url, data=data, headers={"Content-Type": "application/octet-stream"})  # noqa: S310 - checked above
+        length = {} if size_bytes is None else {"Content-Length": str(size_bytes)}
+        headers = {"Content-Type": "application/octet-stream", **length}
+        request = Request(url, data=data, headers=headers)  # noqa: S310 - checked above
         try:
             with urlopen(request, timeout=self._client.timeout) as response:  # noqa: S310
                 response.read()

@@ -6,6 +6,7 @@ import logging
 import time
 from threading import Event
 
+from bot.attachments import Attachments
 from bot.calls import Slack
 from bot.cards import Cards
 from bot.notifier import notify
@@ -25,7 +26,7 @@ def deliver(house: House, slack: Slack, settings: SlackSettings, stop: Event) ->
     """Notify, send and edit until told to stop; woken within 50 ms by every commit of another connection."""
     holds, clock = Holds(time.monotonic), time.monotonic
     pictures = Pictures(slack, clock)
-    outbox = Outbox(house, slack, pictures, holds, render=render)
+    outbox = Outbox(house, slack, pictures, holds, render=render, attachments=Attachments(slack, clock))
     budget = EditBudget(clock, per_minute=settings.edits_per_minute)
     cards = Cards(house, slack, pictures, holds, budget=budget, render_part=render_part, clock=clock)
     seen: int | None = None

@@ -5,29 +5,36 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
 from bot.answer import Answer, Block
 from bot.commands import verbs
 from bot.loose_forms import Line, arranged, asks_for_help
 from bot.refusals import no_such_verb, refusal
+from bot.shared_files import SharedFile
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import Asking
 from runner.service import requests
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import GivenFile
 
 OWN_LINES = frozenset({"terminal", "button", "schedule"})
 """Doors whose lines no phone has touched."""
 _log = logging.getLogger(__name__)
 
 
-def answer(house: House, who: Requester, text: str) -> Answer:
-    """Carry out a command line for somebody; never raises. The same request id acts once and gets the same answer."""
+def answer(house: House, who: Requester, text: str, *, attached: Sequence[SharedFile | GivenFile] = ()) -> Answer:
+    """Carry out a command line for somebody; never raises. The same request id acts once and gets the same answer.
+
+    ``attached`` are files that were shared with the line.
+    """
     words: list[str] = []
     try:
         who.must_be(Role.VIEWER, "use Signalbox")
         words = split_like_a_shell(text if who.door in OWN_LINES else as_meant(text))
-        return _carried_out(house, who, parsed(words), text)
+        return _carried_out(Asking(house, who, line=text, attached=attached), parsed(words))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the person gets a sentence and the log the rest
         return refusal(error, words) or _our_fault(error, who, text)
 
@@ -45,12 +52,12 @@ def parsed(words: Sequence[str]) -> Line:
     return arranged(verb, words[1:])
 
 
-def _carried_out(house: House, who: Requester, line: Line, text: str) -> Answer:
-    asking = Asking(house, who, line.raw)
+def _carried_out(asked: Asking, line: Line) -> Answer:
+    asking = replace(asked, raw=line.raw)
     if line.verb.slow:
-        requests.once(house, who, text, dict)
+        requests.once(asking.house, asking.who, asking.line, dict)
         return _invoked(line, asking)
-    return _restored(requests.once(house, who, text, lambda: _kept(_invoked(line, asking))))
+    return _restored(requests.once(asking.house, asking.who, asking.line, lambda: _kept(_invoked(line, asking))))
 
 
 def _invoked(line: Line, asking: Asking) -> Answer:
@@ -64,15 +71,17 @@ def _invoked(line: Line, asking: Asking) -> Answer:
 
 
 def _kept(given: Answer) -> Mapping[str, object]:
-    return {"text": given.text, "blocks": list(given.blocks), "public": given.public, "ok": given.ok, "run_id": given.run_id}
+    shown = {"text": given.text, "blocks": list(given.blocks), "public": given.public, "ok": given.ok}
+    return {**shown, "run_id": given.run_id, "to": str(given.to) if given.to else None}
 
 
 def _restored(kept: Mapping[str, object]) -> Answer:
-    blocks, run_id = kept.get("blocks"), kept.get("run_id")
+    blocks, run_id, to = kept.get("blocks"), kept.get("run_id"), kept.get("to")
     shown: list[Block] = blocks if isinstance(blocks, list) else []
     return Answer(
         text=str(kept.get("text") or "This was already asked; it is being answered."), blocks=tuple(shown),
         public=bool(kept.get("public")), ok=bool(kept.get("ok", True)), run_id=run_id if isinstance(run_id, str) else None,
+        to=Path(to) if isinstance(to, str) else None,
     )
 
 

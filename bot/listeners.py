@@ -6,7 +6,7 @@ No ssh, no files, no waiting; an answer that an ack cannot carry is owed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from bot import grammar
 from bot.access import Refusal, Speaker, known_teams, refusal
 from bot.answer import Answer
 from bot.calls import Done, Slack
-from bot.shared_files import dataset_name, shared_files
+from bot.shared_files import SharedFile, attached_files, dataset_name, shared_files
 from bot.silence import with_silence
 from bot.uploads import upload_of, uploads_in
 from bot.views.import_dialog import CALLBACK, NAME, chosen, import_dialog
@@ -147,7 +147,8 @@ class Listeners:
         if refused is not None:
             self._whisper(refused.sentence, f"refusal:{event_id}", speaker.person, place)
         elif role < Role.MEMBER or not self._take_uploads(event, speaker):
-            self._answer(Requester(speaker.person, role, "mention", event_id, place), self._said_to_the_bot(_text(event, "text")))
+            who = Requester(speaker.person, role, "mention", event_id, place)
+            self._answer(who, self._said_to_the_bot(_text(event, "text")), attached=attached_files(event))
 
     def _admit(self, speaker: Speaker) -> tuple[Refusal | None, Role]:
         role = role_of(self._house, speaker.person)
@@ -159,14 +160,14 @@ class Listeners:
             people.record_upload(self._house, upload)
         return bool(found)
 
-    def _carry_out(self, who: Requester, text: str) -> Answer:
+    def _carry_out(self, who: Requester, text: str, *, attached: Sequence[SharedFile] = ()) -> Answer:
         crash_point("bot.before_request_commit")
-        given = grammar.answer(self._house, who, text)
+        given = grammar.answer(self._house, who, text, attached=attached)
         crash_point("bot.after_request_commit")
         return with_silence(given, self._house)
 
-    def _answer(self, who: Requester, text: str) -> None:
-        given = self._carry_out(who, text)
+    def _answer(self, who: Requester, text: str, *, attached: Sequence[SharedFile] = ()) -> None:
+        given = self._carry_out(who, text, attached=attached)
         body: dict[str, object] = {"text": given.text, "blocks": list(given.blocks), "thread": who.place.thread}
         if not given.public:
             body["person"] = who.person

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 
 from bot.answer import Block
 from runner.entities import Place
@@ -14,6 +15,8 @@ from runner.service.outbox import Card
 
 PLAIN_TEXT_CHARACTERS = 3_900
 """Slack advises against longer texts and cuts those over 40,000."""
+FILES = "files"
+"""The kind of a delivery that shares files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +30,20 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of this machine that a message shares under ``title``. ``name`` holds the delivery's id: it is found again by it."""
+
+    name: str
+    title: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """Text (always set), blocks, where, and for whom alone. With ``part`` it is a run's card, showing the moment ``as_of``."""
+    """Text (always set), blocks, where, and for whom alone. With ``part`` it is a run's card, showing the moment ``as_of``.
+
+    With ``files`` it shares these, and is ``instead`` where Slack does not take them.
+    """
 
     text: str
     blocks: Sequence[Block] = field(default=())
@@ -37,6 +52,8 @@ class Message:
     picture: Picture | None = None
     part: str | None = None
     as_of: datetime | None = None
+    files: Sequence[Attachment] = ()
+    instead: str = ""
 
     @property
     def digest(self) -> str:
@@ -53,8 +70,8 @@ class Message:
         return replace(self, blocks=(*first, block))
 
     def plain(self) -> Message:
-        """The message as text alone, where Slack refused its blocks."""
-        return replace(self, text=self.text[:PLAIN_TEXT_CHARACTERS], blocks=(), picture=None)
+        """The message as text alone, where Slack refused its blocks or files."""
+        return replace(self, text=(self.instead or self.text)[:PLAIN_TEXT_CHARACTERS], blocks=(), picture=None, files=())
 
     def card(self, run_id: str, ts: str) -> Card | None:
         """What stands in the channel once this is sent, if it is a run's card."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
 from bot.views.words import escaped, person
 from runner.crash_points import crash_point
@@ -20,7 +21,8 @@ def notify(house: House, *, home_channel: str | None) -> int:
     """Owe what the events not yet looked at call for; returns how many events that were."""
 
     def decide(event: Event, run: Run | None) -> Sequence[NewDelivery]:
-        return deliveries_for(event, run, home_channel=home_channel)
+        done = run is not None and event.payload.get("reason") == Reason.COMPLETED
+        return deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
     if count:
@@ -28,13 +30,15 @@ def notify(house: House, *, home_channel: str | None) -> int:
     return count
 
 
-def deliveries_for(event: Event, run: Run | None, *, home_channel: str | None) -> Sequence[NewDelivery]:
-    """What one event calls for. Pure; what is merely history calls for nothing."""
+def deliveries_for(
+    event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
+) -> Sequence[NewDelivery]:
+    """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
     channel = (run.place.channel if run else None) or home_channel
     rule = _RULES.get(event.kind)
     if run is None or channel is None or rule is None:
         return ()
-    return rule(event, run, channel)
+    return [*rule(event, run, channel), *(owed_files(run.id, channel, f"event:{event.id}", files) if files else ())]
 
 
 def card(run_id: str, channel: str, part: str, *, again: str = "") -> NewDelivery:
@@ -60,7 +64,7 @@ def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
 
 def _evaluation(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     ap = event.payload.get("ap")
-    if not event.payload.get("best") or not isinstance(ap, (int, float)):
+    if run.kind is not Kind.TRAIN or not event.payload.get("best") or not isinstance(ap, (int, float)):
         return ()
     text = f"New best: {event.payload.get('task', 'bbox')} mAP {ap_in_words(ap)} at epoch {event.payload.get('epoch')}."
     return (_reply(event, run, channel, escaped(text)),)
@@ -98,6 +102,7 @@ def _owed(event: Event, run: Run, channel: str, kind: str, body: Mapping[str, ob
 _ON_SUCCESS = {
     Kind.TRAIN: "result", Kind.INGEST: "dataset", Kind.CONVERT: "dataset",
     Kind.DIFF: "report", Kind.VERIFY: "report", Kind.REMOVE: "report",
+    Kind.EVAL: "result", Kind.PREDICT: "outcome", Kind.EXPORT: "outcome", Kind.FETCH: "outcome",
 }
 _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "state": _state,

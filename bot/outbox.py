@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot import readback
+from bot.attachments import Attachments
 from bot.calls import Done, Outcome, Refused, Slack, TooFast, Unknown
-from bot.message import Message
+from bot.message import FILES, Message
 from bot.pacing import POST_INTERVAL_S, Holds
 from bot.pictures import Pictures, Stage
 from runner.crash_points import crash_point
@@ -32,6 +33,7 @@ _OUR_STANDING = frozenset({
 """Not about the message but about the app: it is mended by a person, and nothing must be lost until then."""
 _STANDING_WAIT_S = 60.0
 _RENDER_TRIES = 3
+_SHARED_WITHIN_S = 5.0
 
 Render = Callable[[House, Delivery], Message]
 
@@ -39,14 +41,18 @@ Render = Callable[[House, Delivery], Message]
 class Outbox:
     """The one sender of messages. Used by one thread."""
 
-    def __init__(self, house: House, slack: Slack, pictures: Pictures, holds: Holds, *, render: Render) -> None:
+    def __init__(
+        self, house: House, slack: Slack, pictures: Pictures, holds: Holds, *, render: Render, attachments: Attachments
+    ) -> None:
         self._house = house
         self._slack = slack
         self._pictures = pictures
+        self._attachments = attachments
         self._holds = holds
         self._render = render
         self._plain: set[str] = set()
         self._unthreaded: set[str] = set()
+        self._looked_for: set[str] = set()
         self._render_failures: dict[str, int] = {}
         self.pending = True
 
@@ -55,7 +61,12 @@ class Outbox:
         deliveries = rows.owed(self._house)
         self.pending = bool(deliveries)
         first: dict[str, Delivery] = {}
+        spoken_of: set[str | None] = set()
         for delivery in deliveries:
+            if delivery.kind != FILES:
+                spoken_of.add(delivery.run_id)
+            elif delivery.run_id in spoken_of:  # a run's files come after what was to be said of it
+                continue
             first.setdefault(_lane(delivery), delivery)
         settled = sum(self._attempt(lane, delivery) for lane, delivery in first.items() if self._may_go(lane, delivery))
         return settled > 0
@@ -70,6 +81,8 @@ class Outbox:
             return False
         if delivery.state == "sending":
             return self._find_again(lane, delivery, message)
+        if message.files:
+            return self._share(lane, delivery, message)
         file = self._pictures.file_for(message.picture) if message.picture else Stage.NOT_COMING
         if file is Stage.ON_ITS_WAY:
             return False
@@ -93,10 +106,15 @@ class Outbox:
         if message.person is not None:
             self._give_up(delivery, "nobody knows whether it was shown, and a private answer is shown at most once")
             return True
-        found = readback.find(self._slack, delivery.id, message.place, since=delivery.created_at)
+        names = [file.name for file in message.files]
+        found = readback.find(self._slack, delivery.id, message.place, since=delivery.created_at, files=names)
         if isinstance(found, str):
             self._note_sent(lane, delivery, message, ts=found)
             return True
+        if found is None and names and delivery.id not in self._looked_for:  # Slack posts a shared file a moment after it says so
+            self._looked_for.add(delivery.id)
+            self._holds.hold(lane, _POST, _SHARED_WITHIN_S)
+            return False
         if found is None:
             rows.put_back(self._house, delivery, error="not found in its channel", not_before=None)
             return True
@@ -105,6 +123,24 @@ class Outbox:
             return True
         self._wait(lane, found)
         return False
+
+    def _share(self, lane: str, delivery: Delivery, message: Message) -> bool:
+        """Share files once Slack has their bytes: one message for all, which is found again by their names."""
+        files = self._attachments.files_for(delivery.id, message.files)
+        if files is Stage.ON_ITS_WAY:
+            return False
+        if isinstance(files, Stage):
+            self._plain.add(delivery.id)
+            return self._send(lane, delivery, message.plain(), file_id=None)
+        shown = {"channel_id": message.place.channel, "thread_ts": message.place.thread, "initial_comment": message.text}
+        rows.mark_sending(self._house, delivery)
+        crash_point("bot.after_marked_sending")
+        outcome = self._slack.call("files.completeUploadExternal", files=list(files), **shown)
+        crash_point("bot.after_sent")
+        self._holds.hold(lane, _POST, POST_INTERVAL_S)
+        if isinstance(outcome, Refused) and outcome.error == "file_already_completed":  # by a call whose answer got lost
+            outcome = Done({})
+        return self._conclude(lane, delivery, message, outcome)
 
     def _send(self, lane: str, delivery: Delivery, message: Message, *, file_id: str | None) -> bool:
         shown = message.with_picture(file_id) if file_id else message
@@ -134,11 +170,11 @@ class Outbox:
         rows.put_back(self._house, delivery, error=str(outcome), not_before=None)
         if outcome.error in _OUR_STANDING:
             self._wait(lane, outcome)
-        elif outcome.error in _TOO_RICH and (message.blocks or message.picture) and delivery.id not in self._plain:
-            _log.error("Slack refused the blocks of %s: %s. It is sent as text.", delivery.id, outcome)
-            self._plain.add(delivery.id)
         elif outcome.error in _THREAD_GONE and message.place.thread:
             self._unthreaded.add(delivery.id)
+        elif message.files or (outcome.error in _TOO_RICH and (message.blocks or message.picture) and delivery.id not in self._plain):
+            _log.error("Slack refused the blocks or files of %s: %s. It is sent as text.", delivery.id, outcome)
+            self._plain.add(delivery.id)
         else:
             self._give_up(delivery, str(outcome))
             return True
@@ -170,13 +206,15 @@ class Outbox:
     def _forget(self, delivery: Delivery) -> None:
         self._plain.discard(delivery.id)
         self._unthreaded.discard(delivery.id)
+        self._looked_for.discard(delivery.id)
+        self._attachments.forget(delivery.id)
         self._render_failures.pop(delivery.id, None)
 
 
 def _lane(delivery: Delivery) -> str:
-    """What is kept in order: a channel; the private answers to one person there are a lane of their own."""
+    """What is kept in order: a channel; the private answers to one person there, and files, which take long, have lanes of their own."""
     person = delivery.body.get("person")
-    return f"{delivery.channel}/{person}" if person else delivery.channel
+    return f"{delivery.channel}/{FILES if delivery.kind == FILES else person}" if person or delivery.kind == FILES else delivery.channel
 
 
 def _arguments(delivery: Delivery, message: Message) -> dict[str, object]:

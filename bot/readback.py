@@ -1,8 +1,8 @@
-"""Looking for a message that may or may not have been posted: its delivery's id travels in its metadata."""
+"""Looking for a message that may or may not have been posted: its delivery's id travels in its metadata, or in its files' names."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,8 +21,11 @@ def metadata(delivery_id: str) -> Mapping[str, object]:
     return {"event_type": EVENT_TYPE, "event_payload": {"id": delivery_id}}
 
 
-def find(slack: Slack, delivery_id: str, place: Place, *, since: datetime) -> str | Outcome | None:
-    """The ts of the message with that id; None when it is certainly not there; else the outcome that kept us from looking."""
+def find(slack: Slack, delivery_id: str, place: Place, *, since: datetime, files: Sequence[str] = ()) -> str | Outcome | None:
+    """The ts of the message with that id, or with one of these files; None when it is certainly not there.
+
+    Else the outcome that kept us from looking.
+    """
     cursor: str | None = None
     for _ in range(_PAGES):
         answer = _page(slack, place, oldest=f"{(since - _CLOCKS_APART).timestamp():.6f}", cursor=cursor)
@@ -31,7 +34,7 @@ def find(slack: Slack, delivery_id: str, place: Place, *, since: datetime) -> st
         if not isinstance(answer, Done):
             return answer
         for message in answer.data.get("messages") or ():
-            if _carries(message, delivery_id):
+            if _carries(message, delivery_id) or _shares(message, files):
                 return str(message["ts"])
         following = answer.data.get("response_metadata")
         cursor = following.get("next_cursor") if isinstance(following, dict) else None
@@ -53,3 +56,8 @@ def _carries(message: Any, delivery_id: str) -> bool:
         return False
     payload = carried.get("event_payload")
     return isinstance(payload, dict) and payload.get("id") == delivery_id
+
+
+def _shares(message: Any, names: Sequence[str]) -> bool:
+    shared = message.get("files") if isinstance(message, dict) else None
+    return isinstance(shared, list) and any(isinstance(file, dict) and file.get("name") in names for file in shared)

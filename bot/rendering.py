@@ -6,16 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bot.answer import Block
 from bot.dataset_pictures import dataset_picture
-from bot.message import Message, Picture
+from bot.message import FILES, Message, Picture
+from bot.result_files import files_message, shown_by, where
 from bot.views.alert import failure_alert
 from bot.views.dataset_card import dataset_card
+from bot.views.outcome import outcome
 from bot.views.report import report
 from bot.views.result import final_result
 from bot.views.run_card import epoch_table, run_card
 from runner.entities import Place
 from runner.service.house import House
+from runner.service.models import results_of
 from runner.service.outbox import Delivery
 from runner.service.views import RunView, points, view
+from runner.specs import Kind
 
 
 def render(house: House, delivery: Delivery) -> Message:
@@ -60,9 +64,17 @@ def _alert(house: House, delivery: Delivery) -> Message:
 
 def _result(house: House, delivery: Delivery) -> Message:
     shown = view(house, _run_of(delivery))
-    parent = view(house, shown.run.parent_id) if shown.run.parent_id else None
+    place, trains = Place(delivery.channel, shown.run.place.thread), shown.run.kind is Kind.TRAIN
+    parent = view(house, shown.run.parent_id) if shown.run.parent_id and trains else None
     text, blocks = final_result(shown, parent=parent)
-    return Message(text, blocks, Place(delivery.channel, shown.run.place.thread), picture=_curve(house, shown, "result"))
+    return Message(text, blocks, place, picture=_curve(house, shown, "result") if trains else None)
+
+
+def _outcome(house: House, delivery: Delivery) -> Message:
+    shown = view(house, _run_of(delivery))
+    files = results_of(house, shown.run.id)
+    text, blocks = outcome(shown, files, shown_by(shown, files), where=where(house, shown.run.id))
+    return Message(text, blocks, Place(delivery.channel, shown.run.place.thread))
 
 
 def _dataset(house: House, delivery: Delivery) -> Message:
@@ -121,4 +133,6 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "dataset": _dataset,
     "dataset_picture": _dataset_picture,
     "report": _report,
+    "outcome": _outcome,
+    FILES: files_message,
 }

@@ -1,4 +1,4 @@
-"""Files that messages share, as far as they can become datasets, and what people call the dataset."""
+"""Files that messages share: those that can become datasets and what people call the dataset, and those that a command is about."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ class SharedFile:
 
 def shared_files(message: Mapping[str, Any]) -> list[SharedFile]:
     """The files of a message that can become datasets: archives, and single files that hold annotations or a video."""
+    return [file for file in attached_files(message) if can_be_a_dataset(file.name)]
+
+
+def attached_files(message: Mapping[str, Any]) -> list[SharedFile]:
+    """Every file of a message that lies with Slack."""
     files = message.get("files")
     found = (_shared_file(file) for file in files if isinstance(file, dict)) if isinstance(files, list) else ()
     return [file for file in found if file is not None]
@@ -57,7 +62,7 @@ def format_name(said: str) -> str | None:
 def _shared_file(file: Mapping[str, Any]) -> SharedFile | None:
     file_id, name, size = file.get("id"), file.get("name"), file.get("size")
     url = file.get("url_private_download") or file.get("url_private")
-    if not (isinstance(file_id, str) and _FILE_ID.fullmatch(file_id) and isinstance(name, str) and can_be_a_dataset(name)):
+    if not (isinstance(file_id, str) and _FILE_ID.fullmatch(file_id) and isinstance(name, str)):
         return None
     if not isinstance(size, int) or isinstance(size, bool) or size < 0 or file.get("is_external"):
         return None

@@ -77,7 +77,7 @@ class Uploads:
             if upload.url == TO_BE_FOUND:
                 found = _thread_file(self._slack, upload)
                 upload = replace(upload, file_name=found.name, size_bytes=found.size_bytes, url=found.url)
-            target = self._house.settings.inbox / f"{upload.id}-{_safe(upload.file_name)}"
+            target = self._house.settings.inbox / f"{upload.id}-{safe_name(upload.file_name)}"
             self._check(upload)
             self._downloader.fetch(upload.url, target, size_bytes=upload.size_bytes, stop=stop)
             crash_point("bot.after_upload_downloaded")
@@ -121,7 +121,7 @@ class Uploads:
 
     def _refuse(self, upload: Upload, why: str) -> None:
         _log.warning("%s (%s) by %s is not taken: %s", upload.file_name, upload.id, upload.owner, why)
-        text = f"`{_safe(upload.file_name)}` was not taken: {why}"
+        text = f"`{safe_name(upload.file_name)}` was not taken: {why}"
         body = {"text": text, "thread": upload.thread, "person": upload.owner}
         notice = NewDelivery(f"upload:{upload.id}:refused", upload.channel, "text", body)
         people.refuse_upload(self._house, upload, error=why, notice=notice)
@@ -144,7 +144,7 @@ def _thread_file(slack: Slack, upload: Upload) -> SharedFile:
     return files[0]
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """A file name of letters, digits, dot, dash and underscore; its end, which says what it is, is kept."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name.rpartition("/")[2])[-100:].lstrip(".-") or "archive"
 
@@ -155,5 +155,5 @@ def _size(number: int) -> str:
 
 def clear_partial(inbox: Path) -> None:
     """Remove what an earlier process left half fetched."""
-    for path in inbox.glob("*.part"):
+    for path in inbox.rglob("*.part"):
         path.unlink(missing_ok=True)

@@ -8,12 +8,14 @@ from datetime import timedelta, tzinfo
 
 from bot.answer import Block
 from bot.views.blocks import Message, actions, context, fitting, section
+from bot.views.board import board_lines
+from bot.views.result import recall_in_words
 from bot.views.runs_in_words import buttons, origin, title
 from bot.views.states import explanation, headline, sign
 from bot.views.words import ap, bar, clock, code, count, duration, fixed, name, number, person, prose, sentence, size
 from runner.entities import Evaluation, Progress, WorkStep
 from runner.service.views import RunView
-from runner.specs import TrainSpec
+from runner.specs import Kind, TrainSpec
 from runner.states import Reason, State
 
 SHOWN_EPOCHS = 24
@@ -24,7 +26,7 @@ _WAITING_OR_ODD = frozenset({Reason.UNREACHABLE, Reason.UNCLEAR, Reason.STAGING,
 def run_card(view: RunView, *, zone: tzinfo) -> Message:
     """The card of a run in any state: ``(text, blocks)``. ``text`` says the same in lines, for notifications and the terminal."""
     top = f"{sign(view.run)} *{title(view.run)}*  `{view.run.id}`"
-    lines = [line for line in (_state_line(view), _progress_line(view), _why_line(view)) if line]
+    lines = [line for line in (_state_line(view), _progress_line(view), _why_line(view), board_lines(view, zone=zone)) if line]
     facts, small = _facts(view, zone), _small_print(view, zone)
     blocks: list[Block] = [section("\n".join([top, *lines]), [f"*{label}*\n{value}" for label, value in facts])]
     blocks += [context(*small)] if small else []
@@ -71,7 +73,8 @@ def epoch_table(view: RunView, *, zone: tzinfo) -> Message:
     if not rows:
         text = f"{code(view.run.id)} has no epochs yet."
         return text, [section(text)]
-    heading = f"{'epoch':>5} {'loss':>7} {'lr':>7} {'mAP':>6} {'AP50':>6}"
+    masks = f" {'segm':>6}" if len(view.tasks) > 1 and "segm" in view.tasks else ""
+    heading = f"{'epoch':>5} {'loss':>7} {'lr':>7} {'mAP':>6} {'AP50':>6}{masks}"
     shown, left_out = _thinned(rows, view.best)
     body = "\n".join([heading, *shown])
     best = view.best
@@ -111,19 +114,28 @@ def _why_line(view: RunView) -> str:
 def _facts(view: RunView, zone: tzinfo) -> list[tuple[str, str]]:
     """The numbers: loss, learning rate, best mAP and when it will be done."""
     facts: list[tuple[str, str]] = []
-    at, best = view.progress, view.best
+    at = view.progress
     if at is not None:
         facts += [("Loss", number(at.loss)), ("Learning rate", number(at.lr))]
-    if best is not None:
-        last = view.evaluations[-1]
-        newest = f" (now {ap(last.ap)})" if last.epoch != best.epoch else ""
-        facts.append(("Best mAP", f"{ap(best.ap)} at epoch {best.epoch}{newest} · AP50 {ap(best.ap50)}"))
+    facts += [_measured(view, task) for task in view.tasks]
     known = view.time_left
     if known is not None and view.last_seen is not None and not view.stale and _plausible(known.left):
         label = f"Done {name(view.work.phase)}" if view.work is not None else "Done"
         within = f" ± {duration(known.within)}" if known.within >= _WORTH_TELLING else ""
         facts.append((label, f"about {clock(view.last_seen + known.left, zone, near=view.last_seen)} (in {duration(known.left)}{within})"))
     return facts + _made(view)
+
+
+def _measured(view: RunView, task: str) -> tuple[str, str]:
+    """The best mAP of a task, of an evaluation its only one; of proposals the newest recalls."""
+    last, best = [each for each in view.evaluations if each.task == task][-1], view.best_of(task)
+    of = f" ({name(task)})" if len(view.tasks) > 1 or task != "bbox" else ""
+    if best is None:
+        return (f"Recall{of}", recall_in_words(last)) if last.recall else (f"mAP{of}", ap(None))
+    if view.run.kind is not Kind.TRAIN:
+        return f"mAP{of}", f"{ap(best.ap)} · AP50 {ap(best.ap50)} · AP75 {ap(best.ap75)}"
+    newest = f" (now {ap(last.ap)})" if last.epoch != best.epoch else ""
+    return f"Best mAP{of}", f"{ap(best.ap)} at epoch {best.epoch}{newest} · AP50 {ap(best.ap50)}"
 
 
 def _plausible(span: timedelta) -> bool:
@@ -184,9 +196,14 @@ def _epochs_done(at: Progress) -> float:
 
 def _epoch_rows(view: RunView) -> list[tuple[int, str]]:
     ends = {point.epoch: point for point in view.epoch_ends if point.epoch not in _unfinished(view)}
-    measured = {evaluation.epoch: evaluation for evaluation in view.evaluations}
+    first, *others = view.tasks or ("bbox",)
+    measured = {each.epoch: each for each in view.evaluations if each.task == first}
+    masks = {each.epoch: each for each in view.evaluations if each.task in others and each.task == "segm"}
     best = view.best
-    return [(epoch, _epoch_row(epoch, ends.get(epoch), measured.get(epoch), best)) for epoch in sorted(ends.keys() | measured.keys())]
+    return [
+        (epoch, _epoch_row(epoch, ends.get(epoch), measured.get(epoch), masks.get(epoch), best))
+        for epoch in sorted(ends.keys() | measured.keys() | masks.keys())
+    ]
 
 
 def _unfinished(view: RunView) -> tuple[int, ...]:
@@ -195,9 +212,10 @@ def _unfinished(view: RunView) -> tuple[int, ...]:
     return (at.epoch,) if at and view.run.state is State.RUNNING and at.iteration < at.iterations else ()
 
 
-def _epoch_row(epoch: int, end: Progress | None, measured: Evaluation | None, best: Evaluation | None) -> str:
+def _epoch_row(epoch: int, end: Progress | None, measured: Evaluation | None, masks: Evaluation | None, best: Evaluation | None) -> str:
     loss, lr = (fixed(end.loss), number(end.lr)) if end else ("–", "–")
-    values = f"{ap(measured.ap):>6} {ap(measured.ap50):>6}" if measured else ""
+    values = f"{ap(measured.ap):>6} {ap(measured.ap50):>6}" if measured else f"{'':13}" if masks else ""
+    values += f" {ap(masks.ap):>6}" if masks else ""
     star = "★" if best and measured and measured.epoch == best.epoch else " "
     return f"{star}{epoch:>4} {loss:>7} {lr:>7} {values}".rstrip()
 

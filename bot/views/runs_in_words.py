@@ -7,7 +7,7 @@ from math import isfinite
 from urllib.parse import urlsplit
 
 from bot.views.blocks import Button, quoted
-from bot.views.words import name
+from bot.views.words import count, name
 from runner.entities import Remedy, Run
 from runner.service.views import RunView
 from runner.specs import (
@@ -25,6 +25,8 @@ from runner.specs import (
 )
 from runner.states import Reason, State
 
+_NOUNS = {Kind.EVAL: "evaluation", Kind.PREDICT: "prediction", Kind.EXPORT: "export"}
+
 
 def title(run: Run) -> str:
     """``rtmdet-nano on fish@2``, ``vatic-to-coco of fish@1``, ``upload of fish.zip``: escaped, ready for a message."""
@@ -38,18 +40,20 @@ def title(run: Run) -> str:
         case IngestSpec() as spec:
             return f"{_file(spec)} → {name(spec.dataset)}"
         case ModelSpec() as spec:
-            on = f" on {name(str(spec.dataset))}" if spec.dataset else ""
-            return f"{spec.kind.value} of {name(spec.preset.name)} `{spec.model.run_id}`{on}"
+            return f"{_NOUNS[spec.kind]} of {name(spec.preset.name)}{_used_on(spec)}"
         case FetchSpec() as spec:
-            return f"{name(spec.what)} of `{spec.run_id}`"
+            return f"{name(spec.what)} of {spec.run_id}"
         case BoardSpec() as spec:
-            return f"TensorBoard of `{spec.run_id}`"
+            return f"TensorBoard of {spec.run_id}"
         case BootstrapSpec() as spec:
             return f"environment {name(spec.environment)} on {name(spec.host)}"
 
 
 def origin(run: Run) -> str:
-    """What a run was made from: ``goes on from r-…``, ``fine-tuned from r-…``; empty where it began by itself."""
+    """What a run was made from: ``goes on from r-…``, ``with epoch_12.pth of r-…``; empty where it began by itself."""
+    if isinstance(run.spec, ModelSpec):
+        chosen = str((run.prepared or {}).get("checkpoint") or "").rpartition("/")[2] or run.spec.model.checkpoint
+        return f"with {name(chosen) if chosen else 'the best checkpoint'} of `{run.spec.model.run_id}`"
     if run.parent_id is None or not isinstance(run.spec, TrainSpec):
         return ""
     checkpoint = f" at {name(run.spec.start.checkpoint)}" if run.spec.start.checkpoint else ""
@@ -69,12 +73,39 @@ def again(run: Run, **changed: str) -> str:
             return quoted(["convert", str(spec.source), spec.recipe, *renamed, *dry_run, *parameters])
         case VersionsSpec() as spec:
             return _versions_again(spec)
-        case ModelSpec() | FetchSpec() | BoardSpec():
-            return ""
+        case ModelSpec() as spec:
+            return _use_again(spec)
+        case FetchSpec() as spec:
+            return quoted(["fetch", spec.run_id, spec.what])
+        case BoardSpec() as spec:
+            return quoted(["tensorboard", spec.run_id, "--hours", f"{spec.hours:g}"])
         case BootstrapSpec() as spec:
             return quoted(["host", "bootstrap", spec.host, "--environment", spec.environment])
         case IngestSpec() as spec:
             return _import_again(spec)
+
+
+def _used_on(spec: ModelSpec) -> str:
+    if spec.kind is Kind.EXPORT:
+        return f" as {name(spec.publish_as)}" if spec.publish_as else ""
+    if spec.files:
+        return f" on {name(spec.files[0].name) if len(spec.files) == 1 else count(len(spec.files), 'file')}"
+    split = f" ({name(spec.split)})" if spec.split else ""
+    return f" on {name(str(spec.dataset))}{split}" if spec.dataset else ""
+
+
+def _use_again(spec: ModelSpec) -> str:
+    """Files that were given are not given once more."""
+    if spec.files or spec.model.run_id is None:
+        return ""
+    words = [spec.kind.value, spec.model.run_id]
+    words += ["on", str(spec.dataset)] if spec.dataset else []
+    given = {"split": spec.split, "checkpoint": spec.model.checkpoint, "batch": spec.overrides.batch, "as": spec.publish_as}
+    if spec.kind is Kind.PREDICT:
+        words += ["--score", f"{spec.score:g}", *(word for result in spec.results for word in ("--as", result.value))]
+    words += [word for key, value in given.items() if value is not None for word in (f"--{key}", str(value))]
+    raw = ["--", *spec.overrides.options] if spec.overrides.options else []
+    return quoted([*words, *(["--gpus", str(spec.gpus)] if spec.gpus > 1 else []), *raw])
 
 
 def _versions_again(spec: VersionsSpec) -> str:
@@ -98,6 +129,25 @@ def _import_again(spec: IngestSpec) -> str:
     return quoted(["data", "add", spec.dataset, spec.file_name, *told])
 
 
+def model_buttons(view: RunView) -> list[Button]:
+    """What can be done with the model that a run trained or used."""
+    run = view.run
+    match run.spec:
+        case TrainSpec() as spec if view.checkpoints:
+            lines = {
+                "Evaluate": f"eval {run.id}", "Predict": f"predict {run.id}", "Export": f"export {run.id}",
+                "Fetch best": f"fetch {run.id} best", "Fine-tune": f"finetune {run.id} on {spec.dataset.name}",
+            }
+            return [Button(label, line) for label, line in lines.items()]
+        case ModelSpec(kind=Kind.EXPORT) as spec:
+            start = [spec.publish_as] if spec.publish_as else [str(spec.model.run_id), *_from(spec.model.checkpoint)]
+            tune = Button("Fine-tune from it", quoted(["finetune", start[0], "on", spec.trained_on.name, *start[1:]]))
+            return [Button("Fetch", f"fetch {run.id} results"), tune]
+        case ModelSpec() as spec:
+            return [Button("The training", f"show {spec.model.run_id}")]
+    return []
+
+
 def buttons(view: RunView) -> list[Button]:
     """What can be done with a run in its state, the likeliest first."""
     run, trains = view.run, isinstance(view.run.spec, TrainSpec)
@@ -108,7 +158,8 @@ def buttons(view: RunView) -> list[Button]:
     resume = [Button("Resume", f"resume {run.id}")] if trains and view.checkpoints and run.state is not State.SUCCEEDED else []
     tune = [Button("Fine-tune", f"finetune {run.id} on {run.spec.dataset.name}")] if isinstance(run.spec, TrainSpec) else []
     retry = [Button("Run again", again(run))] if run.state is not State.SUCCEEDED and again(run) else []
-    return [*resume, *retry, *(tune if view.checkpoints else []), *log]
+    measure = [Button("Evaluate", f"eval {run.id}"), *tune, Button("Checkpoints", f"checkpoints {run.id}")]
+    return [*resume, *retry, *(measure if trains and view.checkpoints else []), *log]
 
 
 def remedies(view: RunView) -> list[Button]:
@@ -155,7 +206,8 @@ def _drop_unreadable(view: RunView) -> Button | None:
 
 
 _REMEDIES = {
-    Remedy.RESUME: _resume, Remedy.RETRY: _retry, Remedy.RETRY_SMALLER_BATCH: _retry_smaller_batch, Remedy.DROP_UNREADABLE: _drop_unreadable,
+    Remedy.RESUME: _resume, Remedy.RETRY: _retry, Remedy.RETRY_SMALLER_BATCH: _retry_smaller_batch,
+    Remedy.DROP_UNREADABLE: _drop_unreadable,
 }
 _USUAL_REMEDY = {
     Reason.OUT_OF_MEMORY: Remedy.RETRY_SMALLER_BATCH, Reason.BAD_SPEC: Remedy.RETRY, Reason.ENVIRONMENT_ERROR: Remedy.RETRY,
@@ -169,8 +221,12 @@ def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
     raw = ["--", *given.options] if given.options else []
     if spec.start.mode is StartMode.FINETUNE and run.parent_id:
-        checkpoint = ["--from", spec.start.checkpoint] if spec.start.checkpoint else []
+        checkpoint = _from(spec.start.checkpoint)
         return quoted(["finetune", run.parent_id, "on", str(spec.dataset), *checkpoint, *words, *raw])
     place = ["--gpus", str(spec.gpus)] if spec.gpus != 1 else []
     place += ["--host", spec.host] if spec.host and run.parent_id is None else []
     return quoted(["run", spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])
+
+
+def _from(checkpoint: str | None) -> list[str]:
+    return ["--from", checkpoint] if checkpoint else []

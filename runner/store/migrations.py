@@ -114,6 +114,12 @@ CREATE TABLE declarations (
     PRIMARY KEY (host, name));
 """
 
+_WAITING_LINES = """
+CREATE TABLE waiting_lines (
+    id TEXT PRIMARY KEY, at TEXT NOT NULL, line TEXT NOT NULL, owner TEXT NOT NULL, channel TEXT NOT NULL, thread TEXT, files TEXT NOT NULL,
+    settled_at TEXT);
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -143,6 +149,12 @@ def files_and_recalls(db: Database) -> None:
 def own_presets(db: Database) -> None:
     """Presets that people added, each version as it was; environments that people declared."""
     _carry_out(db, _OWN_PRESETS)
+
+
+@migrations()
+def waiting_lines(db: Database) -> None:
+    """Command lines that wait for files which were shared with them."""
+    _carry_out(db, _WAITING_LINES)
 
 
 def _carry_out(db: Database, statements: str) -> None:

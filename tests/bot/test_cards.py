@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bot.attachments import Attachments
 from bot.cards import Cards
 from bot.notifier import notify
 from bot.outbox import Outbox
@@ -39,7 +40,7 @@ class Teller:
     def __post_init__(self) -> None:
         slack, holds = self.served.slack(), Holds(self.clock)
         pictures = Pictures(slack, self.clock)
-        self.outbox = Outbox(self.served.house, slack, pictures, holds, render=render)
+        self.outbox = Outbox(self.served.house, slack, pictures, holds, render=render, attachments=Attachments(slack, self.clock))
         budget = EditBudget(self.clock, per_minute=40)
         self.cards = Cards(self.served.house, slack, pictures, holds, budget=budget, render_part=render_part, clock=self.clock)
 

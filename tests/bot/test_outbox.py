@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bot.attachments import Attachments
 from bot.calls import Done, Slack, web_client
 from bot.delivering import render
 from bot.message import Message, Picture
-from bot.outbox import Outbox
+from bot.outbox import Outbox, Render
 from bot.pacing import Holds
 from bot.pictures import Pictures
 from bot.readback import metadata
@@ -43,7 +44,15 @@ def served(tmp_path: Path) -> Iterator[SlackHouse]:
 
 def outbox_of(served: SlackHouse, clock: Clock | None = None) -> Outbox:
     ticking, slack = clock or Clock(), served.slack()
-    return Outbox(served.house, slack, Pictures(slack, ticking), Holds(ticking), render=render)
+    return Outbox(
+        served.house, slack, Pictures(slack, ticking), Holds(ticking), render=render, attachments=Attachments(slack, ticking)
+    )
+
+
+def drawing_outbox(served: SlackHouse, slack: Slack, clock: Clock, draw: Render) -> Outbox:
+    return Outbox(
+        served.house, slack, Pictures(slack, clock), Holds(clock), render=draw, attachments=Attachments(slack, clock)
+    )
 
 
 def owe(served: SlackHouse, delivery_id: str, channel: str, **body: object) -> None:
@@ -183,7 +192,7 @@ def test_a_bad_line_loses_nothing_and_doubles_nothing(served: SlackHouse) -> Non
     clock, faults = Clock(), ("answer lost", "request lost", "500 after", "500 before", "answer lost")
     with bad_line(served.workspace.api_url, "chat.postMessage", *faults) as line:
         slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
-        outbox = Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=render)
+        outbox = Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=render, attachments=Attachments(slack, clock))
         for number in range(6):
             owe(served, f"d{number}", served.training)
         send_all(outbox, served, clock, rounds=200)
@@ -201,7 +210,7 @@ def test_a_bad_line_costs_no_picture(served: SlackHouse, method: str) -> None:
     with bad_line(served.workspace.api_url, method, "answer lost") as line:
         slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
         owe(served, "d0", served.training)
-        send_all(Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=draw), served, clock, pause_s=0.03)
+        send_all(drawing_outbox(served, slack, clock, draw), served, clock, pause_s=0.03)
     (message,) = served.posted(served.training)
     assert [block["type"] for block in message["blocks"]] == ["section", "image"]
 
@@ -215,7 +224,7 @@ def test_a_picture_that_slack_never_takes_is_left_out(served: SlackHouse) -> Non
     with bad_line(served.workspace.api_url, "files.getUploadURLExternal", *["500 before"] * 50) as line:
         slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
         owe(served, "d0", served.training)
-        send_all(Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=draw), served, clock)
+        send_all(drawing_outbox(served, slack, clock, draw), served, clock)
     (message,) = served.posted(served.training)
     assert message["text"] == "look"
 
@@ -224,7 +233,9 @@ def test_a_wrong_token_holds_messages_until_it_is_mended(served: SlackHouse) -> 
     clock = Clock()
     ticking, slack = clock, served.slack()
     slack._client.token = "xoxb-revoked"
-    outbox = Outbox(served.house, slack, Pictures(slack, ticking), Holds(ticking), render=render)
+    outbox = Outbox(
+        served.house, slack, Pictures(slack, ticking), Holds(ticking), render=render, attachments=Attachments(slack, ticking)
+    )
     owe(served, "d0", served.training)
     outbox.step()
     assert state_of(served, "d0") == "owed"
@@ -243,7 +254,7 @@ def test_a_message_that_cannot_be_drawn_holds_up_nobody(served: SlackHouse) -> N
         return Message("fine", place=Place(delivery.channel))
 
     slack = served.slack()
-    outbox = Outbox(served.house, slack, Pictures(slack, clock), Holds(clock), render=draw)
+    outbox = drawing_outbox(served, slack, clock, draw)
     owe(served, "d0", served.training)
     owe(served, "d1", served.training)
     send_all(outbox, served, clock)
