@@ -94,7 +94,8 @@ METRICS = (
     b"coco/sea horse_precision: 0.2300", b"coco/a/b_precision: nan", b"coco/bbox_mAP: 0.4860", b"coco/bbox_mAP_50: 0.6750",
     b"coco/bbox_mAP_75: 0.5760", b"coco/bbox_mAP_s: -1.0000", b"coco/bbox_mAP_m: 0.1000", b"coco/bbox_mAP_l: 0.2000",
     b"coco_segm/sea horse_precision: 0.1100", b"coco_segm/a/b_precision: 0.3000", b"coco_segm/segm_mAP: 0.4000",
-    b"coco_proposal/AR@100: 0.7130", b"coco_proposal/AR@1000: 0.8130", b"coco_proposal/AR_s@1000: -1.0000", b"data_time: 0.0062", b"time: 0.1565",
+    b"coco_proposal/AR@100: 0.7130", b"coco_proposal/AR@1000: 0.8130", b"coco_proposal/AR_s@1000: -1.0000",
+    b"data_time: 0.0062", b"time: 0.1565",
 )  # fmt: skip
 LOG = b"11/21 09:18:33 - mmengine - INFO - Epoch(test) [10/13]    eta: 0:00:00  time: 0.1565  data_time: 0.0062  \n"
 LOG += b"11/21 09:18:34 - mmengine - INFO - Epoch(test) [13/13]    " + b"  ".join(METRICS) + b"\n"
