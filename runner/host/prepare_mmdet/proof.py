@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .datasets import leaf_dataset
 from .errors import BadSpecError, did_you_mean, first_line
 from .options import accepted_arguments
+from .pretrained import leave_out
 
-PROOF_SIDE = 128
+KNOWN_DEFECTS = {
+    "'SSDHead' object has no attribute 'loss_cls'": "mmdet 3.3.0 cannot evaluate SSD as it is: "
+    "give the preset a module of its own with a subclass of SSDHead that says `loss_cls = None`, and model.bbox_head.type its name",
+}
+PROOF_SIDE, LARGEST_PROOF_SIDE = 320, 640
 WITHOUT_MASK = (
     "This model learns masks, and %d of %d annotations of %s have no segmentation (the first is annotation %s): "
     "take a preset without masks, or annotate polygons."
@@ -25,28 +32,47 @@ if TYPE_CHECKING:
 
 def prove(cfg: Config, classes: Sequence[str]) -> Module:
     """Build everything that needs no data, run the model once, and return it. A BadSpecError says what refuses."""
-    from mmdet import registry
-    from mmengine.model import revert_sync_batchnorm
+    from mmengine.logging import MMLogger
 
-    model = revert_sync_batchnorm(built("model", registry.MODELS, cfg.model))
+    # At its own level it tells how every single parameter is initialized and optimized.
+    MMLogger.get_current_instance().setLevel("ERROR")
+    model = proof_model(cfg)
     check_heads(model, len(classes))
-    check_pass(model)
+    check_pass(model, proof_side(cfg))
     check_optimizer(model, cfg)
     for name in ("train_dataloader", "val_dataloader"):
-        built(name + ".dataset", registry.DATASETS, lazy(cfg[name]["dataset"]))
+        check_dataset(name + ".dataset", cfg[name]["dataset"])
     for name, hook in list((cfg.get("default_hooks") or {}).items()) + [("custom_hooks", hook) for hook in cfg.get("custom_hooks") or []]:
         if isinstance(hook, dict):
             check_hook(name, hook)
     return model
 
 
-def lazy(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """A dataset's config that reads no file, in its wrappers too."""
-    made = dict(dataset)
-    if "dataset" in made:
-        made["dataset"] = lazy(made["dataset"])
-    accepted, is_open = accepted_arguments(made.get("type")) or (set(), False)
-    return dict(made, lazy_init=True) if is_open or "lazy_init" in accepted else made
+def proof_model(cfg: Config) -> Module:
+    """The model on the CPU, with new weights: a head that was never initialized may propose boxes of negative size."""
+    from mmdet.registry import MODELS
+    from mmengine.model import revert_sync_batchnorm
+
+    bare = copy.deepcopy(cfg)
+    leave_out(bare)
+    model = revert_sync_batchnorm(built("model", MODELS, bare.model))
+    for name, part in model.named_children():
+        if name != "backbone" and hasattr(part, "init_weights"):
+            part.init_weights()
+    return model
+
+
+def check_dataset(key: str, dataset: Mapping[str, Any]) -> None:
+    """The dataset that reads files is built without reading them; what wraps it, only its pipeline."""
+    from mmdet.registry import DATASETS, TRANSFORMS
+
+    if "dataset" in dataset:
+        check_dataset(key + ".dataset", dataset["dataset"])
+        for step in dataset.get("pipeline") or ():
+            built(key + ".pipeline", TRANSFORMS, step)
+        return
+    accepted, is_open = accepted_arguments(dataset.get("type")) or (set(), True)
+    built(key, DATASETS, dict(dataset, lazy_init=True) if is_open or "lazy_init" in accepted else dataset)
 
 
 def built(key: str, registry: Registry, config: Any) -> Any:
@@ -59,26 +85,54 @@ def built(key: str, registry: Registry, config: Any) -> Any:
 
 def check_heads(model: Module, count: int) -> None:
     """As mmdet's NumClassCheckHook does when the training already runs."""
+    from mmdet.models.dense_heads import RPNHead
+
     for name, module in model.named_modules():
-        is_head = hasattr(module, "num_classes") and not name.endswith("rpn_head") and not name.startswith("backbone")
+        is_head = hasattr(module, "num_classes") and not isinstance(module, RPNHead) and not name.startswith(("backbone", "rpn_head"))
         if is_head and module.num_classes != count:
             sentence = "%s is made for %d classes and the dataset has %d." % (name or type(module).__name__, module.num_classes, count)
             raise BadSpecError(sentence, "model.%s.num_classes" % name)
 
 
-def check_pass(model: Module) -> None:
-    """One small grey image through the whole model, which it leaves in evaluation mode."""
+def proof_side(cfg: Config) -> int:
+    """The side of the proof's image: the size that the model is tested at, where that is fixed and small; some need no less."""
+    sides = [max(step["scale"]) for step in leaf_dataset(cfg.val_dataloader).get("pipeline", ()) if is_fixed(step.get("scale"))]
+    return max([PROOF_SIDE, *(side for side in sides if side <= LARGEST_PROOF_SIDE)])
+
+
+def is_fixed(scale: Any) -> bool:
+    """Whether a step of a pipeline names one size."""
+    return isinstance(scale, (list, tuple)) and len(scale) == 2 and all(isinstance(side, int) for side in scale)
+
+
+def check_pass(model: Module, side: int) -> None:
+    """One black image through the whole model, which it leaves in evaluation mode."""
+    import numpy
     import torch
     from mmdet.structures import DetDataSample
+    from mmengine.structures import InstanceData
 
-    height, width = shape = (PROOF_SIDE, PROOF_SIDE)
-    sizes = {"img_shape": shape, "ori_shape": shape, "pad_shape": shape, "batch_input_shape": shape, "scale_factor": (1.0, 1.0)}
+    shape = (side, side)
+    known = {"img_shape": shape, "ori_shape": shape, "pad_shape": shape, "batch_input_shape": shape, "scale_factor": (1.0, 1.0)}
+    known.update(img_id=0, img_path="", border=numpy.zeros(4, dtype=numpy.float32))
+    nothing = InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long))
+    image, sample = torch.zeros(1, 3, side, side), DetDataSample(metainfo=known, gt_instances=nothing)
     model.eval()
-    try:
-        with torch.no_grad():
-            model(torch.zeros(1, 3, height, width), [DetDataSample(metainfo=dict(sizes, img_id=0, img_path=""))], mode="predict")
-    except Exception as error:
-        raise BadSpecError("The model's parts do not fit together: %s" % first_line(error), "model") from error
+    with torch.no_grad():
+        try:
+            # Weights that learned nothing may find boxes of no size, at which some heads stop; what counts is that the parts fit.
+            with contextlib.suppress(RuntimeError, IndexError, ValueError):
+                model(image, [sample], mode="predict")
+                return
+            model(image, [sample], mode="tensor")
+        except Exception as error:
+            raise BadSpecError("The model's parts do not fit together: %s" % explained(error), "model") from error
+
+
+def explained(error: Exception) -> str:
+    """What the framework said, and for a defect of its own what helps."""
+    said = first_line(error)
+    return next(("%s; %s" % (said, advice) for sign, advice in KNOWN_DEFECTS.items() if sign in said), said)
 
 
 def check_optimizer(model: Module, cfg: Config) -> None:
