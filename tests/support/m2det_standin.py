@@ -156,10 +156,8 @@ class Standin:
         folder = self.folder / "prepared"
         folder.mkdir(exist_ok=True)
         dataset = self.dataset() if spec.dataset else None
-        request = PrepareRequest(
-            spec, dataset, tuple(map(str, checkpoints)), str(folder), self.environment.code, lr=0.004, trained=trained, trained_classes=self.classes
-        )
-        request = replace(request, **more)  # type: ignore[arg-type]
+        request = PrepareRequest(spec, dataset, tuple(map(str, checkpoints)), str(folder), self.environment.code, lr=0.004)
+        request = replace(request, **{"trained": trained, "trained_classes": self.classes, **more})  # type: ignore[arg-type]
         return read_answer(ask(self.environment.python, self.folder, "prepare", as_bytes(request)))
 
     def plan(self, spec: TrainSpec | ModelSpec, prepared: Prepared) -> LaunchPlan:
@@ -177,7 +175,7 @@ class Standin:
         return self.execute(directory, plan.argv, prepared, **{**plan.variables, **variables})
 
     def execute(self, directory: Path, argv: Sequence[str], prepared: Prepared | None = None, **variables: str) -> Attempt:
-        known = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONIOENCODING": "utf-8", **variables}
+        known = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8", **variables}
         with (directory / "log").open("wb") as log:
             done = subprocess.run(argv, cwd=directory, env=known, stdout=log, stderr=subprocess.STDOUT, timeout=60, check=False)
         written = (directory / "log").read_bytes()
@@ -204,6 +202,6 @@ def ask(python: str, folder: Path, verb: str, request: bytes) -> Finished:
     program = folder / "prepare_program"
     program.write_bytes(packed(framework.prepare_program))
     command = [python, str(program), verb]
-    known = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    known = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(command, input=request, capture_output=True, timeout=60, env=known, check=False)
     return Finished(done.returncode, done.stdout, done.stderr)
