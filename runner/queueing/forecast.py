@@ -1,0 +1,55 @@
+"""When each run that waits will probably start: the queue played forward by how long runs last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from runner.queueing.facts import Device, Running, Scene, Waiting
+from runner.queueing.order import UNKNOWN_S, ordered
+from runner.queueing.policy import Policy
+
+MOST = 200
+
+
+def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, datetime]:
+    """The first ``most`` runs in their order, each on the devices that are free first; runs that fit nowhere are left out.
+
+    A guess for people, not a promise: runs end early, fail, and are moved. A run of unknown length is taken to last four hours.
+    """
+    free = {device.id: _free_at(device, scene) for device in scene.devices if not device.broken}
+    found: dict[str, datetime] = {}
+    for run in ordered(scene, policy)[:most]:
+        opening = _first_opening(run, scene, free)
+        if opening is None:
+            continue
+        at, devices = opening
+        found[run.id] = at
+        free.update(dict.fromkeys(devices, at + timedelta(seconds=run.lasts_s or run.limit_s or UNKNOWN_S)))
+    return found
+
+
+def _first_opening(run: Waiting, scene: Scene, free: Mapping[str, datetime]) -> tuple[datetime, list[str]] | None:
+    if run.devices == 0:
+        return scene.now, []
+    groups: dict[tuple[str, str], list[Device]] = {}
+    for device in scene.devices:
+        fits = device.id in free and device.host in run.hosts and (device.is_slot or device.memory_mib >= (run.memory_mib or 0))
+        if fits and (not run.chosen or device.id in run.chosen):
+            groups.setdefault((device.host, "" if run.chosen else device.kind), []).append(device)
+    openings = [
+        (free[soonest[-1].id], [device.id for device in soonest])
+        for group in groups.values()
+        if len(soonest := sorted(group, key=lambda device: free[device.id])[: run.devices]) == run.devices
+    ]
+    return min(openings, key=lambda opening: opening[0], default=None)
+
+
+def _free_at(device: Device, scene: Scene) -> datetime:
+    holder = next((run for run in scene.running if run.host == device.host and device.id in run.devices), None)
+    locked = max((lock.until for lock in scene.locks if lock.host == device.host and lock.device in (None, device.id)), default=scene.now)
+    return max(scene.now, locked, _ends(holder, scene.now) if holder else scene.now)
+
+
+def _ends(run: Running, now: datetime) -> datetime:
+    return run.ends_at or run.at_most_until or now + timedelta(seconds=UNKNOWN_S)

@@ -1,0 +1,88 @@
+"""Whose turn it is: priority, then who has used less than their share, then who came first."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+from runner.queueing.facts import Running, Scene, Waiting
+from runner.queueing.policy import Policy
+
+UNKNOWN_S = 4 * 3600.0
+"""How long a run is taken to last that nobody has measured."""
+
+
+def decayed(spans: Iterable[tuple[str, datetime, datetime, int]], *, now: datetime, half_life_days: float) -> dict[str, float]:
+    """What each person has used: GPU seconds, each counting half for every half-life that has passed since.
+
+    ``spans`` are (person, began, ended or now, devices). The decay inside a span is integrated, so that it does not matter into how
+    many spans a training is cut.
+    """
+    rate = math.log(2) / timedelta(days=half_life_days).total_seconds()
+    used: defaultdict[str, float] = defaultdict(float)
+    for person, began, ended, devices in spans:
+        older, newer = (now - began).total_seconds(), (now - min(ended, now)).total_seconds()
+        used[person] += devices * (math.exp(-rate * newer) - math.exp(-rate * older)) / rate
+    return dict(used)
+
+
+def ordered(scene: Scene, policy: Policy) -> list[Waiting]:
+    """Everything that waits, the next one first.
+
+    Within a priority, what was moved stands before all else. Then people take turns: next is whoever has used least of their share,
+    where what they run now and what stands before in the queue counts as if it had been used already. Of one person's runs, the
+    one submitted first goes first. Nobody starves: what somebody has used counts half for every ``patience_days`` that their first
+    run has waited.
+    """
+    taken = defaultdict(float, scene.used)
+    for running in scene.running:
+        taken[running.owner] += len(running.devices) * _remains_s(running, scene.now)
+    result: list[Waiting] = []
+    for _, group in groupby(sorted(scene.waiting, key=_first_come), key=lambda run: run.priority):
+        runs = list(group)
+        moved = [run for run in runs if run.place is not None]
+        for run in moved:
+            taken[run.owner] += _will_use(run)
+        result += moved
+        result += _in_turns([run for run in runs if run.place is None], taken, policy, scene.now)
+    return result
+
+
+def _in_turns(queue: Sequence[Waiting], taken: defaultdict[str, float], policy: Policy, now: datetime) -> list[Waiting]:
+    """The people's own queues merged into one."""
+    of_person: defaultdict[str, list[Waiting]] = defaultdict(list)
+    for run in queue:
+        of_person[run.owner].append(run)
+
+    def turn(person: str, at: int) -> tuple[float, datetime, str, int]:
+        run = of_person[person][at]
+        patience = (now - run.submitted_at) / timedelta(days=policy.patience_days)
+        return taken[person] / policy.weights.get(person, 1.0) * 0.5**patience, run.submitted_at, person, at
+
+    turns = [turn(person, 0) for person in of_person]
+    heapq.heapify(turns)
+    result: list[Waiting] = []
+    while turns:
+        _, _, person, at = heapq.heappop(turns)
+        runs = of_person[person]
+        result.append(runs[at])
+        taken[person] += _will_use(runs[at])
+        if at + 1 < len(runs):
+            heapq.heappush(turns, turn(person, at + 1))
+    return result
+
+
+def _first_come(run: Waiting) -> tuple[float, float, datetime, str]:
+    return (-run.priority, math.inf if run.place is None else run.place, run.submitted_at, run.id)
+
+
+def _will_use(run: Waiting) -> float:
+    return max(1, run.devices) * (run.lasts_s or UNKNOWN_S)
+
+
+def _remains_s(run: Running, now: datetime) -> float:
+    return UNKNOWN_S if run.ends_at is None else max(0.0, (run.ends_at - now).total_seconds())

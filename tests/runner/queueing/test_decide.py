@@ -1,0 +1,182 @@
+"""What starts, what waits and why: by example, and what holds for any scene."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+
+from runner.queueing.decide import Decisions, Start, Wait, decide
+from runner.queueing.facts import Foreign, Lock, Running, Scene
+from runner.queueing.order import ordered
+from runner.queueing.policy import Policy
+from runner.states import Reason
+from tests.runner.queueing.scenes import NOW, gpu, policies, scenes, waits
+
+TWO = (gpu("gpu1", 0), gpu("gpu1", 1))
+ANYBODY = Policy()
+
+
+def scene(*waiting, devices=TWO, running=(), **more) -> Scene:
+    return Scene(tuple(waiting), tuple(running), tuple(devices), NOW, **more)
+
+
+def started(decisions: Decisions) -> dict[str, tuple[str, ...]]:
+    return {start.run_id: start.devices for start in decisions.starts}
+
+
+def reason(decisions: Decisions, run_id: str) -> Wait:
+    return next(wait for wait in decisions.waits if wait.run_id == run_id)
+
+
+def holds(run_id: str, *devices: str, minutes: float | None = 60, **more) -> Running:
+    return Running(run_id, "ben", "gpu1", devices, ends_at=None if minutes is None else NOW + timedelta(minutes=minutes), **more)
+
+
+def test_who_came_first_goes_first() -> None:
+    found = decide(scene(waits("r-b", minutes_ago=1), waits("r-a", minutes_ago=5), waits("r-c"), devices=TWO[:1]), ANYBODY)
+
+    assert list(started(found)) == ["r-a"]
+    assert reason(found, "r-b").why == "Needs a device on gpu1: held by r-a."
+    assert reason(found, "r-c").why == "Its turn comes after r-b, which wants the same."
+
+
+def test_people_take_turns_and_who_used_least_begins() -> None:
+    queue = [waits(f"r-a{n}", "ada", minutes_ago=60 - n) for n in range(3)]
+    queue += [waits(f"r-b{n}", "ben", minutes_ago=10 - n) for n in range(3)]
+    four = tuple(gpu("gpu1", index) for index in range(4))
+
+    assert set(started(decide(scene(*queue, devices=four), ANYBODY))) == {"r-a0", "r-a1", "r-b0", "r-b1"}
+    used = {"ada": 40 * 3600.0}
+    assert set(started(decide(scene(*queue, devices=four, used=used), ANYBODY))) == {"r-a0", "r-b0", "r-b1", "r-b2"}
+    heavy = Policy(weights={"ada": 1000.0})
+    assert set(started(decide(scene(*queue, devices=four, used=used), heavy))) == {"r-a0", "r-a1", "r-a2", "r-b0"}
+
+
+def test_priority_and_what_was_moved_stand_before_all_else() -> None:
+    queue = [waits("r-old", minutes_ago=99), waits("r-moved", place=0.0), waits("r-urgent", "ben", priority=1)]
+    found = decide(scene(*queue, devices=TWO), ANYBODY)
+
+    assert list(started(found)) == ["r-urgent", "r-moved"]
+
+
+def test_the_head_is_never_delayed_by_what_fits_behind_it() -> None:
+    wide, narrow = waits("r-wide", minutes_ago=9, devices=2), waits("r-narrow", "cleo", lasts_s=60.0)
+    held = holds("r-held", "GPU-gpu1-0")
+
+    found = decide(scene(wide, narrow, running=[held]), ANYBODY)
+    assert started(found) == {}
+    assert reason(found, "r-wide").starts_at == held.ends_at
+    assert "r-wide" in reason(found, "r-narrow").why
+    promised = replace(narrow, limit_s=3600.0)
+    assert started(decide(scene(wide, promised, running=[held]), ANYBODY)) == {"r-narrow": ("GPU-gpu1-1",)}
+    too_long = replace(narrow, limit_s=3601.0)
+    assert started(decide(scene(wide, too_long, running=[held]), ANYBODY)) == {}
+
+
+def test_devices_of_one_run_are_of_one_kind_and_large_ones_stay_free() -> None:
+    mixed = (gpu("gpu1", 0), gpu("gpu1", 1, kind=1), gpu("gpu1", 2))
+
+    assert started(decide(scene(waits("r-two", devices=2), devices=mixed), ANYBODY)) == {"r-two": ("GPU-gpu1-0", "GPU-gpu1-2")}
+    assert started(decide(scene(waits("r-one", memory_mib=30_000), devices=mixed), ANYBODY)) == {"r-one": ("GPU-gpu1-1",)}
+    assert "one kind" in reason(decide(scene(waits("r-3", devices=3), devices=mixed), ANYBODY), "r-3").why
+
+
+def test_programs_of_others_are_respected() -> None:
+    busy = (gpu("gpu1", 0, foreign=(Foreign("zoe", 14_000),)),)
+
+    assert "zoe on gpu1:0" in reason(decide(scene(waits("r-a"), devices=busy), ANYBODY), "r-a").why
+    assert started(decide(scene(waits("r-a", memory_mib=9_000), devices=busy), ANYBODY)) == {"r-a": ("GPU-gpu1-0",)}
+    assert started(decide(scene(waits("r-a", memory_mib=11_000), devices=busy), ANYBODY)) == {}
+
+
+def test_locks_quotas_and_broken_devices_keep_runs_waiting_with_that_reason() -> None:
+    lock = Lock("gpu1", None, "cleo", NOW + timedelta(hours=4), "debugging")
+    assert "locked by cleo" in reason(decide(scene(waits("r-a"), locks=(lock,)), ANYBODY), "r-a").why
+    assert started(decide(scene(waits("r-a"), locks=(replace(lock, until=NOW),)), ANYBODY))
+
+    held = [holds("r-held", "GPU-gpu1-0")]
+    over = reason(decide(scene(waits("r-a", "ben"), running=held), Policy(person_gpus=1)), "r-a")
+    assert (over.reason, over.why) == (Reason.WAITING_FOR_QUOTA, "Its quota is 1 devices at a time, and ben holds 1 of them.")
+
+    broken = (gpu("gpu1", 0, broken="it fell off the bus"),)
+    assert "fell off the bus" in reason(decide(scene(waits("r-a"), devices=broken), ANYBODY), "r-a").why
+
+
+def test_only_who_may_preempts_and_only_what_gives_way() -> None:
+    held = holds("r-held", "GPU-gpu1-0", "GPU-gpu1-1", minutes=None)
+    urgent = waits("r-urgent", "ada", priority=2, devices=2)
+    allowed = Policy(preempting_priority=2, preemption_grace_s=600)
+
+    found = decide(scene(urgent, running=[held]), allowed)
+    assert [(each.run_id, each.for_run) for each in found.preempts] == [("r-held", "r-urgent")]
+    assert reason(found, "r-urgent").starts_at == NOW + timedelta(seconds=600)
+    assert decide(scene(urgent, running=[held]), ANYBODY).preempts == ()
+    assert decide(scene(urgent, running=[replace(held, preemptible=False)]), allowed).preempts == ()
+    assert decide(scene(urgent, running=[replace(held, priority=2)]), allowed).preempts == ()
+    assert decide(scene(urgent, running=[replace(held, preempted=True)]), allowed).preempts == ()
+
+
+def test_the_chosen_devices_and_no_others() -> None:
+    wants = waits("r-a", devices=1, chosen=("GPU-gpu1-1",))
+    assert started(decide(scene(wants), ANYBODY)) == {"r-a": ("GPU-gpu1-1",)}
+    assert "held by r-held" in reason(decide(scene(wants, running=[holds("r-held", "GPU-gpu1-1")]), ANYBODY), "r-a").why
+
+
+@given(scene=scenes(), policy=policies)
+@settings(max_examples=300, deadline=None)
+def test_what_holds_for_any_scene(scene: Scene, policy: Policy) -> None:
+    found = decide(scene, policy)
+
+    assert sorted([start.run_id for start in found.starts] + [wait.run_id for wait in found.waits]) == sorted(r.id for r in scene.waiting)
+    taken = [device for start in found.starts for device in start.devices] + [device for run in scene.running for device in run.devices]
+    assert len(taken) == len(set(taken)), "no device is given twice"
+    runs, devices = {run.id: run for run in scene.waiting}, {device.id: device for device in scene.devices}
+    locked = {lock.device for lock in scene.locks if lock.until > scene.now}
+    for start in found.starts:
+        run, given_devices = runs[start.run_id], [devices[device] for device in start.devices]
+        assert len(given_devices) == run.devices
+        assert start.host in run.hosts
+        assert {device.host for device in given_devices} <= {start.host}
+        assert len({device.kind for device in given_devices}) <= 1
+        assert not any(device.broken or device.id in locked for device in given_devices)
+    assert all(wait.why.endswith(".") and wait.reason.state.value == "PENDING" for wait in found.waits)
+    assert decide(scene, policy) == found
+    shuffled = list(scene.waiting)
+    random.Random(3).shuffle(shuffled)
+    assert decide(replace(scene, waiting=tuple(shuffled)), policy) == found
+
+
+@given(scene=scenes())
+@settings(max_examples=300, deadline=None)
+def test_the_head_starts_no_later_for_who_is_behind_it(scene: Scene) -> None:
+    """Once all that was decided has started, the head still finds room when it was promised, however long those behind stay."""
+    found = decide(scene, ANYBODY)
+    head = next((wait for wait in found.waits if wait.starts_at is not None), None)
+    if head is None:
+        return
+    order, runs = [run.id for run in ordered(scene, ANYBODY)], {run.id: run for run in scene.waiting}
+
+    def begun(start: Start) -> Running:
+        run = runs[start.run_id]
+        stays_s = run.limit_s if order.index(run.id) > order.index(head.run_id) else run.lasts_s or run.limit_s
+        ends = NOW + timedelta(seconds=stays_s) if stays_s else None
+        return Running(run.id, run.owner, start.host, start.devices, ends_at=ends)
+
+    running = (*scene.running, *(begun(start) for start in found.starts if start.devices))
+    alone = decide(replace(scene, waiting=(runs[head.run_id],), running=running), ANYBODY)
+    assert alone.starts or (alone.waits[0].starts_at is not None and alone.waits[0].starts_at <= head.starts_at)
+
+
+@pytest.mark.parametrize("queued", [10_000])
+def test_a_long_queue_is_decided_in_one_pass(queued: int) -> None:
+    devices = tuple(gpu(f"gpu{host}", index) for host in range(20) for index in range(8))
+    hosts = tuple(f"gpu{host}" for host in range(20))
+    waiting = [waits(f"r-{n}", f"p{n % 12}", hosts=hosts, devices=1 + n % 4, minutes_ago=n % 997) for n in range(queued)]
+
+    found = decide(scene(*waiting, devices=devices), ANYBODY)
+    assert sum(len(start.devices) for start in found.starts) == 160
+    assert len(found.waits) + len(found.starts) == queued

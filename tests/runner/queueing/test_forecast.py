@@ -1,0 +1,42 @@
+"""When each run will probably start."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import given, settings
+
+from runner.queueing.decide import decide
+from runner.queueing.facts import Lock, Running, Scene
+from runner.queueing.forecast import forecast
+from runner.queueing.policy import Policy
+from tests.runner.queueing.scenes import NOW, gpu, policies, scenes, waits
+
+HOUR = timedelta(hours=1)
+
+
+def test_runs_follow_each_other_on_what_is_free_first() -> None:
+    devices = (gpu("gpu1", 0), gpu("gpu1", 1))
+    running = (Running("r-held", "ben", "gpu1", ("GPU-gpu1-0",), ends_at=NOW + 2 * HOUR),)
+    queue = [waits(f"r-{n}", minutes_ago=9 - n, lasts_s=3600.0) for n in range(4)]
+    found = forecast(Scene(tuple(queue), running, devices, NOW), Policy())
+
+    assert [(found[f"r-{n}"] - NOW) / HOUR for n in range(4)] == [0, 1, 2, 2]
+
+
+def test_locks_count_and_what_fits_nowhere_is_left_out() -> None:
+    lock = Lock("gpu1", None, "ada", NOW + 3 * HOUR)
+    found = forecast(Scene((waits("r-a"), waits("r-b", devices=2)), (), (gpu("gpu1", 0),), NOW, (lock,)), Policy())
+
+    assert found == {"r-a": NOW + 3 * HOUR}
+
+
+@given(scene=scenes(), policy=policies)
+@settings(max_examples=100, deadline=None)
+def test_what_starts_now_is_forecast_for_now(scene: Scene, policy: Policy) -> None:
+    found = forecast(scene, policy)
+
+    assert all(at >= scene.now for at in found.values())
+    first = next(iter(decide(scene, policy).starts), None)
+    if first is not None and len(scene.waiting) == 1:
+        assert found[first.run_id] == scene.now
