@@ -62,7 +62,7 @@ class WhereToRun:
 
 
 def where_to_run(house: House, wish: Wish) -> WhereToRun:
-    """``gpu-1`` or, with the numbers of devices as nvidia-smi counts them (of CPU slots where it has no GPU), ``gpu-1:2,3``.
+    """``gpu-1`` or, with the numbers of devices as nvidia-smi counts them (of CPU slots where it has no GPU), ``gpu-1:2,3``; or UUIDs.
 
     RequestError for a host, a number or a count that does not fit what is there.
     """
@@ -71,28 +71,22 @@ def where_to_run(house: House, wish: Wish) -> WhereToRun:
         return WhereToRun(None, 1 if gpus is None else gpus)
     name, colon, numbers = host.partition(":")
     with house.store.snapshot() as db:
-        known = {gpu.index: gpu.uuid for gpu in hosts.devices(db, hosts.get(db, name))}
+        known = {str(gpu.index): gpu.uuid for gpu in hosts.devices(db, hosts.get(db, name))}
     if not colon:
         return WhereToRun(name, 1 if gpus is None else gpus)
-    wanted = _numbers(host, numbers)
+    wanted = [known.get(each.strip(), each.strip()) for each in numbers.split(",")]
+    if not all(wanted) or len(set(wanted)) < len(wanted):
+        twice = "names a device twice" if all(wanted) else "names no devices"
+        raise RequestError(f"{host!r} {twice}; write their numbers behind the host, as in {name}:2,3.")
     if not known:
         raise RequestError(f"{name} has not said yet which devices it has; `host check {name}` tells how it is.")
-    lacking = sorted(set(wanted) - set(known))
+    lacking = [each for each in wanted if each not in known.values()]
     if lacking:
-        has = ", ".join(f"{number} ({uuid})" for number, uuid in sorted(known.items()))
-        raise RequestError(f"{name} has no device {', '.join(map(str, lacking))}; it has {has}.")
+        has = ", ".join(f"{number} ({uuid})" for number, uuid in known.items())
+        raise RequestError(f"{name} has no device {', '.join(lacking)}; it has {has}.")
     if gpus is not None and gpus != len(wanted):
         raise RequestError(f"{host} names {len(wanted)} of the devices, but --gpus says {gpus}; leave --gpus out, or make them agree.")
-    return WhereToRun(name, len(wanted), tuple(known[number] for number in wanted))
-
-
-def _numbers(text: str, numbers: str) -> list[int]:
-    if not re.fullmatch(r"\d{1,4}(,\d{1,4})*", numbers):
-        raise RequestError(f"{text!r} names no devices; write their numbers behind the host, as in gpu-1:2,3.")
-    found = [int(number) for number in numbers.split(",")]
-    if len(set(found)) < len(found):
-        raise RequestError(f"{text!r} names a device twice.")
-    return found
+    return WhereToRun(name, len(wanted), tuple(wanted))
 
 
 def add(

@@ -108,3 +108,32 @@ def test_the_sentences_of_waiting() -> None:
 def test_what_needs_no_device_starts_at_once() -> None:
     decision, = place([Candidate(run_value(1), ("b", "a"), 0)], {}, [])
     assert decision == Placed(run_value(1), "b", ())
+
+
+def test_chosen_devices_are_taken_and_no_others() -> None:
+    chosen = Candidate(run_value(1), ("a",), 2, ("a-GPU-3", "a-GPU-1"))
+    decision, = place([chosen], {"a": gpus("a", 4)}, [])
+    assert decision == Placed(chosen.run, "a", ("a-GPU-3", "a-GPU-1"))
+
+
+def test_who_waits_for_chosen_devices_says_who_has_them_and_keeps_others_from_these_alone() -> None:
+    held = [Lease("r-9", "a", "a-GPU-1", NOW)]
+    chosen = Candidate(run_value(1), ("a",), 2, ("a-GPU-0", "a-GPU-1"))
+    same = Candidate(run_value(2), ("a",), 1, ("a-GPU-0",))
+    any_two, one = Candidate(run_value(3), ("a",), 2), Candidate(run_value(4), ("a",), 1)
+    decisions = place([chosen, same, any_two, one], {"a": gpus("a", 4)}, held)
+    assert decisions == [
+        Waiting(chosen.run, Reason.WAITING_FOR_GPU, "Waits for GPU 1 (r-9 has it or comes first) of a."),
+        Waiting(same.run, Reason.WAITING_FOR_GPU, "Waits for GPU 0 (r-1 has it or comes first) of a."),
+        Placed(any_two.run, "a", ("a-GPU-2", "a-GPU-3")),
+        Waiting(one.run, Reason.WAITING_FOR_GPU, "a is taken by r-1, r-3, r-9."),
+    ]
+
+
+def test_a_chosen_device_that_is_gone_is_named() -> None:
+    chosen = Candidate(run_value(1), ("a",), 1, ("GPU-old",))
+    decisions = [place([chosen], {"a": seen}, [])[0] for seen in (gpus("a", 2), [])]
+    assert [decision.detail for decision in decisions if isinstance(decision, Waiting)] == [
+        "a has no device GPU-old any more; submit it again with devices that are there.",
+        "a has not said which devices it has, or its nvidia-smi does not answer.",
+    ]
