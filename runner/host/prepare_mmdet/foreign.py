@@ -47,6 +47,17 @@ def load(file: Any, **options: Any) -> Any:
     return Unpickler(file, **options).load()
 
 
+def is_plain(path: str) -> bool:
+    """Whether torch loads it as weights alone: then it can be used where it lies."""
+    import torch
+
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:
+        return False
+    return True
+
+
 def load_weights(path: str) -> dict[str, Any]:
     """{"state_dict": …, "meta": {}} of a file that holds one, or is one. Raises what torch.load raises for a broken file."""
     import torch

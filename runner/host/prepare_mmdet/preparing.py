@@ -10,6 +10,7 @@ from .checkpoints import finished_epochs, newest_whole, save
 from .config import frozen_text, own_modules, resolved
 from .datasets import check_splits, measured_tasks
 from .finetuning import take_over
+from .foreign import is_plain
 from .identity import identify
 from .own_code import import_modules, lay_down
 from .pretrained import leave_out, load_pretrained
@@ -72,14 +73,13 @@ def go_on(
     answer["lr"] = cfg.optim_wrapper["optimizer"]["lr"]
 
 
-def begin_with(
-    cfg: Config, answer: dict[str, Any], checkpoint: dict[str, Any], *, model: Module, copy_to: str | None
-) -> None:
-    """The config and the answer of a fine-tune. Of a checkpoint that no run of ours wrote, the weights alone are copied and loaded."""
+def begin_with(cfg: Config, answer: dict[str, Any], checkpoint: dict[str, Any], *, model: Module, copy_to: str | None) -> None:
+    """The config and the answer of a fine-tune. Of a checkpoint that no run of ours wrote, the weights alone are loaded; where it holds
+    more, from a copy without that."""
     taken, digest, new = take_over(model, checkpoint)
     answer.update(taken_parameters=len(taken), taken_sha256=digest, new_parameters=new)
     leave_out(cfg, unless=new)
     cfg.load_from = answer["checkpoint"]
-    if copy_to is not None:
+    if copy_to is not None and not is_plain(answer["checkpoint"]):
         cfg.load_from = answer["checkpoint"] = os.path.join(copy_to, "weights_%s.pth" % digest[:16])
         save(checkpoint, cfg.load_from)
