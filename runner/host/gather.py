@@ -15,7 +15,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import sys
 import time
 
@@ -40,7 +39,7 @@ def found(directory, pattern):
     fixed = [glob_free(part) for part in itertools.takewhile(lambda part: not glob.has_magic(ESCAPED.sub("", part)), parts)]
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), pattern), recursive=True)):
         inside = os.path.realpath(path) == os.path.join(os.path.realpath(directory), os.path.relpath(path, directory))
-        if inside and stat.S_ISREG(os.lstat(path).st_mode):
+        if inside and os.path.isfile(path):
             yield os.path.relpath(path, os.path.join(directory, *fixed)), path
 
 
@@ -115,9 +114,13 @@ def main():
     try:
         print(json.dumps({"summary": gather(plan)}))
     except GatherError as error:
-        print(json.dumps({"error": error.said}))
-        return 1
-    return 0
+        said = error.said
+    except OSError as error:
+        said = {"sentence": "It cannot be laid out to be sent: %s." % error, "remedy": "Look at the disk of this host, then try again."}
+    else:
+        return 0
+    print(json.dumps({"error": said}))
+    return 1
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ LONGEST_BOARD_HOURS = 72.0
 WHOLE_RUN = ("config", "log", "tensorboard", "results", "all-checkpoints")
 """What can be fetched beside one checkpoint (``best``, ``latest``, ``epoch_12``)."""
 _SPLITS = ("test", "val")
-_VERBS = {Kind.EVAL: "evaluate", Kind.PREDICT: "predict", Kind.EXPORT: "export"}
+_VERBS = {Kind.EVAL: "evaluate", Kind.PREDICT: "use", Kind.EXPORT: "export"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,8 @@ def results_of(house: House, run_id: str) -> list[ResultFileView]:
 def checkpoints_of(house: House, run_id: str) -> list[CheckpointView]:
     """Every checkpoint that a run wrote, oldest first, those that are gone included."""
     db = house.store.reading()
-    run, written = find(house, run_id), progress.checkpoints(db, find(house, run_id).id)
+    run = find(house, run_id)
+    written = sorted(progress.checkpoints(db, run.id), key=lambda pair: (pair[0], pair[1].epoch, pair[1].name))
     measured = _measured(progress.evaluations(db, run.id))
     best = next((pair for pair in reversed(written) if pair[1].best and not pair[1].removed), None)
     return [_checkpoint_view(number, item, best=(number, item) == best, ap=measured.get(item.epoch)) for number, item in written]
@@ -198,8 +199,8 @@ def _model(house: House, run_id: str, kind: Kind, using: Using) -> _Model:
     run, spec = _training(house, run_id, _VERBS[kind])
     framework = _framework(house, spec)
     if kind not in framework.kinds:
-        able = " and ".join(sorted(each.value for each in framework.kinds))
-        raise RequestError(f"{framework.name} has no way to {_VERBS[kind]}; what it can do: {able}.")
+        able = ", ".join(sorted(each.value for each in framework.kinds))
+        raise RequestError(f"{kind.value} is not possible with {framework.name}; it can do: {able}.")
     left = wanted(house.store.reading(), run.id, checkpoint, best_first=True)
     if not left:
         raise RequestError(f"{run.id} has not left a checkpoint yet ({run.reason.in_words}); there is nothing to {_VERBS[kind]}.")

@@ -15,7 +15,9 @@ import pytest
 
 from runner.crash_points import LAUNCH, RUNNER, VARIABLE
 from runner.entities import Run
+from runner.service.models import results_of, submit_predict
 from runner.service.runs import request_stop
+from runner.service.views import history
 from runner.states import Reason
 from tests.support.scripted_house import ScriptedHouse, scripted_house
 
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.slow
 PROGRAM = "import sys; from runner.loop import run_runner; from runner.settings import load_settings; run_runner(load_settings())"
 OF_SCHEDULES = "runner.after_schedule_fired"  # tests/runner/test_schedules.py dies there
 OF_STOP = "runner.after_stop_sent"
+OF_COLLECTING = "runner.after_collected"  # of kinds that bring something here: below
 # What launch.sh leaves behind when it dies there, and so whether its attempt goes on, is started again, or is tried anew.
 SECOND_ATTEMPT = {"launch.after_claim", "launch.after_start", "launch.before_exit"}
 
@@ -31,6 +34,15 @@ SECOND_ATTEMPT = {"launch.after_claim", "launch.after_start", "launch.before_exi
 def scripted() -> Iterator[ScriptedHouse]:
     with scripted_house(Path(tempfile.mkdtemp(prefix="house"))) as house:
         yield house
+
+
+@pytest.fixture(scope="module")
+def trained(scripted: ScriptedHouse) -> Run:
+    """A run that left checkpoints."""
+    run = scripted.submit()
+    with scripted.running():
+        scripted.wait(run, Reason.COMPLETED)
+    return run
 
 
 @contextmanager
@@ -52,7 +64,7 @@ def runner_process(scripted: ScriptedHouse, *, crash_at: str = "") -> Iterator[s
         process.wait(20)
 
 
-@pytest.mark.parametrize("point", [name for name in RUNNER if name not in (OF_SCHEDULES, OF_STOP)])
+@pytest.mark.parametrize("point", [name for name in RUNNER if name not in (OF_SCHEDULES, OF_STOP, OF_COLLECTING)])
 def test_the_runner_dies_and_the_run_happens_exactly_once(scripted: ScriptedHouse, point: str) -> None:
     run = scripted.submit()
     with runner_process(scripted, crash_at=point) as first:
@@ -64,6 +76,23 @@ def test_the_runner_dies_and_the_run_happens_exactly_once(scripted: ScriptedHous
     assert [evaluation.epoch for evaluation in seen.evaluations] == [1, 2, 3]
     assert len(seen.epoch_ends) == 3
     assert not seen.devices
+
+
+@pytest.mark.parametrize("point", ["runner.after_exit_seen", OF_COLLECTING, "runner.after_finished"])
+def test_the_runner_dies_around_bringing_results_and_they_are_here_once(
+    scripted: ScriptedHouse, trained: Run, point: str
+) -> None:
+    used = submit_predict(scripted.house, scripted.who(point), trained.id)
+    with runner_process(scripted, crash_at=point) as first:
+        assert first.wait(30) == -signal.SIGKILL, f"{point} was not reached"
+    with runner_process(scripted):
+        seen = scripted.wait(used, Reason.COMPLETED)
+    assert seen.run.attempt == 1
+    names = ["pictures/val_1.jpg", "pictures/val_2.jpg", "predictions.json"]
+    assert [file.name for file in results_of(scripted.house, used.id)] == names
+    told = [event.payload for event in history(scripted.house, used.id) if event.kind == "results"]
+    assert [[file["name"] for file in payload["files"]] for payload in told] == [names]  # type: ignore[attr-defined]
+    assert [path for path in scripted.house.settings.results.iterdir() if path.name.startswith(".")] == []
 
 
 def test_the_runner_dies_while_stopping_and_the_stop_is_finished(scripted: ScriptedHouse) -> None:

@@ -13,32 +13,9 @@ from runner.service.views import points
 from runner.states import Reason, State
 from tests.support.hosts import end_all, marked
 from tests.support.scripted_house import ScriptedHouse
+from tests.support.silence import cut_off, sessions
 
 pytestmark = pytest.mark.slow
-
-
-def sessions(scripted: ScriptedHouse) -> list[int]:
-    """The sshd processes that hold connections, and theirs."""
-    found, ahead = [], [scripted.sshd.pid]
-    while ahead:
-        pid = ahead.pop()
-        try:
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            continue
-        if name.startswith("sshd"):
-            found.append(pid)
-            ahead += [int(child) for child in children]
-    return found[1:]
-
-
-def cut_off(scripted: ScriptedHouse) -> None:
-    """The sshd and every connection of it are gone at once."""
-    gone = sessions(scripted)
-    scripted.sshd.stop()
-    for pid in gone:
-        os.kill(pid, signal.SIGKILL)
 
 
 def expect_caught_up(scripted: ScriptedHouse, run: Run, *, epochs: int) -> None:
@@ -55,7 +32,7 @@ def test_a_host_that_is_cut_off_and_comes_back_loses_nothing(scripted: ScriptedH
     run = scripted.submit("step_s=0.3", epochs=4)
     with scripted.running():
         before = scripted.wait_until(run, lambda view: view.progress is not None)
-        cut_off(scripted)
+        cut_off(scripted.sshd)
         silent = scripted.wait(run, Reason.UNREACHABLE)
         assert silent.run.state is State.RUNNING
         assert silent.devices
@@ -81,7 +58,7 @@ def test_a_training_that_dies_in_the_silence_is_lost_only_once_the_host_says_so(
         seen = scripted.wait_until(run, lambda view: view.checkpoints)
         assert seen.attempt is not None
         assert seen.attempt.pid is not None
-        cut_off(scripted)
+        cut_off(scripted.sshd)
         scripted.wait(run, Reason.UNREACHABLE)
         os.kill(seen.attempt.pid, signal.SIGKILL)
         end_all(seen.attempt.marker)
@@ -100,7 +77,7 @@ def test_a_host_that_falls_silent_while_an_attempt_is_staged_goes_on_when_it_is_
         scripted.wait(first, Reason.WORKING)
         run = scripted.submit()
         scripted.wait_until(run, lambda view: view.run.prepared)
-        cut_off(scripted)
+        cut_off(scripted.sshd)
         scripted.wait(first, Reason.UNREACHABLE)
         scripted.wait(run, Reason.WAITING_FOR_HOST)
         scripted.sshd.restart()
@@ -115,7 +92,7 @@ def test_a_host_that_freezes_is_silent_after_its_heartbeats_stop(scripted: Scrip
     run = scripted.submit("step_s=0.4", epochs=10)
     with scripted.running():
         before = scripted.wait_until(run, lambda view: view.progress is not None)
-        frozen = [scripted.sshd.pid, *sessions(scripted)]
+        frozen = [scripted.sshd.pid, *sessions(scripted.sshd)]
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)
         try:
