@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from recipes.catalog.versions import DatasetVersion
 from recipes.errors import DatasetError
-from recipes.recipe import load_recipe
+from recipes.recipe import library, load_recipe
 from runner.entities import Run
 from runner.errors import RequestError
 from runner.service.house import House, Requester
@@ -104,9 +104,19 @@ def newest_readable(house: House, text: str, formats: Sequence[str]) -> DatasetR
     if readable is None:
         raise RequestError(
             f"{newest.reference} is {newest.format}; this framework reads {' or '.join(formats)}. "
-            f"Convert it first: `convert {newest.name} {newest.format}-to-{formats[0]}`"
+            f"Convert it first: `convert {newest.name} {_way(newest.format, formats)}`"
         )
     return _lasting(house, readable)
+
+
+def _way(source: str, formats: Sequence[str]) -> str:
+    """The recipe of the library that leads from a format to the most wanted one that any leads to; else FROM:TO."""
+    ways = {
+        (recipe.reader.name, recipe.writer.name): recipe.name
+        for recipe in map(load_recipe, reversed([*library()])) if recipe.reader is not None
+    }
+    known = (ways[source, wanted] for wanted in formats if (source, wanted) in ways)
+    return next(known, f"{source}:{formats[0]}")
 
 
 def resolve(house: House, text: str, *, recipe: str) -> DatasetRef:
