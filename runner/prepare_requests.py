@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from runner.checkpoints import candidates
+from runner.checkpoints import candidates, wanted
 from runner.dataset_layouts import dataset_on_host
 from runner.entities import Run
 from runner.errors import RequestError
@@ -15,7 +15,7 @@ from runner.preparing import prepared_from
 from runner.service.datasets import frozen
 from runner.service.house import House
 from runner.specs import ModelSpec, Preset, Start, StartMode, TrainSpec
-from runner.store import progress, runs
+from runner.store import runs
 
 
 def prepare_request(house: House, run: Run, *, folder: str, code_folder: str) -> PrepareRequest:
@@ -43,7 +43,7 @@ def starting_spec(house: House, run: Run) -> TrainSpec | ModelSpec:
     """The frozen spec; for a later attempt of a training that left checkpoints, going on from its own."""
     spec = run.spec
     assert isinstance(spec, TrainSpec | ModelSpec)
-    if isinstance(spec, ModelSpec) or not progress.checkpoints(house.store.reading(), run.id):
+    if isinstance(spec, ModelSpec) or not wanted(house.store.reading(), run.id):
         return spec
     overrides = spec.overrides.model_copy(update={"lr": None, "epochs": None})
     return spec.model_copy(update={"start": Start(mode=StartMode.RESUME, run_id=run.id), "overrides": overrides})

@@ -56,7 +56,7 @@ def files_below(folder, left):
         for name in reversed(names):
             path = os.path.join(below, name)
             status = os.lstat(os.path.join(folder, path))
-            if not name.isprintable() or "\\" in name or len(path) > LONGEST_NAME:
+            if not name.isprintable() or "\\" in name or path[1:2] == ":" or len(path) > LONGEST_NAME:
                 left.add(path, "its name")
             elif stat.S_ISDIR(status.st_mode):
                 folders.append(path)

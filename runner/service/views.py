@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlite_utils import Database
 
 from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Remedy, Run, WorkStep
+from runner.learning_rate import LearningRate, scaled
 from runner.service.house import House
 from runner.specs import StartMode, TrainSpec
 from runner.states import Reason, State
@@ -51,6 +52,15 @@ class RunView:
         """The evaluation of a task with the highest mAP."""
         known = [evaluation for evaluation in self.evaluations if evaluation.task == task and evaluation.ap is not None]
         return max(known, key=lambda evaluation: evaluation.ap or 0.0, default=None)
+
+    @property
+    def rate(self) -> LearningRate | None:
+        """The learning rate and its why, where a fresh training's is scaled from the preset's own."""
+        spec = self.run.spec
+        if not isinstance(spec, TrainSpec) or spec.start.mode is StartMode.RESUME or spec.overrides.lr is not None:
+            return None
+        rate = scaled(spec)
+        return rate if rate.lr != spec.preset.lr else None
 
     @property
     def stale(self) -> bool:
@@ -133,7 +143,7 @@ def _view(db: Database, run: Run) -> RunView:
     attempt = runs.attempt(db, run.id, run.attempt) if run.attempt else None
     host = next((host for host in hosts.all_hosts(db) if host.name == run.host), None)
     spoken = runs.diagnosis(db, run.id)
-    target = (run.prepared or {}).get("epochs")
+    target = (run.prepared or {}).get("epochs") if isinstance(run.spec, TrainSpec) else None
     if not isinstance(target, int) and isinstance(run.spec, TrainSpec):
         resumes = run.spec.start.mode is StartMode.RESUME  # whose checkpoint says how many, once it is read
         target = run.spec.overrides.epochs or (None if resumes else run.spec.preset.epochs)

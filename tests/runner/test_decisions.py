@@ -9,6 +9,7 @@ import pytest
 
 from runner.decisions import (
     CLAIM_PATIENCE,
+    Collect,
     Conclude,
     Decision,
     Eligible,
@@ -184,3 +185,36 @@ def test_a_run_with_an_attempt(reason: Reason, attempt: object, given: dict[str,
 def test_a_stop(reason: Reason, given: dict[str, object], decision: Decision) -> None:
     values = {"connected": True, "trouble": "", "acting": False, "launched_at": None, "now": NOW} | given
     assert decide_running(run_value(reason=reason, stop_requested_by="U2"), CLAIMED, **values) == decision  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("reason", "ended", "seen", "decision"),
+    [
+        (Reason.WORKING, {"exit_code": 0}, {}, Collect()),
+        (Reason.WORKING, {"exit_code": 0}, {"acting": True}, Nothing()),
+        (Reason.WORKING, {"exit_code": 0}, {"connected": False}, Nothing()),
+        (Reason.WORKING, {"exit_code": 0}, {"connected": False, "trouble": "no route"}, Move(Reason.UNREACHABLE, "no route")),
+        (Reason.UNREACHABLE, {"exit_code": 0}, {}, Move(Reason.WORKING)),
+        (Reason.UNREACHABLE, {"exit_code": 0}, {"connected": False, "trouble": "no route"}, Nothing()),
+        (Reason.UNCLEAR, {"exit_code": 0}, {}, Nothing()),
+        (Reason.WORKING, {"exit_code": 0, "fenced": True}, {}, Collect()),
+        (Reason.WORKING, {"exit_code": 1}, {}, Stop()),
+        (Reason.WORKING, {"exit_code": 1, "fenced": True}, {}, Conclude()),
+        (Reason.WORKING, {"exit_code": None}, {}, Conclude()),
+    ],
+)
+def test_what_a_run_made_is_brought_here_before_it_counts_as_done(
+    reason: Reason, ended: dict[str, object], seen: dict[str, object], decision: Decision
+) -> None:
+    run = run_value(reason=reason, attempt=1, host="gpu-1")
+    attempt = attempt_value(claimed_at=NOW, ended_at=NOW, staged=True, **ended)
+    asked: dict[str, object] = {"connected": True, "trouble": "", "acting": False, **seen}
+    assert decide_running(run, attempt, launched_at=None, now=NOW, collects=True, **asked) == decision  # type: ignore[arg-type]
+
+
+def test_a_stop_ends_the_bringing_of_results() -> None:
+    run = run_value(reason=Reason.STOPPING, attempt=1, host="gpu-1", stop_requested_by="U2")
+    for fenced, decision in ((False, Stop()), (True, Conclude())):
+        attempt = attempt_value(claimed_at=NOW, ended_at=NOW, staged=True, exit_code=0, fenced=fenced)
+        known = {"connected": True, "trouble": "", "acting": False, "launched_at": None, "now": NOW}
+        assert decide_running(run, attempt, collects=True, **known) == decision  # type: ignore[arg-type]

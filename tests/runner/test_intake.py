@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bot.views.run_card import run_card
-from runner.acts import FailedOutcome, PreparedOutcome, SendingStep, StagedOutcome, StoppedOutcome
+from runner.acts import CollectedOutcome, FailedOutcome, PreparedOutcome, SendingStep, StagedOutcome, StoppedOutcome
+from runner.collecting import Brought
 from runner.entities import Run, WorkStep
 from runner.errors import BadSpecError, ConflictError, HostError, UnreachableError
 from runner.evidence import ClaimSeen, Connected, ExitSeen, Identity, LogBytes, WatchedAttempt
@@ -212,3 +213,54 @@ def test_what_was_begun_on_a_link_that_was_let_go_says_nothing_more(desk: Desk) 
     go.set()
     eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("stage-gpu-1")], timeout_s=10)
     assert not [item for item in desk.arrived if isinstance(item, FailedOutcome)]
+
+
+def ended_well(desk: Desk) -> Run:
+    run = working(desk.house)
+    with desk.house.store.writing() as db:
+        runs.note_exit(db, runs.attempt(db, run.id, 1), code=0, ended_at=desk.house.now())
+    return run
+
+
+def told_of_results(desk: Desk, run: Run) -> list[dict[str, object]]:
+    return [dict(event.payload) for event in views.history(desk.house, run.id) if event.kind == "results"]
+
+
+def test_what_was_brought_here_ends_the_run_and_is_told_once(desk: Desk) -> None:
+    run = ended_well(desk)
+    brought = Brought((("a.jpg", 3), ("b.jpg", 4)), "Left on gpu-1 in /x: c (a link).")
+    desk.intake.take(SendingStep(run.id, 1, WorkStep("results", 1, 7, "bytes")))
+    assert progress.work_step(desk.house.store.reading(), run.id) is not None
+    for _ in range(2):
+        desk.intake.take(CollectedOutcome(run.id, 1, brought, {"sha256": "ab"}))
+    done = desk.run(run)
+    assert (done.reason, done.detail) == (Reason.COMPLETED, "Left on gpu-1 in /x: c (a link).")
+    assert told_of_results(desk, run) == [{
+        "files": [{"name": "a.jpg", "size_bytes": 3}, {"name": "b.jpg", "size_bytes": 4}], "count": 2, "size_bytes": 7,
+        "left": "Left on gpu-1 in /x: c (a link).",
+    }]
+    assert runs.result(desk.house.store.reading(), run.id) == {"sha256": "ab"}
+    assert progress.work_step(desk.house.store.reading(), run.id) is None
+
+
+def test_what_cannot_be_brought_here_stays_and_the_run_is_done_all_the_same(desk: Desk) -> None:
+    run = ended_well(desk)
+    desk.intake.take(FailedOutcome(run.id, "collect", OSError(28, "No space left on device")))
+    done = desk.run(run)
+    assert done.reason is Reason.COMPLETED
+    assert done.detail == (
+        f"What it made stays on gpu-1 in /gpu-1/runs/{run.id}-{run.nonce}/1/results: [Errno 28] No space left on device. "
+        f"`fetch {run.id} results` brings it."
+    )
+    assert told_of_results(desk, run) == []
+
+
+def test_what_only_did_not_answer_is_tried_again_and_a_stop_comes_before(desk: Desk) -> None:
+    run = ended_well(desk)
+    desk.intake.take(FailedOutcome(run.id, "collect", UnreachableError("gpu-1: silence")))
+    assert desk.run(run).reason is Reason.WORKING
+    with desk.house.store.writing() as db:
+        runs.request_stop(db, run, by="U2", now=desk.house.now())
+    desk.intake.take(CollectedOutcome(run.id, 1, Brought((("a.jpg", 3),)), {}))
+    assert desk.run(run).reason is Reason.WORKING
+    assert told_of_results(desk, run) == []
