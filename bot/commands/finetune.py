@@ -35,7 +35,7 @@ def finetune(
         )
         return submitted(views.view(asking.house, queued.id))
     if checkpoint is not None:
-        raise CommandError(f"{model} is a preset, whose start checkpoint is one file; --from names a checkpoint of a run.")
+        raise CommandError(f"The preset {model} has one file to start from; --from names a checkpoint of a run.")
     queued = runs.finetune_preset(
         asking.house, asking.who, model, dataset=dataset, at_epoch=at_epoch, overrides=changed, wish=where
     )

@@ -151,7 +151,8 @@ def _small_print(view: RunView, zone: tzinfo) -> list[str]:
     """Where, who, from what, and when last seen."""
     run = view.run
     asked = f"asked for by {person(run.owner)}" if _posted(view) else ""
-    texts = [_place(view), origin(run), _changed(view), asked, _seen(view, zone)]
+    rate = f"learning rate {prose(view.rate.why).rstrip('.')}" if view.rate is not None else ""
+    texts = [_place(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
     return [text for text in texts if text]
 
 

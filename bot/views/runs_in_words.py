@@ -54,8 +54,10 @@ def origin(run: Run) -> str:
     if isinstance(run.spec, ModelSpec):
         chosen = str((run.prepared or {}).get("checkpoint") or "").rpartition("/")[2] or run.spec.model.checkpoint
         return f"with {name(chosen) if chosen else 'the best checkpoint'} of `{run.spec.model.run_id}`"
-    if run.parent_id is None or not isinstance(run.spec, TrainSpec):
+    if not isinstance(run.spec, TrainSpec):
         return ""
+    if run.parent_id is None:
+        return "from the preset's start checkpoint" if run.spec.start.mode is StartMode.FINETUNE else ""
     checkpoint = f" at {name(run.spec.start.checkpoint)}" if run.spec.start.checkpoint else ""
     verb = "goes on from" if run.spec.start.mode is StartMode.RESUME else "fine-tuned from"
     return f"{verb} `{run.parent_id}`{checkpoint}"
@@ -80,6 +82,8 @@ def again(run: Run, **changed: str) -> str:
         case BoardSpec() as spec:
             return quoted(["tensorboard", spec.run_id, "--hours", f"{spec.hours:g}"])
         case BootstrapSpec() as spec:
+            if spec.declared:
+                return quoted(["host", "verify", spec.host, spec.environment])
             return quoted(["host", "bootstrap", spec.host, "--environment", spec.environment])
         case IngestSpec() as spec:
             return _import_again(spec)
@@ -216,16 +220,26 @@ _USUAL_REMEDY = {
 
 def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
     given = spec.overrides
-    asked = {"epochs": given.epochs, "lr": given.lr, "batch": given.batch, "eval-every": given.eval_every}
+    asked = {
+        "epochs": given.epochs, "lr": given.lr, "batch": given.batch, "eval-every": given.eval_every, "keep": given.keep,
+        "at-epoch": spec.start.at_epoch,
+    }
     options = {key: f"{value:g}" for key, value in asked.items() if value is not None} | changed
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    words += [] if given.distributed else ["--no-distributed"]
     raw = ["--", *given.options] if given.options else []
     if spec.start.mode is StartMode.FINETUNE and run.parent_id:
-        checkpoint = _from(spec.start.checkpoint)
+        checkpoint = [*_from(spec.start.checkpoint), *(_at(spec) if spec.devices else [])]
         return quoted(["finetune", run.parent_id, "on", str(spec.dataset), *checkpoint, *words, *raw])
-    place = ["--gpus", str(spec.gpus)] if spec.gpus != 1 else []
-    place += ["--host", spec.host] if spec.host and run.parent_id is None else []
-    return quoted(["run", spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])
+    place = ["--gpus", str(spec.gpus)] if spec.gpus != 1 and not spec.devices else []
+    place += _at(spec) if run.parent_id is None else []
+    verb = "finetune" if spec.start.at_epoch is not None and run.parent_id is None else "run"
+    return quoted([verb, spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])
+
+
+def _at(spec: TrainSpec) -> list[str]:
+    """The host that was asked for, and the very devices."""
+    return ["--host", f"{spec.host}:{','.join(spec.devices)}" if spec.devices else spec.host] if spec.host else []
 
 
 def _from(checkpoint: str | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.answer import Answer
 from bot.views.runs_in_words import origin, title
-from bot.views.words import count
+from bot.views.words import count, prose
 from runner.service.views import RunView
 from runner.specs import TrainSpec
 from runner.states import State
@@ -17,4 +17,5 @@ def submitted(view: RunView) -> Answer:
         return Answer(f"`{run.id}` is already at it: {title(run)}. `show {run.id}` tells how far it is.", run_id=run.id)
     epochs = f", {count(view.epochs, 'epoch')}" if view.epochs and isinstance(run.spec, TrainSpec) else ""
     begun = f", {origin(run)}" if origin(run) else ""
-    return Answer(f"Queued `{run.id}`: {title(run)}{epochs}{begun}. `show {run.id}` tells how far it is.", run_id=run.id)
+    rate = f" Learning rate {prose(view.rate.why)}" if view.rate is not None else ""
+    return Answer(f"Queued `{run.id}`: {title(run)}{epochs}{begun}.{rate} `show {run.id}` tells how far it is.", run_id=run.id)
