@@ -9,7 +9,7 @@ from runner.entities import Evaluation
 from runner.frameworks.block_log import BlockLogParser
 from runner.frameworks.metrics_log import evaluation
 
-_ANNOUNCED = {b"Evaluate annotation type *bbox*": "bbox", b"Evaluate annotation type *segm*": "segm"}
+ANNOUNCED = {b"Evaluate annotation type *bbox*": "bbox", b"Evaluate annotation type *segm*": "segm"}
 _ROW = re.compile(
     rb"Average Precision  \(AP\) @\[ IoU=(0\.50:0\.95|0\.50|0\.75) +\| area= *(all|small|medium|large) \| maxDets= *\d+ \] = (-?\d\.\d+)"
 )
@@ -53,4 +53,4 @@ class CocoTable:
 
 def coco_log_parser() -> BlockLogParser:
     """A parser of logs in which pycocotools' tables stand alone. The table knows no epoch: 0."""
-    return BlockLogParser(CocoTable(_ANNOUNCED))
+    return BlockLogParser(CocoTable(ANNOUNCED))

@@ -1,0 +1,1 @@
+"""The evaluation hooks of 1.x choose no best checkpoint."""

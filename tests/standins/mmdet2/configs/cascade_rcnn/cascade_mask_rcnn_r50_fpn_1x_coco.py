@@ -1,0 +1,6 @@
+_base_ = [
+    "../_base_/models/cascade_mask_rcnn_r50_fpn.py",
+    "../_base_/datasets/coco_detection.py",
+    "../_base_/schedule_1x_runner.py",
+    "../_base_/default_runtime.py",
+]

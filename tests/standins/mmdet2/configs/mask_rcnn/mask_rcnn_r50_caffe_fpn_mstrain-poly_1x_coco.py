@@ -1,0 +1,1 @@
+_base_ = "mask_rcnn_r50_fpn_1x_coco.py"

@@ -1,0 +1,7 @@
+_base_ = [
+    "../_base_/models/mask_rcnn_r50_fpn.py",
+    "../_base_/datasets/coco_detection.py",
+    "../_base_/schedule_1x_runner.py",
+    "../_base_/default_runtime.py",
+]
+evaluation = dict(metric=["bbox", "segm"])

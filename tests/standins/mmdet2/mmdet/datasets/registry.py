@@ -1,0 +1,5 @@
+"""Registries of 2.x."""
+
+from mmcv.utils import Registry
+
+DATASETS, PIPELINES = Registry("dataset"), Registry("pipeline")
