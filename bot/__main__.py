@@ -57,8 +57,13 @@ def carry_out(words: Sequence[str]) -> int:
 
     line = "help" if words and words[0] in ("--help", "-h") else quoted(words)
     who = Requester(f"terminal:{getpass.getuser()}", Role.ADMIN, TERMINAL_DOOR, f"terminal:{uuid.uuid4()}")
-    given = answer(open_house(load_settings()), who, line)
+    house = open_house(load_settings())
+    given = answer(house, who, line)
     show(given.text, out=None if given.ok else sys.stderr)
+    if given.ok and given.to is not None and given.run_id is not None:
+        from bot.arrival import put_into
+
+        put_into(house, given.run_id, given.to, say=show)
     return 0 if given.ok else 1
 
 

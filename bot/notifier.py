@@ -83,6 +83,8 @@ def _attempt_failed(event: Event, run: Run, channel: str) -> Sequence[NewDeliver
 
 
 def _starts_from(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    if run.kind is not Kind.TRAIN:  # its card names the checkpoint
+        return ()
     new, epoch = event.payload.get("new_parameters"), event.payload.get("epoch")
     named = [str(parameter) for parameter in new] if isinstance(new, list) else []
     begun = f"Starts from {event.payload.get('checkpoint')}" + (f" of epoch {epoch}" if epoch is not None else "")

@@ -43,7 +43,7 @@ def _made(view: RunView) -> list[str]:
 
 def _classes(summary: Mapping[str, object]) -> list[str]:
     """``Boxes by class: cod 800, eel 404.``"""
-    classes = summary.get("classes")
+    classes = summary.get("classes") or summary.get("per_class")
     counts = {str(label): number for label, number in classes.items() if isinstance(number, int)} if isinstance(classes, dict) else {}
     ranked = sorted((item for item in counts.items() if item[1]), key=lambda item: -item[1])
     named = [f"{name(label, 30)} {number:,}" for label, number in ranked[:SHOWN_CLASSES]]
@@ -68,7 +68,8 @@ def _files(files: Sequence[ResultFileView], shown: Shown) -> str:
     drawn = drawn or (count(len(shown.pictures), "picture") if shown.pictures else "")
     here = [*([drawn] if drawn else []), *(code(PurePosixPath(each).name, 60) for each in follow)]
     said = [f"Here in the thread: {', '.join(here)}."] if here else []
-    lines = [f"{size(file.size_bytes):>8}  {shortened(file.name, 60)}" for file in shown.left[:SHOWN_FILES]]
+    named = shown.left if len(files) > 1 else []
+    lines = [f"{size(file.size_bytes):>8}  {shortened(file.name, 60)}" for file in named[:SHOWN_FILES]]
     lines += [f"… {count(len(shown.left) - SHOWN_FILES, 'more file')}"] if len(shown.left) > SHOWN_FILES else []
     total = f"{count(len(files), 'file')}, {size(sum(file.size_bytes for file in files))}"
     return "\n".join([*said, *([f"In all {total}.", code_block("\n".join(lines))] if lines else [])])

@@ -9,7 +9,7 @@ from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.words import duration, name
 from runner.service.views import RunView
-from runner.specs import TrainSpec
+from runner.specs import BoardSpec, TrainSpec
 from runner.states import State
 
 
@@ -26,6 +26,8 @@ def _lost(view: RunView, now: datetime) -> str:
     run = view.run
     if run.state is State.PENDING:
         return "It has not started; only its place in the queue is lost."
+    if isinstance(run.spec, BoardSpec):
+        return "It only shows a training; nothing is lost."
     spent = f" after {duration(now - run.started_at)}" if run.started_at else ""
     where = where_in_words(view) or "at its beginning"
     if not isinstance(run.spec, TrainSpec):
