@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .options import accepted_arguments
+
 if TYPE_CHECKING:
     from mmengine.config import Config
 
@@ -24,6 +26,8 @@ def set_processes(cfg: Config, count: int) -> dict[str, Any]:
         "type": "MMDistributedDataParallel", "device_ids": None, "broadcast_buffers": False, "find_unused_parameters": unused,
     }
     replace_sync_bn(cfg.model)
+    if "use_syncbn" in (accepted_arguments(cfg.model.get("type")) or (set(),))[0]:
+        cfg.model["use_syncbn"] = False  # RTMDet converts itself where several processes build it
     return {"backend": "gloo"}
 
 
