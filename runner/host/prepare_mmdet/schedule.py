@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 KEPT_CHECKPOINTS = 3
 WARM_UP_SHARE = 10
+# mmengine's LinearLR comes to its end at the last step before ``end``: with one step alone it stays where it starts, for good.
+SHORTEST_WARM_UP = 2
 # What mmengine takes for a scheduler's end where none is given.
 INFINITY = 10**9
 
@@ -52,7 +54,7 @@ def scaled_schedulers(
     warm_until = 0
     for scheduler in copy.deepcopy(schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]):
         if is_warm_up(scheduler) and scheduler.get("by_epoch", True):
-            warm_until = scheduler["end"] = min(scheduler.get("end", INFINITY), max(1, epochs // WARM_UP_SHARE))
+            warm_until = scheduler["end"] = min(scheduler["end"], max(SHORTEST_WARM_UP, epochs // WARM_UP_SHARE))
         elif is_warm_up(scheduler):
             notes += shorten(scheduler, epochs * iterations // WARM_UP_SHARE)
         elif scheduler.get("by_epoch", True):
@@ -74,7 +76,7 @@ def is_warm_up(scheduler: dict[str, Any]) -> bool:
 
 def shorten(scheduler: dict[str, Any], longest: int) -> list[str]:
     """A warm-up of so many iterations at most; says so."""
-    before, longest = scheduler["end"], max(1, longest)
+    before, longest = scheduler["end"], max(SHORTEST_WARM_UP, longest)
     if before <= longest:
         return []
     scheduler["end"] = longest

@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,10 @@ from runner.environments import find_ready
 from runner.frameworks.base import DatasetOnHost, Prepared, PrepareRequest, Ranks
 from runner.frameworks.mmdet import framework
 from runner.host_program import packed
+from runner.learning_rate import scaled
 from runner.preparing import as_bytes, read_answer
 from runner.presets import find_preset
-from runner.specs import DatasetRef, Overrides, Start, StartMode, TrainSpec
+from runner.specs import DatasetRef, Overrides, Preset, Start, StartMode, TrainSpec
 from runner.transports.base import Finished
 
 SHAPES = ("square", "disc", "bar")
@@ -47,6 +48,12 @@ def training_python(training_environment: Environment) -> str:
     return training_environment.python
 
 
+def nano() -> Preset:
+    """rtmdet-nano that says something even after seconds of training."""
+    preset = find_preset("rtmdet-nano")
+    return preset.model_copy(update={"options": {**preset.options, "model.test_cfg.score_thr": 0.0001}})
+
+
 @dataclass(frozen=True)
 class Training:
     """An attempt's directory in which a preset is prepared and trained as the runner does it, without a host in between."""
@@ -54,28 +61,39 @@ class Training:
     directory: Path
     environment: Environment
     classes: tuple[str, ...] = SHAPES[:2]
+    preset: Preset = field(default_factory=nano)
+    code: Mapping[str, str] = field(default_factory=dict)
 
-    def spec(self, mode: StartMode = StartMode.FRESH, options: Sequence[str] = (), **overrides: float) -> TrainSpec:
+    def spec(
+        self, mode: StartMode = StartMode.FRESH, options: Sequence[str] = (), *, gpus: int = 0, parent: str | None = "parent-1",
+        **overrides: float,
+    ) -> TrainSpec:  # fmt: skip
         return TrainSpec(
-            preset=find_preset("rtmdet-nano"),
+            preset=self.preset,
             dataset=DatasetRef(name="shapes", version=1, fingerprint="f", format="coco"),
             overrides=Overrides(options=tuple(options), **{"batch": 4, **overrides}),
-            start=Start(mode=mode, run_id=None if mode is StartMode.FRESH else "parent-1"),
-            gpus=0,
+            start=Start(mode=mode, run_id=None if mode is StartMode.FRESH else parent),
+            gpus=gpus,
         )
 
-    def prepare(self, spec: TrainSpec, checkpoints: Sequence[Path] = ()) -> Prepared:
+    def request(self, spec: TrainSpec, checkpoints: Sequence[Path] = (), trained: Prepared | None = None) -> bytes:
         splits = {split: (f"data/{split}.json", "data/images") for split in ("train", "val")}
         dataset = DatasetOnHost("drawn@1", "coco", self.classes, splits, {"train": TRAIN, "val": VAL})
-        request = PrepareRequest(spec, dataset, tuple(map(str, checkpoints)), str(self.directory))
-        return read_answer(ask(self.environment.python, "prepare", as_bytes(request)))
+        paths = tuple(map(str, checkpoints))
+        return as_bytes(PrepareRequest(
+            spec, dataset, paths, str(self.directory), lr=scaled(spec).lr, code=self.code, trained=trained
+        ))  # fmt: skip
+
+    def prepare(self, spec: TrainSpec, checkpoints: Sequence[Path] = (), trained: Prepared | None = None) -> Prepared:
+        return read_answer(ask(self.environment.python, "prepare", self.request(spec, checkpoints, trained)))
 
     def train(self, spec: TrainSpec, prepared: Prepared) -> tuple[Record, ...]:
         """Carry out the launch plan; returns what its log says."""
-        plan = framework.train(spec, prepared, self.environment, Ranks())
-        for name, content in plan.files.items():
+        plan = framework.train(spec, prepared, self.environment, Ranks(processes=max(1, spec.gpus)))
+        for name, content in {**plan.files, **{f"code/{name}": text.encode() for name, text in self.code.items()}}.items():
+            (self.directory / name).parent.mkdir(exist_ok=True)
             (self.directory / name).write_bytes(content)
-        variables = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", **plan.variables}
+        variables = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "PYTHONPATH": "code", **plan.variables}
         log = self.directory / "log"
         with log.open("wb") as output:
             done = subprocess.run(
@@ -105,10 +123,13 @@ def steps(records: Sequence[Record]) -> list[Progress]:
     return [record for record in records if isinstance(record, Progress)]
 
 
-def new_training(directory: Path, environment: Environment, classes: tuple[str, ...] = SHAPES[:2]) -> Training:
+def new_training(
+    directory: Path, environment: Environment, classes: tuple[str, ...] = SHAPES[:2], *, preset: Preset | None = None,
+    code: Mapping[str, str] | None = None,
+) -> Training:  # fmt: skip
     """A training with a small dataset of its own under ``data/``."""
     write_shapes(directory / "data", classes)
-    return Training(directory, environment, classes)
+    return Training(directory, environment, classes, preset or nano(), code or {})
 
 
 def write_shapes(folder: Path, classes: tuple[str, ...]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from runner.entities import Checkpoint, Environment, Evaluation, Record
 from runner.errors import BadSpecError
 from runner.frameworks.base import Prepared
+from runner.frameworks.mmdet import framework
 from runner.specs import StartMode
 from tests.runner.frameworks.conftest import SHAPES, Training, ask, new_training, steps
 
@@ -21,7 +22,7 @@ Parent = tuple[Training, Prepared, tuple[Record, ...]]
 
 def test_a_training_leaves_epochs_evaluations_checkpoints_and_predictions(parent: Parent) -> None:
     training, prepared, records = parent
-    assert (prepared.epochs, prepared.batch, prepared.lr) == (3, 4, 0.004)
+    assert (prepared.epochs, prepared.batch, prepared.lr, prepared.iterations) == (3, 4, 0.002, 4)
     assert [step.epoch for step in steps(records)][-1] == 3
     evaluations = [record for record in records if isinstance(record, Evaluation)]
     assert [item.epoch for item in evaluations] == [1, 2, 3]
@@ -29,6 +30,23 @@ def test_a_training_leaves_epochs_evaluations_checkpoints_and_predictions(parent
     assert {record.epoch for record in records if isinstance(record, Checkpoint) and not record.best} == {1, 2, 3}
     predictions = json.loads((training.directory / "work_dir" / "val.bbox.json").read_text())
     assert {"image_id", "category_id", "bbox", "score"} <= set(predictions[0])
+
+
+def test_the_framework_scales_the_learning_rate_to_the_batch(parent: Parent) -> None:
+    training, prepared, records = parent
+    assert prepared.values == {"auto_scale_lr": True}
+    assert "Scaling the original LR by 0.5." in (training.directory / "log").read_text()
+    assert max(step.lr or 0 for step in steps(records)) == pytest.approx(0.002, rel=0.05)
+
+
+def test_curves_lie_where_tensorboard_looks_for_them(parent: Parent) -> None:
+    assert list((parent[0].directory / framework.log_folder).rglob("events.out.tfevents*"))
+
+
+def test_prepared_twice_a_config_is_the_same_text(parent: Parent, tmp_path: Path) -> None:
+    training = new_training(tmp_path, parent[0].environment)
+    again = training.prepare(training.spec(epochs=3, keep=7))
+    assert again.config == parent[1].config.replace("max_keep_ckpts=3", "max_keep_ckpts=7")
 
 
 def test_the_config_names_no_place_outside_the_attempts_directory(parent: Parent) -> None:
@@ -46,7 +64,7 @@ def test_a_resume_refuses_a_truncated_checkpoint_and_goes_on_as_if_never_stopped
         file.truncate(broken.stat().st_size // 2)
     training = new_training(tmp_path / "child", parent_training.environment)
     spec = training.spec(StartMode.RESUME)
-    prepared = training.prepare(spec, [broken, parent_training.checkpoint(2)])
+    prepared = training.prepare(spec, [broken, parent_training.checkpoint(2)], parent[1])
     assert (prepared.checkpoint, prepared.checkpoint_epoch) == (str(parent_training.checkpoint(2)), 2)
     assert [(path, "truncated" in why) for path, why in prepared.refused] == [(str(broken), True)]
     first = steps(training.train(spec, prepared))[0]
@@ -58,7 +76,7 @@ def test_a_resume_refuses_a_truncated_checkpoint_and_goes_on_as_if_never_stopped
 def test_the_learning_rate_asked_for_is_the_first_one_logged(parent: Parent, tmp_path: Path) -> None:
     training = new_training(tmp_path, parent[0].environment)
     spec = training.spec(StartMode.RESUME, lr=0.00123, epochs=5)
-    prepared = training.prepare(spec, [parent[0].checkpoint(3), parent[0].checkpoint(2)])
+    prepared = training.prepare(spec, [parent[0].checkpoint(3), parent[0].checkpoint(2)], parent[1])
     assert (prepared.lr, prepared.epochs, prepared.checkpoint_epoch) == (0.00123, 5, 3)
     assert Path(prepared.checkpoint or "").parent == tmp_path
     points = steps(training.train(spec, prepared))
@@ -71,7 +89,7 @@ def test_the_learning_rate_asked_for_is_the_first_one_logged(parent: Parent, tmp
 def test_more_epochs_alone_keep_the_learning_rate(parent: Parent, tmp_path: Path) -> None:
     training = new_training(tmp_path, parent[0].environment)
     spec = training.spec(StartMode.RESUME, epochs=4)
-    points = steps(training.train(spec, training.prepare(spec, [parent[0].checkpoint(3)])))
+    points = steps(training.train(spec, training.prepare(spec, [parent[0].checkpoint(3)], parent[1])))
     last = steps(parent[2])[-1]
     assert points[0].epoch == 4
     assert points[0].lr == pytest.approx(last.lr, rel=0.2)
