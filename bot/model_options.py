@@ -7,7 +7,7 @@ from typing import TypedDict, TypeVar
 
 import click
 
-from bot.names import known_dataset
+from bot.names import known_dataset, known_place
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -17,12 +17,13 @@ checkpoint_option = click.option(
 
 
 def data_options(command: Command) -> Command:
-    """``on <dataset>``, ``--split``, ``--checkpoint``, ``--gpus`` and ``--batch``."""
+    """``on <dataset>``, ``--split``, ``--checkpoint``, ``--gpus``, ``--host`` and ``--batch``."""
     for option in reversed((
         click.option("--on", "dataset", metavar="<dataset>", callback=known_dataset, show_default="what it trained on", help="the data"),
         click.option("--split", metavar="NAME", show_default="test where there is one, else val", help="the images of this split"),
         checkpoint_option,
         click.option("--gpus", type=click.IntRange(0, 64), metavar="N", show_default="1", help="GPUs to use"),
+        click.option("--host", metavar="HOST:2,3", callback=known_place, show_default="any of the model's host", help="these very GPUs"),
         click.option("--batch", type=click.IntRange(1, 4096), metavar="N", show_default="the framework's", help="images a step and GPU"),
     )):
         command = option(command)
@@ -36,4 +37,5 @@ class DataOptions(TypedDict):
     split: str | None
     checkpoint: str | None
     gpus: int | None
+    host: str | None
     batch: int | None

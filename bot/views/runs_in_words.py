@@ -109,7 +109,8 @@ def _use_again(spec: ModelSpec) -> str:
         words += ["--score", f"{spec.score:g}", *(word for result in spec.results for word in ("--as", result.value))]
     words += [word for key, value in given.items() if value is not None for word in (f"--{key}", str(value))]
     raw = ["--", *spec.overrides.options] if spec.overrides.options else []
-    return quoted([*words, *(["--gpus", str(spec.gpus)] if spec.gpus > 1 else []), *raw])
+    gpus = ["--gpus", str(spec.gpus)] if spec.gpus > 1 and not spec.devices else []
+    return quoted([*words, *gpus, *(_at(spec) if spec.devices else []), *raw])
 
 
 def _versions_again(spec: VersionsSpec) -> str:
@@ -237,7 +238,7 @@ def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
     return quoted([verb, spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])
 
 
-def _at(spec: TrainSpec) -> list[str]:
+def _at(spec: TrainSpec | ModelSpec) -> list[str]:
     """The host that was asked for, and the very devices."""
     return ["--host", f"{spec.host}:{','.join(spec.devices)}" if spec.devices else spec.host] if spec.host else []
 

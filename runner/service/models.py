@@ -16,6 +16,7 @@ from runner.frameworks import find_framework
 from runner.frameworks.base import Framework
 from runner.service.datasets import frozen, newest_readable
 from runner.service.given_files import keep_files
+from runner.service.hosts import Wish, where_to_run
 from runner.service.house import House, Requester
 from runner.service.presets import require_free_name
 from runner.service.runs import find
@@ -79,7 +80,8 @@ class Using(TypedDict, total=False):
     """What can be chosen where a model is used; None, or nothing, means the usual.
 
     ``checkpoint``: the best one, else the newest whole one. ``dataset``: what it trained on. ``split``: test where there is one, else
-    val. ``batch``: the framework's. ``gpus``: one. ``devices``: these very GPUs, by UUID. ``options``: raw framework options.
+    val. ``batch``: the framework's. ``gpus``: one. ``devices``: these very GPUs, by UUID. ``host``: that of the model, with the numbers of
+    GPUs (``gpu-1:2,3``). ``options``: raw framework options.
     """
 
     checkpoint: str | None
@@ -88,6 +90,7 @@ class Using(TypedDict, total=False):
     batch: int | None
     gpus: int | None
     devices: Sequence[str]
+    host: str | None
     options: Sequence[str]
 
 
@@ -96,7 +99,7 @@ def submit_eval(
 ) -> Run:
     """Queue the measuring of a model on a split of a dataset."""
     model = _model(house, run_id, Kind.EVAL, using)
-    return _submit(house, who, _spec(Kind.EVAL, model, using, **_data(house, model, using)), parent_id=model.run.id)
+    return _submit(house, who, _spec(house, Kind.EVAL, model, using, **_data(house, model, using)), parent_id=model.run.id)
 
 
 def submit_predict(
@@ -112,7 +115,7 @@ def submit_predict(
         raise RequestError("Give either files or a dataset, not both.")
     model = _model(house, run_id, Kind.PREDICT, using)
     read = {"files": _given(house, files)} if files else _data(house, model, using)
-    spec = _spec(Kind.PREDICT, model, using, results=tuple(dict.fromkeys(results)), score=score, **read)
+    spec = _spec(house, Kind.PREDICT, model, using, results=tuple(dict.fromkeys(results)), score=score, **read)
     return _submit(house, who, spec, parent_id=model.run.id)
 
 
@@ -125,7 +128,7 @@ def submit_export(
         require_free_name(house, publish_as)
     using = Using(checkpoint=checkpoint)
     model = _model(house, run_id, Kind.EXPORT, using)
-    spec = _spec(Kind.EXPORT, model, using, publish_as=publish_as)
+    spec = _spec(house, Kind.EXPORT, model, using, publish_as=publish_as)
     return _submit(house, who, spec, parent_id=model.run.id)
 
 
@@ -212,8 +215,19 @@ def _framework(house: House, spec: TrainSpec) -> Framework:
     return find_framework(spec.preset.framework, house.settings.extensions)
 
 
-def _spec(kind: Kind, model: _Model, using: Using, **asked: object) -> ModelSpec:
-    devices, gpus = tuple(using.get("devices", ())), using.get("gpus")
+def _devices(house: House, model: _Model, using: Using) -> tuple[tuple[str, ...], int | None]:
+    """(these very devices, or so many) of the host where the model lies."""
+    host = using.get("host")
+    if host is None:
+        return tuple(using.get("devices", ())), using.get("gpus")
+    where = where_to_run(house, Wish(host, using.get("gpus")))
+    if where.host != model.host:
+        raise RequestError(f"The checkpoint of {model.run.id} lies on {model.host}, so it is used there; choose GPUs as {model.host}:2,3.")
+    return where.devices, where.gpus
+
+
+def _spec(house: House, kind: Kind, model: _Model, using: Using, **asked: object) -> ModelSpec:
+    devices, gpus = _devices(house, model, using)
     return ModelSpec.model_validate({
         "kind": kind, "preset": model.spec.preset, "model": model.start, "trained_on": model.spec.dataset, "host": model.host,
         "overrides": Overrides(batch=using.get("batch"), options=tuple(using.get("options", ()))),

@@ -11,15 +11,15 @@ from bot.answer import Answer
 from bot.grammar import answer
 from bot.views.presets import preset_list, preset_page
 from bot.views.runs_in_words import again
-from runner.entities import Environment, Run, StoredPreset
+from runner.entities import Environment, Host, Run, StoredPreset, TransportName
 from runner.evidence import DeviceUse, Resources
 from runner.service.house import House
 from runner.service.presets import HostForPreset, PresetView
 from runner.settings import Role
-from runner.specs import Preset, StartMode, TrainSpec
+from runner.specs import ModelSpec, Preset, StartMode, TrainSpec
 from runner.store import hosts, runs
 from tests.support.payloads import HOSTILE, assert_sendable
-from tests.support.words_house import NOW, add_dataset, somebody, training, words_house
+from tests.support.words_house import NOW, add_dataset, at_work, somebody, training, words_house
 
 START = "https://example.org/weights.pth"
 
@@ -42,14 +42,14 @@ def ask(house: House, line: str, role: Role = Role.OPERATOR) -> Answer:
     return answer(house, somebody(role=role), line)
 
 
-def newest(house: House) -> Run:
-    return runs.newest(house.store.reading(), limit=1)[0]
-
-
-def queued(house: House, line: str) -> TrainSpec:
+def queued(house: House, line: str) -> Run:
     given = ask(house, line)
     assert given.ok, given.text
-    spec = newest(house).spec
+    return runs.get(house.store.reading(), given.run_id or "")
+
+
+def frozen(house: House, line: str) -> TrainSpec:
+    spec = queued(house, line).spec
     assert isinstance(spec, TrainSpec)
     return spec
 
@@ -65,17 +65,17 @@ def queued(house: House, line: str) -> TrainSpec:
 )
 def test_running_again_asks_for_the_very_same(house: House, line: str) -> None:
     first = queued(house, line)
-    assert queued(house, again(newest(house))) == first
+    assert frozen(house, again(first)) == first.spec
 
 
 def test_what_was_said_is_frozen(house: House) -> None:
-    spec = queued(house, "run rtmdet-nano on fish --host gpu1:3,0 --keep 2 --no-distributed")
+    spec = frozen(house, "run rtmdet-nano on fish --host gpu1:3,0 --keep 2 --no-distributed")
     assert (spec.host, spec.gpus, spec.devices) == ("gpu1", 2, ("GPU-3", "GPU-0"))
     assert (spec.overrides.keep, spec.overrides.distributed) == (2, False)
     assert spec.start.mode is StartMode.FRESH
-    begun = queued(house, "run begun on fish")
+    begun = frozen(house, "run begun on fish")
     assert (begun.start.mode, begun.start.run_id, begun.preset.start) == (StartMode.FINETUNE, None, START)
-    assert queued(house, "finetune begun on fish --at-epoch 7").start.at_epoch == 7
+    assert frozen(house, "finetune begun on fish --at-epoch 7").start.at_epoch == 7
 
 
 def test_the_answer_says_when_the_learning_rate_is_scaled(house: House) -> None:
@@ -102,15 +102,14 @@ def test_a_plan_says_all_and_writes_nothing(house: House) -> None:
 
 
 def test_a_plan_names_what_is_in_the_way(house: House) -> None:
-    training(house)
+    run = training(house)
     with house.store.writing() as db:
-        hosts.lease(db, newest(house), "gpu1", ["GPU-1"], now=NOW)
+        hosts.lease(db, run, "gpu1", ["GPU-1"], now=NOW)
         hosts.remove_environment(db, "gpu1", "upstream")
-    waits = f"waits for {newest(house).id}"
     assert "❌ gpu1 has no mmdet environment. `host bootstrap gpu1` builds one." in ask(house, "plan rtmdet-nano on fish").text
     with house.store.writing() as db:
         hosts.put_environment(db, Environment("gpu1", "upstream", "mmdet", "/p", "/c", "f"))
-    assert waits in ask(house, "plan rtmdet-nano on fish --host gpu1:0,1").text
+    assert f"waits for {run.id}" in ask(house, "plan rtmdet-nano on fish --host gpu1:0,1").text
     assert "can start it now" in ask(house, "plan rtmdet-nano on fish --host gpu1:0,2").text
     assert "gpu1 has only 4 of the 8 devices asked for" in ask(house, "plan rtmdet-nano on fish --gpus 8").text
     assert "A step takes 256 images, and there are only 80 to train on." in ask(house, "plan rtmdet-nano on fish --batch 256").text
@@ -137,6 +136,19 @@ def test_what_cannot_be_is_said_in_a_sentence(house: House, line: str, words: st
     assert not given.ok
     assert words in given.text
     assert runs.newest(house.store.reading(), limit=1) == []
+
+
+def test_a_model_is_measured_on_the_gpus_that_were_chosen(house: House) -> None:
+    add_dataset(house, "fish", classes={"cod": 1, "eel": 2})
+    trained = at_work(house, training(house))
+    first = queued(house, f"eval {trained.id} --split val --host gpu1:3,1")
+    assert isinstance(first.spec, ModelSpec)
+    assert (first.spec.host, first.spec.gpus, first.spec.devices) == ("gpu1", 2, ("GPU-3", "GPU-1"))
+    assert queued(house, again(first)).spec == first.spec
+    with house.store.writing() as db:
+        hosts.put(db, Host("gpu2", TransportName.SSH, "/r"))
+    assert "lies on gpu1, so it is used there; choose GPUs as gpu1:2,3." in ask(house, f"eval {trained.id} --host gpu2").text
+    assert "lie on gpu1, so it is fine-tuned there" in ask(house, f"finetune {trained.id} on fish --host gpu2").text
 
 
 def test_a_preset_is_added_shown_and_forgotten(house: House, tmp_path: Path) -> None:
