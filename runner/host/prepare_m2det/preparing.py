@@ -129,12 +129,14 @@ def set_loading(cfg, batch, iterations, save_every):
 
 
 def set_device(cfg):
-    """CUDA where there is a device."""
+    """CUDA where there is a device; else images are read in the training process, for forking costs more than it saves."""
     import torch
 
     cuda = bool(torch.cuda.is_available())
     for part in ("train_cfg", "test_cfg"):
         cfg[part]["cuda"] = cuda
+    if not cuda:
+        cfg["train_cfg"]["num_workers"] = 0
     return [] if cuda else ["This host offers no CUDA device to M2Det: it works on the CPU, slowly."]
 
 

@@ -78,6 +78,7 @@ def test_a_training_tells_its_epochs_and_its_checkpoints(parent: tuple[Standin, 
     assert read_weights(standin.weights(FINAL))["unet1.seen"] == [EPOCHS * IMAGES]
     assert (prepared.epochs, prepared.batch, prepared.iterations) == (EPOCHS, BATCH, IMAGES // BATCH)
     assert "This host offers no CUDA device to M2Det: it works on the CPU, slowly." in prepared.notes
+    assert parsed(prepared.config)["train_cfg"]["num_workers"] == 0
 
 
 def test_the_checkout_stays_as_it_is(parent: tuple[Standin, Prepared, Attempt]) -> None:
