@@ -20,7 +20,7 @@ from runner.host_program import packed
 from runner.specs import Kind, ModelSpec, StartMode, TrainSpec
 
 CONFIG, MODEL_DIR, KEPT, START = "pipeline.config", "model", "kept", "start"
-PREPARE, COMPANION, EVALUATE = "prepare_tfod", "companion.py", "evaluate_tfod.py"
+PREPARE, COMPANION = "prepare_tfod", "companion.py"
 _HOST = Path(__file__).parent.parent / "host"
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 _METRIC = r"\+ DetectionBoxes_Precision/mAP: (?P<value>\S+)"
@@ -53,7 +53,7 @@ class TensorFlowObjectDetection:
         setup = [*environment.setup, *_check(environment), *_hosts(ranks)]
         files = {
             CONFIG: prepared.config.encode(), PREPARE: packed(self.prepare_program), "check.json": _check_request(prepared, ranks),
-            COMPANION: (_HOST / COMPANION).read_bytes(), EVALUATE: (_HOST / EVALUATE).read_bytes(),
+            COMPANION: (_HOST / COMPANION).read_bytes(), tfod_using.EVALUATE: (_HOST / tfod_using.EVALUATE).read_bytes(),
             "companion.json": _company(program, spec, prepared, environment, ranks),
         }  # fmt: skip
         if spec.start.mode is StartMode.RESUME:
@@ -121,7 +121,7 @@ def _company(
     evaluate = None
     if values["evaluates"] and ranks.node == 0:
         main = tfod_using.program(environment, "model_main_tf2.py")
-        evaluate = {"program": [environment.python, EVALUATE, main, "{checkpoint}"], "variables": _NO_GPU, "metric": _METRIC}
+        evaluate = {"program": [environment.python, tfod_using.EVALUATE, main, "{checkpoint}"], "variables": _NO_GPU, "metric": _METRIC}
     epochs = Epochs.of(prepared)
     return json.dumps({
         "program": program, "folder": MODEL_DIR, "pattern": _CHECKPOINT, "first_number": values["first_number"],

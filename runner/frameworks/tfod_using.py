@@ -15,7 +15,8 @@ from runner.frameworks.base import LaunchPlan, Prepared
 from runner.host_program import packed
 from runner.specs import ModelSpec, ResultFile
 
-CONFIG, LABEL_MAP, START, RESULTS, MODEL_DIR = "pipeline.config", "label_map.pbtxt", "start", "results", "model"
+CONFIG, LABEL_MAP, START, RESULTS = "pipeline.config", "label_map.pbtxt", "start", "results"
+EVALUATE = "evaluate_tfod.py"
 PREDICT, MODEL, UNPACK, UNPACKED = "predict_mmdet", "predict_tfod_model.py", "unpack_tfod.py", "unpacked"
 # The library would take all memory of a GPU at once.
 VARIABLES = {"TF_FORCE_GPU_ALLOW_GROWTH": "true"}
@@ -45,13 +46,10 @@ def placed(prefix: str, folder: str) -> Placed:
 
 
 def evaluation(spec: ModelSpec, prepared: Prepared, environment: Environment) -> LaunchPlan:
-    """``model_main_tf2.py`` in its evaluation mode. At the checkpoint's own step it ends by itself, at any other it would wait."""
+    """``model_main_tf2.py`` in its evaluation mode, which a program of ours has end after the one checkpoint."""
     _refuse_others(spec)
-    arguments = [
-        f"--pipeline_config_path={CONFIG}", f"--model_dir={MODEL_DIR}", f"--checkpoint_dir={START}",
-        f"--num_train_steps={prepared.values['step']}", "--eval_timeout=60",
-    ]  # fmt: skip
-    return _with_model(prepared, environment, [program(environment, "model_main_tf2.py"), *arguments])
+    argv = [EVALUATE, program(environment, "model_main_tf2.py"), f"{START}/{posixpath.basename(_checkpoint(prepared))}"]
+    return _with_model(prepared, environment, argv, {EVALUATE: (_HOST / EVALUATE).read_bytes()})
 
 
 def export(prepared: Prepared, environment: Environment) -> LaunchPlan:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import os
+from typing import Any, NamedTuple
 
+from .checkpoints import Checkpoint
 from .errors import BadSpecError, first_line
 
 FULL, DETECTION = "full", "detection"
@@ -12,18 +14,36 @@ NOTE = "The heads do not fit the checkpoint, so only the feature extractor is ta
 _SIDE = 320
 
 
-def take_over(pipeline: Any, prefix: str) -> tuple[str, list[str], str, list[str]]:
-    """(fine_tune_checkpoint_type, names taken, their sha256, names that begin anew): all where the heads fit, else the feature extractor.
+class TakenOver(NamedTuple):
+    """What a fine-tune begins with: fine_tune_checkpoint(_type), the names of weights taken, their sha256, and those that begin anew."""
 
-    The library restores with ``assert_existing_objects_matched``; what it would take over is what it takes over here.
+    prefix: str
+    kind: str
+    taken: list[str]
+    sha256: str
+    new: list[str]
+
+
+def take_over(pipeline: Any, whole: Checkpoint, folder: str) -> TakenOver:
+    """All weights where the heads fit, else those of the feature extractor.
+
+    The library restores with ``assert_existing_objects_matched``; what it would take over is what it takes over here. With ``full`` it
+    takes over more from a checkpoint that a training wrote: the model refers to the step there (``_training_step``), so the new training
+    would begin at that step, beyond its schedule's end. It is given a copy of the weights alone, which lies in ``folder``.
     """
+    import tensorflow as tf
+
     model = built(pipeline)
     problems = []
     for kind in (FULL, DETECTION):
-        problem = restored(model, prefix, kind)
-        if not problem:
-            return (kind, *taken_of(model))
-        problems.append("%s: %s" % (kind, problem))
+        problem = restored(model, whole.prefix, kind)
+        if problem:
+            problems.append("%s: %s" % (kind, problem))
+            continue
+        prefix = whole.prefix
+        if kind == FULL and whole.step is not None:
+            prefix = tf.train.Checkpoint(model=model).write(os.path.join(folder, "weights", os.path.basename(prefix)))
+        return TakenOver(prefix, kind, *taken_of(model))
     raise BadSpecError("Nothing of the checkpoint fits this model (%s)." % "; ".join(problems), "checkpoints")
 
 

@@ -68,7 +68,7 @@ def scan(paths: Sequence[str], labels: Mapping[str, int], seconds: float = SCAN_
                 break
     if defects:
         more = " and %d more" % (len(defects) - MOST_TOLD) if len(defects) > MOST_TOLD else ""
-        raise BadSpecError("Boxes that stop a training: %s%s. Convert the dataset with a recipe that clips boxes." %
+        raise BadSpecError("Boxes would stop the training: %s%s. A recipe with the step clip mends them." %
                            ("; ".join(defects[:MOST_TOLD]), more), paths[0])
     return seen, unknown
 

@@ -10,7 +10,7 @@ from typing import Any
 from . import labels as label_maps
 from .checkpoints import Checkpoint, newest_whole
 from .errors import BadSpecError
-from .finetuning import DETECTION, NOTE, take_over
+from .finetuning import DETECTION, NOTE, TakenOver, take_over
 from .identity import identify
 from .options import set_texts, set_values
 from .pipeline import architecture, base_text, drop_drawing, fit_dataset, frozen_text, parse, prove
@@ -47,9 +47,9 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     wanted_lr = overrides.get("lr") or (None if trained else request.get("lr") or spec["preset"]["lr"])
     set_schedule(pipeline.train_config, steps.last, wanted_lr)
     prove(pipeline)
-    answer: dict[str, Any] = {"refused": refused, "notes": notes + far}
+    answer: dict[str, Any] = {"refused": refused, "notes": notes + far, "checkpoint": whole.prefix if whole else None}
     if whole and not resumes:
-        answer.update(begun_from(pipeline, whole, answer["notes"]))
+        answer.update(begun_from(pipeline, take_over(pipeline, whole, request["folder"]), answer["notes"]))
     values = {
         "labels": labels, "label_map": dataset["splits"]["train"][1], "splits": {name: each[0] for name, each in dataset["splits"].items()},
         "evaluates": bool(pipeline.eval_input_reader), "steps": steps.last, "between_saves": steps.between_saves,
@@ -58,8 +58,8 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     done = None if whole is None else math.floor(at.first_epoch + 1e-6) if resumes else 0
     answer.update(
         config=frozen_text(pipeline), epochs=max(1, math.ceil(epochs_at(at, steps.last) - 1e-6)), batch=at.batch, values=values,
-        lr=base_rate(pipeline.train_config), iterations=max(1, math.ceil(at.steps_per_epoch)), checkpoint=whole.prefix if whole else None,
-        checkpoint_epoch=done, revision=identify({"code": request.get("code_folder")})["revision"],
+        lr=base_rate(pipeline.train_config), iterations=max(1, math.ceil(at.steps_per_epoch)), checkpoint_epoch=done,
+        revision=identify({"code": request.get("code_folder")})["revision"],
     )  # fmt: skip
     return answer
 
@@ -99,18 +99,19 @@ def unwanted(pipeline: Any, texts: Any) -> list[str]:
     return notes
 
 
-def begun_from(pipeline: Any, whole: Checkpoint, notes: list[str]) -> dict[str, Any]:
+def begun_from(pipeline: Any, start: TakenOver, notes: list[str]) -> dict[str, Any]:
     """Let the training begin with a checkpoint's weights, which lie at ``start/`` when it is launched."""
     from object_detection.protos import train_pb2
 
-    kind, taken, digest, new = take_over(pipeline, whole.prefix)
     config = pipeline.train_config
-    config.fine_tune_checkpoint = "%s/%s" % (START, os.path.basename(whole.prefix))
-    config.fine_tune_checkpoint_type = kind
+    config.fine_tune_checkpoint = "%s/%s" % (START, os.path.basename(start.prefix))
+    config.fine_tune_checkpoint_type = start.kind
     config.fine_tune_checkpoint_version = train_pb2.CheckpointVersion.V2
-    if kind == DETECTION:
+    if start.kind == DETECTION:
         notes.append(NOTE)
-    return {"taken_parameters": len(taken), "taken_sha256": digest, "new_parameters": new}
+    return {
+        "checkpoint": start.prefix, "taken_parameters": len(start.taken), "taken_sha256": start.sha256, "new_parameters": start.new,
+    }  # fmt: skip
 
 
 def course(
