@@ -70,7 +70,10 @@ class VideoFile:
         self._writer = writer
 
     def add(self, pixels: numpy.ndarray) -> None:
-        self._writer.write(numpy.ascontiguousarray(pixels[: self._size[1], : self._size[0]]))
+        frame = pixels[: self._size[1], : self._size[0]]
+        # A video may change its size midway; the file cannot, and would leave such frames out in silence.
+        frame = frame if frame.shape[1::-1] == self._size else cv2.resize(pixels, self._size)
+        self._writer.write(numpy.ascontiguousarray(frame))
 
     def close(self) -> None:
         self._writer.release()

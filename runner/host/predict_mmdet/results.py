@@ -18,17 +18,18 @@ MOST_NAMED = 100
 
 
 class Results:
-    """The files below ``results/``. Pictures are always drawn; a video's frames only where ``pictures`` are asked for."""
+    """The files below ``results/``. A video is always drawn as a video; ``pictures`` asks for drawn pictures, of a video one a second."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self._request, self._classes, self._wanted = request, request["classes"], set(request["results"])
-        for folder in [RESULTS, "%s/pictures" % RESULTS] + ["%s/cityscapes" % RESULTS] * ("cityscapes" in self._wanted):
-            os.makedirs(folder, exist_ok=True)
+        for folder in [""] + [name for name in ("pictures", "cityscapes") if name in self._wanted]:
+            os.makedirs(os.path.join(RESULTS, folder), exist_ok=True)
         self._names, self._video, self._videos = Names(), None, 0
         self._all = JsonList("%s/predictions.json" % RESULTS)
         self._pickle = _Pickle("%s/predictions.pkl" % RESULTS) if "pickle" in self._wanted else None
         self._coco = _Coco(request) if "coco" in self._wanted else None
-        self._counts, self._images, self._frames, self._best = dict.fromkeys(self._classes, 0), 0, 0, []
+        self._counts, self._images, self._frames = dict.fromkeys(self._classes, 0), 0, 0
+        self._best: list[tuple[float, int, dict[str, Any]]] = []
         self._left_out: list[dict[str, str]] = []
         self._left_out_count = 0
 
@@ -52,15 +53,18 @@ class Results:
         self._show(frame, name, [item for item in found if item.score >= self._request["score"]])
 
     def _show(self, frame: Frame, name: str, seen: list[Detection]) -> None:
-        picture = drawn(frame.pixels, seen, self._classes)
         self._images += 1
+        self._frames += frame.video is not None
         for item in seen:
             self._counts[self._classes[item.label]] += 1
+        kept = "pictures" in self._wanted and (frame.video is None or (frame.number - 1) % max(1, round(frame.video.fps)) == 0)
+        picture = drawn(frame.pixels, seen, self._classes) if kept or frame.video else None
         if frame.video:
-            self._frames += 1
             self._add_to_video(frame, picture)
-            if "pictures" not in self._wanted:
-                return
+        if kept:
+            self._keep(name, picture, seen)
+
+    def _keep(self, name: str, picture: Any, seen: list[Detection]) -> None:
         path = "pictures/%s.jpg" % name
         write_jpeg("%s/%s" % (RESULTS, path), picture)
         # The counter keeps pictures of the same score in their order, and dictionaries from being compared.

@@ -10,7 +10,8 @@ from typing import Any, Callable, NamedTuple, Optional
 import cv2
 import numpy
 
-LONGEST_NAME = 200
+# Bytes; file systems end at 255, and numbers, class names and extensions follow.
+LONGEST_NAME = 150
 
 
 class Source(NamedTuple):
@@ -139,7 +140,8 @@ class Names:
     def of(self, frame: Frame) -> str:
         """The name for one picture or frame."""
         stem = os.path.splitext(frame.name)[0].strip("/").replace("/", "_")
-        stem = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).lstrip(". ")[:LONGEST_NAME] or "picture"
+        stem = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).lstrip(". ")
+        stem = stem.encode()[:LONGEST_NAME].decode(errors="ignore") or "picture"
         wanted = name = stem + ("_%06d" % frame.number if frame.video else "")
         repeated = 1
         while name in self._used:

@@ -77,6 +77,7 @@ def test_what_cannot_be_decoded_is_left_out_and_the_rest_is_read(tmp_path: Path)
 def test_names_are_unique_and_safe() -> None:
     names, video = Names(), Video("clip", 25, 0)
     given = [Frame(name, 1, GREY) for name in ("a/1.jpg", "a/1.png", "../..", "b$`'.tar.gz")] + [Frame("x.mp4", 1, GREY, video, 7)]
+    assert len(names.of(Frame("魚" * 300, 1, GREY)).encode()) == 150
     assert [names.of(frame) for frame in given] == ["a_1", "a_1_2", "_..", "b___.tar", "x_000007"]
 
 
@@ -119,8 +120,8 @@ def test_each_of_twenty_classes_has_a_colour_of_its_own() -> None:
 
 def test_a_drawn_video_keeps_its_frames_and_takes_odd_sides(tmp_path: Path) -> None:
     file = VideoFile(str(tmp_path), "video.mp4", Video("in.mp4", 12.5, 3), (65, 49))
-    for _ in range(3):
-        file.add(numpy.zeros((49, 65, 3), numpy.uint8))
+    for height in (49, 49, 20):
+        file.add(numpy.zeros((height, 65, 3), numpy.uint8))
     file.close()
     capture = cv2.VideoCapture(str(tmp_path / "video.mp4"))
     assert [capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FPS)] == [64, 48, 12.5]
