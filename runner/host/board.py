@@ -15,6 +15,8 @@ import time
 
 START_S, END_S, LOOK_S = 120.0, 10.0, 0.5
 SERVES = re.compile(r"http://[^\s/]+:(\d+)/")
+MISSING = re.compile(r"No module named '?(\w+)")
+DISTRIBUTIONS = {"pkg_resources": "'setuptools<81'"}  # later ones do not have it, and TensorBoard imports it
 SAID_LINES = 20
 
 
@@ -66,11 +68,10 @@ def started(board, stopped):
 
 def why(said):
     last = said[-1] if said else "it said nothing"
-    if "No module named" in last:
-        missing = last.rpartition(" ")[2].strip("'")
-        name = "tensorboard" if missing.startswith("tensorboard") else missing
-        install = "%s -m pip install %s" % (sys.executable, name)
-        return "TensorBoard needs %s, which is not installed: `%s` on this host installs it." % (missing, install)
+    missing = MISSING.search(last)
+    if missing:
+        install = "%s -m pip install %s" % (sys.executable, DISTRIBUTIONS.get(missing.group(1), missing.group(1)))
+        return "TensorBoard needs %s, which is not installed: `%s` on this host installs it." % (missing.group(1), install)
     return "TensorBoard does not start: %s" % last
 
 

@@ -79,7 +79,7 @@ def test_a_run_whose_framework_is_gone_or_breaks_ends_with_its_cause_and_the_oth
             name = "breaks"
             prepare_program = Path({str(SCRIPTED / "prepare_scripted.py")!r})
 
-            def train(self, spec, prepared, environment):
+            def train(self, spec, prepared, environment, ranks):
                 raise KeyError("work_dir")
 
         framework = Breaks()
