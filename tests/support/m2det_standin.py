@@ -167,9 +167,9 @@ class Standin:
         launch = framework.evaluate if spec.kind is Kind.EVAL else framework.predict
         return launch(spec, prepared, self.environment, ranks)
 
-    def run(self, spec: TrainSpec | ModelSpec, prepared: Prepared, **variables: str) -> Attempt:
-        """Carry out the launch plan in the newest attempt's directory, or in a fresh one."""
-        directory, plan = self.directory(), self.plan(spec, prepared)
+    def run(self, spec: TrainSpec | ModelSpec, prepared: Prepared, *, directory: Path | None = None, **variables: str) -> Attempt:
+        """Carry out the launch plan in an attempt's directory, a new one where none is given."""
+        directory, plan = directory or self.directory(), self.plan(spec, prepared)
         for name, content in plan.files.items():
             (directory / name).write_bytes(content)
         return self.execute(directory, plan.argv, prepared, **{**plan.variables, **variables})

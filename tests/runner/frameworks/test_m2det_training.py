@@ -19,7 +19,7 @@ import cv2
 import numpy
 import pytest
 
-from runner.entities import Checkpoint, Evaluation, Progress
+from runner.entities import Checkpoint, Evaluation, Progress, WorkResult
 from runner.errors import BadSpecError
 from runner.frameworks.base import Prepared
 from runner.host.prepare_m2det.config import parsed
@@ -223,7 +223,7 @@ def test_coco_is_read_from_names_that_m2det_makes_up(tmp_path: Path) -> None:
 def test_a_prediction_draws_and_lists_what_it_finds(parent: tuple[Standin, Prepared, Attempt]) -> None:
     standin, trained, _ = parent
     final = standin.made[0] / "weights" / FINAL
-    spec = standin.predicting(results=(ResultFile.PICTURES, ResultFile.PICKLE))
+    spec = standin.predicting(results=(ResultFile.PICTURES, ResultFile.PICKLE, ResultFile.COCO))
     attempt = standin.run(spec, standin.prepare(spec, final, trained=trained))
     assert attempt.exit_code == 0, attempt.log
     results = standin.made[-1] / "results"
@@ -232,6 +232,10 @@ def test_a_prediction_draws_and_lists_what_it_finds(parent: tuple[Standin, Prepa
     assert (found[0]["category"], found[0]["category_id"], found[0]["file_name"]) == ("fish", 1, "val_0.jpg")
     assert [round(value) for value in found[0]["bbox"]] == [10, 8, 19, 19]
     assert sorted(path.name for path in (results / "pictures").iterdir()) == [f"val_{number}.jpg" for number in range(IMAGES)]
+    assert len(json.loads((results / "coco.bbox.json").read_text())) == IMAGES
+    (made,) = [record.summary for record in attempt.records if isinstance(record, WorkResult)]
+    assert (made["images"], made["boxes"], made["classes"]) == (IMAGES, IMAGES, {"fish": IMAGES})
+    assert made["shown"][0] == {"picture": "pictures/val_0.jpg", "boxes": 1, "score": 0.9}  # type: ignore[index]
     by_class = pickle.loads((results / "predictions.pkl").read_bytes())
     assert [len(by_class), len(by_class[1])] == [2, IMAGES]
 
@@ -246,13 +250,11 @@ def test_given_pictures_and_videos_are_drawn_and_what_is_neither_is_told(parent:
     write_picture(inputs / "a b.png")
     (inputs / "notes.txt").write_text("neither")
     write_video(inputs / "clip.mp4")
-    plan = standin.plan(spec, prepared)
-    for name, content in plan.files.items():
-        (directory / name).write_bytes(content)
-    attempt = standin.execute(directory, plan.argv, prepared)
+    attempt = standin.run(spec, prepared, directory=directory)
     assert attempt.exit_code == 0, attempt.log
-    assert "notes.txt is neither a picture nor a video" in attempt.log
-    assert (directory / "results/pictures/a b.jpg").exists()
+    assert "left out: notes.txt: it is neither a picture nor a video that can be read" in attempt.log
+    drawn = {path.name for path in (directory / "results/pictures").iterdir()}
+    assert drawn == {"a b.jpg", *(f"clip_{number:06d}.jpg" for number in range(1, 6))}
     video = cv2.VideoCapture(str(directory / "results/video.mp4"))
     assert (video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_WIDTH)) == (5, 5, 64)
     assert {entry["file_name"] for entry in json.loads((directory / "results/predictions.json").read_text())} >= {"a b.png", "clip.mp4#5"}
@@ -400,11 +402,9 @@ def test_annotations_that_m2det_fails_on(standin: Standin, beside: bool) -> None
             standin.prepare(spec)
         return
     prepared = standin.prepare(spec)
-    directory, plan = standin.directory(), standin.plan(spec, prepared)
+    directory = standin.directory()
     (directory / "data/VOC2007/Annotations/train_1.xml").write_text(annotation("fish").replace("<xmin>11<", "<xmin>11.5<"))
-    for name, content in plan.files.items():
-        (directory / name).write_bytes(content)
-    attempt = standin.execute(directory, plan.argv, prepared)
+    attempt = standin.run(spec, prepared, directory=directory)
     assert attempt.exit_code == 1
     said = "signalbox refuses: M2Det cannot read 1 annotations: train_1.xml: xmin is 11.5, and M2Det reads whole numbers only"
     assert said in attempt.log
@@ -445,3 +445,11 @@ def test_preparing_works_in_a_python_of_its_own_time(parent: tuple[Standin, Prep
     assert {**parsed(fresh.config), "model": None} == {**parsed(trained.config), "model": None}
     final = old.made[0] / "weights" / FINAL
     assert standin.prepare(standin.spec(StartMode.FINETUNE), final, trained=trained).taken_parameters == 4
+
+
+def test_files_of_which_none_can_be_read_end_a_prediction(parent: tuple[Standin, Prepared, Attempt]) -> None:
+    standin, trained, _ = parent
+    spec = standin.predicting("lost.png")
+    attempt = standin.run(spec, standin.prepare(spec, standin.made[0] / "weights" / FINAL, trained=trained))
+    assert attempt.exit_code == 1
+    assert attempt.log.endswith("failed to load image: lost.png (the file is not there)\n")
