@@ -36,7 +36,8 @@ def _table(checkpoints: Sequence[CheckpointView], best: CheckpointView | None) -
     shown = [item for item in checkpoints[:-SHOWN] if item is best] + [*checkpoints[-SHOWN:]]
     width = max(len(_name(item)) for item in shown)
     attempts = len({item.attempt for item in shown}) > 1
-    heading = f"  {'name':<{width}} {'epoch':>5} {'mAP':>6} {'size':>8}{' attempt' if attempts else ''}"
+    sized = any(item.size_bytes is not None or not item.there for item in shown)
+    heading = f"  {'name':<{width}} {'epoch':>5} {'mAP':>6} {'size' if sized else '':>8}{' attempt' if attempts else ''}".rstrip()
     lines = [_line(item, width, marked=item is best, attempts=attempts) for item in shown]
     left_out = len(checkpoints) - len(shown)
     return [heading, *([f"  … {left_out} older ones"] if left_out else []), *lines]

@@ -23,7 +23,8 @@ SHA8 = 8
 def outcome(view: RunView, files: Sequence[ResultFileView], shown: Shown, *, where: str) -> Message:
     """The numbers, the files by name and size, and how to get those that do not come into the thread. ``where`` says where all lie."""
     head = "\n".join(part for part in (finished(view), prose(view.run.detail), *_made(view)) if part)
-    rest = [part for part in (_files(files, shown), where if shown.left else "") if part] if files else ["It left no files."]
+    told = where if shown.left or shown.all_pictures > len(shown.pictures) else ""
+    rest = [part for part in (_files(files, shown), told) if part] if files else ["It left no files."]
     small = " · ".join(part for part in (origin(view.run), _score(view)) if part)
     row = model_buttons(view)
     blocks: list[Block] = [section(head), *(section(part) for part in rest), *([context(small)] if small else [])]

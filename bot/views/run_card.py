@@ -20,6 +20,8 @@ from runner.states import Reason, State
 
 SHOWN_EPOCHS = 24
 _WORTH_TELLING = timedelta(minutes=1)
+_TOLD_IN_WORDS = frozenset({Kind.PREDICT, Kind.EXPORT, Kind.FETCH, Kind.TENSORBOARD})
+"""Kinds of which nothing but the runner's sentence says what they made."""
 _WAITING_OR_ODD = frozenset({Reason.UNREACHABLE, Reason.UNCLEAR, Reason.STAGING, Reason.LAUNCHING, Reason.STOPPING})
 
 
@@ -106,7 +108,7 @@ def _why_line(view: RunView) -> str:
     run = view.run
     if run.state is State.FAILED:
         return sentence(prose(view.diagnosis.sentence if view.diagnosis else explanation(run), 600))
-    if run.state is State.PENDING or run.reason in _WAITING_OR_ODD:
+    if run.state is State.PENDING or run.reason in _WAITING_OR_ODD or (run.state is State.SUCCEEDED and run.kind in _TOLD_IN_WORDS):
         return sentence(prose(explanation(run), 600))
     return ""
 

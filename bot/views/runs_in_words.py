@@ -42,7 +42,7 @@ def title(run: Run) -> str:
         case ModelSpec() as spec:
             return f"{_NOUNS[spec.kind]} of {name(spec.preset.name)}{_used_on(spec)}"
         case FetchSpec() as spec:
-            return f"{name(spec.what)} of {spec.run_id}"
+            return f"files of {spec.run_id} ({name(spec.what)})"
         case BoardSpec() as spec:
             return f"TensorBoard of {spec.run_id}"
         case BootstrapSpec() as spec:
@@ -141,7 +141,7 @@ def model_buttons(view: RunView) -> list[Button]:
         case TrainSpec() as spec if view.checkpoints:
             lines = {
                 "Evaluate": f"eval {run.id}", "Predict": f"predict {run.id}", "Export": f"export {run.id}",
-                "Fetch best": f"fetch {run.id} best", "Fine-tune": f"finetune {run.id} on {spec.dataset.name}",
+                **_fetch(view), "Fine-tune": f"finetune {run.id} on {spec.dataset.name}",
             }
             return [Button(label, line) for label, line in lines.items()]
         case ModelSpec(kind=Kind.EXPORT) as spec:
@@ -151,6 +151,11 @@ def model_buttons(view: RunView) -> list[Button]:
         case ModelSpec() as spec:
             return [Button("The training", f"show {spec.model.run_id}")]
     return []
+
+
+def _fetch(view: RunView) -> dict[str, str]:
+    best = any(checkpoint.best and not checkpoint.removed for _, checkpoint in view.checkpoints)
+    return {"Fetch best": f"fetch {view.run.id} best"} if best else {"Fetch newest": f"fetch {view.run.id} latest"}
 
 
 def buttons(view: RunView) -> list[Button]:
@@ -163,6 +168,8 @@ def buttons(view: RunView) -> list[Button]:
     resume = [Button("Resume", f"resume {run.id}")] if trains and view.checkpoints and run.state is not State.SUCCEEDED else []
     tune = [Button("Fine-tune", f"finetune {run.id} on {run.spec.dataset.name}")] if isinstance(run.spec, TrainSpec) else []
     retry = [Button("Run again", again(run))] if run.state is not State.SUCCEEDED and again(run) else []
+    if isinstance(run.spec, ModelSpec) and run.state is State.SUCCEEDED:
+        return [*model_buttons(view), *log]
     measure = [Button("Evaluate", f"eval {run.id}"), *tune, Button("Checkpoints", f"checkpoints {run.id}")]
     return [*resume, *retry, *(measure if trains and view.checkpoints else []), *log]
 

@@ -65,7 +65,7 @@ def a_training_ends_with_what_can_be_done_with_it(play: Play, folder: Path) -> N
         hosts.put_environment(db, environment)
     run_id = play.start("model", "run quick on pond --epochs 3")
     result = play.reply(run_id, "finished in", "Best mAP *0.600*")
-    assert lines(result)[:4] == [f"eval {run_id}", f"predict {run_id}", f"export {run_id}", f"fetch {run_id} best"]
+    assert lines(result)[:4] == [f"eval {run_id}", f"predict {run_id}", f"export {run_id}", f"fetch {run_id} latest"]
 
 
 def its_button_measures_it(play: Play) -> None:
@@ -123,7 +123,7 @@ def a_checkpoint_comes_into_the_thread_and_into_a_folder(play: Play, folder: Pat
     model = play.runs["model"]
     run_id = play.start("fetched", f"fetch {model} epoch_2")
     assert json.loads(play.scene.ada.download(play.reply(run_id, "epoch_2.pth of")["files"][0]))["epoch"] == 2
-    assert play.card(run_id, f"epoch_2 of {model}", "Finished")
+    assert play.card(run_id, f"files of {model} (epoch_2)", "Finished")
     said = play.scene.terminal("fetch", model, "latest", "--to", str(folder / "mine"))
     assert "1 file" in said and json.loads(next((folder / "mine").rglob("epoch_3.pth")).read_text())["epoch"] == 3
     with pytest.raises(RuntimeError, match="already; nothing was copied"):

@@ -24,7 +24,7 @@ from runner.entities import Evaluation, Place, Progress, Run
 from runner.service.house import House, open_house
 from runner.settings import Access, Settings
 from runner.settings import Limits as HouseLimits
-from runner.specs import DatasetRef, Preset, TrainSpec
+from runner.specs import DatasetRef, Kind, ModelSpec, Preset, RunSpec, Start, TrainSpec
 from runner.states import Reason
 from runner.store import events, people, progress, runs
 
@@ -78,11 +78,22 @@ class SlackHouse:
 
     # What a runner would write
 
-    def submit(self, *, channel: str | None = "training", owner: str = "ada") -> Run:
+    def submit(self, spec: RunSpec | None = None, *, channel: str | None = "training", owner: str = "ada") -> Run:
         place = Place(self.channels[channel]) if channel else Place()
         with self.house.store.writing() as db:
-            spec = TrainSpec(preset=PRESET, dataset=DATASET)
-            return runs.submit(db, spec, owner=self.people.get(owner, owner), place=place, now=self.house.now())
+            chosen = spec or TrainSpec(preset=PRESET, dataset=DATASET)
+            return runs.submit(db, chosen, owner=self.people.get(owner, owner), place=place, now=self.house.now())
+
+    def predicted(self, **files: bytes) -> Run:
+        """A prediction that has ended, with these files (a double underscore stands for a slash, a single one for a dot)."""
+        run = self.submit(ModelSpec(
+            kind=Kind.PREDICT, preset=PRESET, model=Start(run_id="r-aaaa"), trained_on=DATASET, dataset=DATASET, split="val", host="gpu-1",
+        ))
+        for name, content in files.items():
+            path = self.house.settings.results / run.id / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return self.move(self.start(run), Reason.COMPLETED)
 
     def move(self, run: Run, *reasons: Reason, detail: str = "") -> Run:
         with self.house.store.writing() as db:

@@ -34,9 +34,22 @@ async function save(person, file) {
   }
 }
 
+const isPicture = (file) => /\.(png|jpe?g|gif|webp)$/i.test(file.name);
+
+// Several pictures of one message stand side by side, as in Slack; a click saves one.
+function allAttached(files, context) {
+  const pictures = files.filter(isPicture);
+  if (pictures.length < 2) return files.map((file) => attached(file, context));
+  const tile = (file) => {
+    const picture = h("img", { alt: file.alt_txt || file.title });
+    fileUrl(context.person, file.id).then((url) => (picture.src = url), () => picture.remove());
+    return h("button", { type: "button", onclick: () => save(context.person, file), title: `Download ${file.title}` }, picture, h("small", {}, file.title));
+  };
+  return [h("div", { class: "gallery" }, pictures.map(tile)), ...files.filter((file) => !isPicture(file)).map((file) => attached(file, context))];
+}
+
 function attached(file, context) {
-  const isPicture = /\.(png|jpe?g|gif|webp)$/i.test(file.name);
-  const picture = isPicture && h("img", { class: "preview", alt: file.alt_txt || file.title });
+  const picture = isPicture(file) && h("img", { class: "preview", alt: file.alt_txt || file.title });
   if (picture) fileUrl(context.person, file.id).then((url) => (picture.src = url), () => picture.remove());
   return h("div", { class: "file" },
     picture,
@@ -92,7 +105,7 @@ export function messageNode(message, context, follows = false) {
       message.is_ephemeral && h("div", { class: "only-you" }, "Only visible to you"),
       !follows && h("div", { class: "author" }, h("b", {}, author?.real_name ?? message.user), author?.is_bot && h("span", { class: "badge" }, "APP"), h("time", {}, clock(message.ts))),
       body, edited,
-      (message.files ?? []).map((file) => attached(file, context)),
+      allAttached(message.files ?? [], context),
       reactions(message), replies(message, context)),
     tools(message, context));
 }
