@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .checkpoints import finished_epochs, newest_whole, save
 from .config import frozen_text, own_modules, resolved
 from .datasets import check_splits, measured_tasks
+from .errors import BadSpecError
 from .finetuning import take_over
 from .foreign import is_plain
 from .identity import identify
@@ -33,6 +34,8 @@ def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
     preset, overrides = spec["preset"], {key: value for key, value in spec.get("overrides", {}).items() if value}
     check_splits(dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]))
     start = spec.get("start") or {}
+    if start.get("at_epoch"):
+        raise BadSpecError("MMDetection counts a fine-tune from epoch 0; leave --at-epoch out.", "start.at_epoch")
     mode = start.get("mode", "fresh")
     ours = mode == "resume" or bool(start.get("run_id"))
     path, checkpoint, refused = (None, None, [])
