@@ -11,12 +11,12 @@ from runner.frameworks.mmdet_log import MmdetLogParser
 from runner.log_lines import LineReader
 
 _STEP = re.compile(rb"Epoch\(test\) +\[ *(\d{1,9})/(\d{1,9})\]\s+eta: ")
-_TASK = re.compile(rb"Evaluating (bbox|segm)\.\.\.")
+_TASK = re.compile(rb"Evaluating (bbox|segm|proposal)\.\.\.")
 _NOTHING = b"The testing results of the whole dataset is empty"
 
 
 class MmdetTestLogParser:
-    """The log parser of an evaluation. Where the model found nothing at all mmdet prints no metrics: that is a precision of 0."""
+    """The log parser of an evaluation. Where the model found nothing at all mmdet prints no metrics: that is a precision (of proposals a recall) of 0."""
 
     def __init__(self, epoch: int) -> None:
         self._records, self._lines, self._epoch, self._task = MmdetLogParser(), LineReader(), epoch, "bbox"
@@ -38,5 +38,7 @@ class MmdetTestLogParser:
         if task := _TASK.search(line):
             self._task = task[1].decode()
         elif _NOTHING in line:
+            if self._task == "proposal":
+                return [Evaluation(self._epoch, self._task, ap=None, recall={"AR@100": 0.0})]
             return [Evaluation(self._epoch, self._task, ap=0.0, ap50=0.0, ap75=0.0)]
         return ()

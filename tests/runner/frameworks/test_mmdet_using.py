@@ -128,11 +128,11 @@ def test_a_training_counts_its_own_epochs() -> None:
 
 
 def test_a_model_that_finds_nothing_has_a_precision_of_zero() -> None:
-    log = b"""11/21 09:18:34 - mmengine - INFO - Evaluating bbox...
-11/21 09:18:34 - mmengine - ERROR - coco_metric.py - compute_metrics - 462 - The testing results of the whole dataset is empty.
-11/21 09:18:34 - mmengine - INFO - Evaluating segm...
-11/21 09:18:34 - mmengine - ERROR - coco_metric.py - compute_metrics - 462 - The testing results of the whole dataset is empty.
-11/21 09:18:34 - mmengine - INFO - Epoch(test) [1/1]    data_time: 0.0062  time: 0.1565
-"""
-    found = framework.log_parser(PREPARED).feed(log)
-    assert [(item.task, item.ap, item.epoch) for item in found if isinstance(item, Evaluation)] == [("bbox", 0.0, 12), ("segm", 0.0, 12)]
+    stamp = "11/21 09:18:34 - mmengine - "
+    nothing = "ERROR - coco_metric.py - compute_metrics - 462 - The testing results of the whole dataset is empty."
+    said = [line for task in ("bbox", "segm", "proposal") for line in (f"INFO - Evaluating {task}...", nothing)]
+    said.append("INFO - Epoch(test) [1/1]    data_time: 0.0062  time: 0.1565")
+    found = framework.log_parser(PREPARED).feed("".join(f"{stamp}{line}\n" for line in said).encode())
+    assert [(item.task, item.ap, dict(item.recall), item.epoch) for item in found if isinstance(item, Evaluation)] == [
+        ("bbox", 0.0, {}, 12), ("segm", 0.0, {}, 12), ("proposal", None, {"AR@100": 0.0}, 12),
+    ]  # fmt: skip
