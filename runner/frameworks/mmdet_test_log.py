@@ -16,7 +16,7 @@ _NOTHING = b"The testing results of the whole dataset is empty"
 
 
 class MmdetTestLogParser:
-    """The log parser of an evaluation. Where the model found nothing at all mmdet prints no metrics: that is a precision (of proposals a recall) of 0."""
+    """The log parser of an evaluation. A model that finds nothing gets no metrics from mmdet: its precision (of proposals, recall) is 0."""
 
     def __init__(self, epoch: int) -> None:
         self._records, self._lines, self._epoch, self._task = MmdetLogParser(), LineReader(), epoch, "bbox"
