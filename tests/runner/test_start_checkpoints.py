@@ -16,10 +16,9 @@ import pytest
 
 from recipes.arriving.fetching import FetchLimits
 from recipes.catalog.catalog import Catalog
-from recipes.catalog.keeping import keep, release
 from recipes.catalog.removal import sweep
 from recipes.errors import DatasetError
-from runner.errors import HostError, RequestError, SignalboxError
+from runner.errors import HostError, RequestError, SignalboxError, UnreachableError
 from runner.service.house import Requester, open_house
 from runner.service.presets import NewPreset, add
 from runner.service.runs import finetune_preset, submit_training
@@ -97,19 +96,6 @@ def test_a_tensorflow_checkpoint_in_an_archive_becomes_its_prefix(starts: StartC
     assert Path(f"{prefix}.index").read_text() == "ssd/checkpoint/ckpt-0.index"
 
 
-def test_what_it_starts_from_is_not_freed_with_datasets(starts: StartCheckpoints, tmp_path: Path) -> None:
-    (tmp_path / "a").write_text("a")
-    [kept] = keep(starts.catalog, [tmp_path / "a"])
-    [text] = keep(starts.catalog, [b"text"])
-    assert sweep(starts.catalog) is not None
-    assert starts.catalog.objects.path(kept.digest).read_text() == "a"
-    release(starts.catalog, [kept.digest, "0" * 64])
-    freed = sweep(starts.catalog)
-    assert freed is not None
-    assert (freed.files, freed.size_bytes) == (1, 1)
-    assert starts.catalog.objects.path(text.digest).read_text() == "text"
-
-
 @pytest.mark.parametrize(
     ("start", "words"),
     [
@@ -139,6 +125,30 @@ def test_what_cannot_be_fetched_says_why(starts: StartCheckpoints, web: str, pat
     with pytest.raises(error, match=words):
         starts.brought(f"{web}/{path}", silent)
     assert starts.known(f"{web}/{path}") is None
+
+
+def test_one_that_was_lost_is_fetched_again(starts: StartCheckpoints, web: str) -> None:
+    start = f"{web}/w-7.pth#sha256={CHECKSUM}"
+    found = starts.brought(start, silent)
+    assert sweep(starts.catalog) is not None
+    assert starts.known(start) == found
+    starts.catalog.objects.path(CHECKSUM).unlink()
+    assert starts.known(start) is None
+    assert starts.brought(start, silent) == found
+    assert len(_Quiet.asked) == 2
+
+
+def test_only_one_run_fetches_it_at_a_time(starts: StartCheckpoints, web: str) -> None:
+    start = f"{web}/w-7.pth#sha256={CHECKSUM}"
+    met: list[str] = []
+
+    def meanwhile(_sent: int, _total: int) -> None:
+        with pytest.raises(UnreachableError, match="is being fetched for another run"):
+            starts.brought(start, silent)
+        met.append("refused")
+
+    starts.brought(start, meanwhile)
+    assert set(met) == {"refused"}
 
 
 def test_a_server_that_is_away_is_the_hosts_trouble_not_the_specs(starts: StartCheckpoints) -> None:
