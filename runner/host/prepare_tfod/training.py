@@ -27,6 +27,8 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     spec, dataset = request["spec"], request["dataset"]
     overrides = {key: value for key, value in spec.get("overrides", {}).items() if value}
     resumes = spec.get("start", {}).get("mode") == "resume"
+    if spec.get("start", {}).get("at_epoch"):
+        raise BadSpecError("TensorFlow's detection API counts a fine-tune from step 0; leave --at-epoch out.", "start.at_epoch")
     if not dataset["images"].get("train") or "train" not in dataset["splits"]:
         raise BadSpecError("The dataset has no images in a split called train.", "dataset.splits")
     labels = label_maps.dataset_labels(request)
