@@ -97,7 +97,8 @@ def training(mode: StartMode = StartMode.FRESH, *, preset: Preset = NANO, option
 def using(kind: Kind, **more: Any) -> ModelSpec:
     """Something done with a trained model, on the CPU."""
     start = Start(mode=StartMode.RESUME, run_id="r1")
-    return ModelSpec.model_validate({"kind": kind, "preset": NANO, "model": start, "trained_on": DATASET, "gpus": 0, "host": "local", **more})
+    usual = {"kind": kind, "preset": NANO, "model": start, "trained_on": DATASET, "gpus": 0, "host": "local"}
+    return ModelSpec.model_validate({**usual, **more})
 
 
 def shapes(folder: Path, images: int = 20, *, seed: int = 0) -> dict[str, int]:

@@ -15,7 +15,7 @@ from .errors import BadSpecError, first_line
 from .labels import read
 
 MOST_TOLD = 5
-SCAN_S = 120.0
+SCAN_S = 60.0
 TOLERANCE = 1e-6
 """How far beyond 0 and 1 a coordinate may lie; the float32 of a box at the very border is no mistake."""
 
@@ -57,15 +57,14 @@ def scan(paths: Sequence[str], labels: Mapping[str, int], seconds: float = SCAN_
     deadline, seen = time.monotonic() + seconds, 0
     defects: list[str] = []
     unknown: Counter[str] = Counter()
-    for path in paths:
-        for number, example in examples(path):
-            seen += 1
-            name = b"".join(example["image/filename"].bytes_list.value).decode("utf-8", "replace") or "without a name"
-            defects += ["%s, record %d (%s): %s" % (path, number, name, wrong) for wrong in wrong_boxes(example)]
-            texts = (text.decode("utf-8", "replace") for text in example["image/object/class/text"].bytes_list.value)
-            unknown.update(text for text in texts if text not in labels)
-            if time.monotonic() > deadline:
-                break
+    for path, number, example in ((each, *found) for each in paths for found in examples(each)):
+        seen += 1
+        name = b"".join(example["image/filename"].bytes_list.value).decode("utf-8", "replace") or "without a name"
+        defects += ["%s, record %d (%s): %s" % (path, number, name, wrong) for wrong in wrong_boxes(example)]
+        texts = (text.decode("utf-8", "replace") for text in example["image/object/class/text"].bytes_list.value)
+        unknown.update(text for text in texts if text not in labels)
+        if time.monotonic() > deadline:
+            break
     if defects:
         more = " and %d more" % (len(defects) - MOST_TOLD) if len(defects) > MOST_TOLD else ""
         raise BadSpecError("Boxes would stop the training: %s%s. A recipe with the step clip mends them." %
