@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from bot.notifier import notify
 from runner.crash_points import BOT
 from runner.states import Reason
 from tests.support.slack_house import QUICK, SlackHouse, delivery_ids, evaluation, point, slack_house, until
@@ -80,6 +82,33 @@ def test_a_picture_is_shown_once(served: SlackHouse, name: str) -> None:
         until(lambda: not served.rows("SELECT 1 FROM deliveries WHERE state <> 'sent'"), timeout_s=20)
     assert set(Counter(delivery_ids(served.everything(served.training))).values()) == {1}
     assert len(_pictured(served)) == 1
+
+
+@pytest.mark.parametrize("name", [*DELIVERIES[2:], *PICTURES])
+def test_files_of_a_run_are_shared_once(served: SlackHouse, name: str) -> None:
+    served.predicted(pictures__a_jpg=b"\xff\xd8\xff a", pictures__b_jpg=b"\xff\xd8\xff b")
+    notify(served.house, home_channel=None)
+    with served.house.store.writing() as db:  # so that the point is reached by the files
+        db.conn.execute("UPDATE deliveries SET state = 'sent' WHERE kind <> 'files'")
+    killed_at(served, name)
+    with served.bot():
+        until(lambda: not served.rows("SELECT 1 FROM deliveries WHERE state <> 'sent'"), timeout_s=30)
+    assert [[file["title"] for file in m["files"]] for m in served.posted(served.training) if m.get("files")] == [["a.jpg", "b.jpg"]]
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+def test_a_command_with_a_file_acts_once(served: SlackHouse, tmp_path: Path, name: str) -> None:
+    run = served.submit()
+    Image.new("RGB", (32, 24)).save(tmp_path / "eel.png")
+    process = served.start_bot(crash_at=name)
+    until(lambda: served.workspace.socket_count() > 0, timeout_s=20)
+    served.person().upload(served.training, tmp_path / "eel.png", text=f"@signalbox predict {run.id}")
+    assert process.wait(20) == -signal.SIGKILL
+    assert not served.rows("SELECT 1 FROM requests WHERE door = 'shared files'")
+    with served.bot():
+        until(lambda: served.rows("SELECT 1 FROM deliveries WHERE id LIKE 'answer:files:%' AND state = 'sent'"), timeout_s=15)
+    assert not served.rows("SELECT 1 FROM waiting_lines WHERE settled_at IS NULL")
+    assert not list(served.house.settings.inbox.iterdir())
 
 
 @pytest.mark.parametrize("name", UPLOADS)

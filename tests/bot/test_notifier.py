@@ -8,17 +8,26 @@ from pathlib import Path
 import pytest
 
 from bot.notifier import deliveries_for, notify
+from bot.result_files import Shown
 from runner.entities import Event, Place, Run
-from runner.specs import IngestSpec, TrainSpec
+from runner.service.models import ResultFileView
+from runner.specs import BoardSpec, FetchSpec, IngestSpec, Kind, ModelSpec, RunSpec, Start, TrainSpec
 from runner.states import Reason
 from tests.support.slack_house import DATASET, PRESET, slack_house
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+EVAL, PREDICT, EXPORT = (
+    ModelSpec(kind=kind, preset=PRESET, model=Start(run_id="r-bbbb"), trained_on=DATASET, dataset=DATASET, split="val", host="gpu-1")
+    for kind in (Kind.EVAL, Kind.PREDICT, Kind.EXPORT)
+)
+FETCH = FetchSpec(run_id="r-bbbb", host="gpu-1", directory="/r", what="best", paths=("*",))
+BOARD = BoardSpec(run_id="r-bbbb", host="gpu-1", framework="scripted", folder="/r")
+FILE = ResultFileView("predictions.json", Path("/results/predictions.json"), 12)
 TRAIN = TrainSpec(preset=PRESET, dataset=DATASET)
 INGEST = IngestSpec(archive="/inbox/a.zip", dataset="fish", file_name="a.zip")
 
 
-def run(reason: Reason, *, spec: TrainSpec | IngestSpec = TRAIN, place: Place = Place("C1", "1.1")) -> Run:
+def run(reason: Reason, *, spec: RunSpec = TRAIN, place: Place = Place("C1", "1.1")) -> Run:
     return Run(
         id="r-aaaa", nonce="n", spec=spec, state=reason.state, reason=reason, detail="", owner="U0ADA", place=place, parent_id=None,
         host=None, attempt=1, created_at=NOON, updated_at=NOON,
@@ -39,12 +48,17 @@ def event(kind: str, **payload: object) -> Event:
         (Reason.UNCLEAR, TRAIN, ["text"]),
         (Reason.COMPLETED, TRAIN, ["result"]),
         (Reason.COMPLETED, INGEST, ["dataset"]),
+        (Reason.COMPLETED, EVAL, ["result"]),
+        (Reason.COMPLETED, PREDICT, ["outcome"]),
+        (Reason.COMPLETED, EXPORT, ["outcome"]),
+        (Reason.COMPLETED, FETCH, ["outcome"]),
+        (Reason.COMPLETED, BOARD, []),
         (Reason.BY_USER, TRAIN, []),
         (Reason.OUT_OF_MEMORY, TRAIN, ["alert"]),
         (Reason.DATA_ERROR, INGEST, ["alert"]),
     ],
 )
-def test_what_a_change_of_state_calls_for(reason: Reason, spec: TrainSpec | IngestSpec, kinds: list[str]) -> None:
+def test_what_a_change_of_state_calls_for(reason: Reason, spec: RunSpec, kinds: list[str]) -> None:
     owed = deliveries_for(event("state", state=reason.state, reason=reason, detail=""), run(reason, spec=spec), home_channel=None)
     assert [delivery.kind for delivery in owed] == kinds
     assert {delivery.channel for delivery in owed} <= {"C1"}
@@ -55,6 +69,15 @@ def test_only_a_best_evaluation_is_told_and_nobody_is_mentioned() -> None:
     (owed,) = deliveries_for(best, run(Reason.WORKING), home_channel=None)
     assert owed.body == {"text": "New best: bbox mAP 0.500 at epoch 3.", "in_thread": True}
     assert not deliveries_for(event("evaluation", epoch=3, task="bbox", ap=0.5, best=False), run(Reason.WORKING), home_channel=None)
+    assert not deliveries_for(best, run(Reason.WORKING, spec=EVAL), home_channel=None)
+
+
+def test_files_of_a_run_are_owed_after_what_is_said_of_it() -> None:
+    done = event("state", state="SUCCEEDED", reason="COMPLETED", detail="")
+    shown = Shown(pictures=(), all_pictures=0, others=[FILE], left=())
+    owed = deliveries_for(done, run(Reason.COMPLETED, spec=PREDICT), home_channel=None, files=shown)
+    assert [(delivery.id, delivery.kind) for delivery in owed] == [("event:7:outcome", "outcome"), ("event:7:files:0", "files")]
+    assert owed[1].body == {"names": ["predictions.json"], "of": 1}
 
 
 @pytest.mark.parametrize(
