@@ -93,6 +93,12 @@ class StartCheckpoints:
             return None
         return found if all(self.catalog.objects.path(digest).is_file() for digest in found.digests) else None
 
+    def digests(self, start: str) -> frozenset[str]:
+        """Of all that is kept here of it."""
+        known = self.known(start)
+        stored = {start.removeprefix(STORED)} if start.startswith(STORED) else set()
+        return frozenset(stored) | (known.digests if known else frozenset())
+
     def _bring(self, start: str, progress: Progress) -> StartCheckpoint:
         if start.startswith(STORED):
             digest = start.removeprefix(STORED)
@@ -119,7 +125,9 @@ class StartCheckpoints:
             [stored] = keep(self.catalog, [path])
             return StartCheckpoint(name, {name: stored.digest})
         with self.catalog.staging() as scratch:
-            unpack(path, scratch / "start", limits=Limits(max_bytes=self.limits.max_bytes, max_members=10_000), title=name)
+            archive = scratch / "start.tar"  # an archive is known by its name too, and in the store it has none
+            archive.symlink_to(path)
+            unpack(archive, scratch / "start", limits=Limits(max_bytes=self.limits.max_bytes, max_members=10_000), title=name)
             prefix, found = _tensorflow_checkpoint(scratch / "start", name)
             stored_files = keep(self.catalog, found.values())
             return StartCheckpoint(prefix, {each: stored.digest for each, stored in zip(found, stored_files, strict=True)})

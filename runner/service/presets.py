@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlite_utils import Database
 
-from recipes.catalog.keeping import keep
+from recipes.catalog.keeping import keep, release
 from recipes.errors import DocumentError
 from recipes.yaml_lines import parse_yaml
 from runner.entities import Environment, StoredPreset
@@ -22,9 +22,9 @@ from runner.preset_code import PresetCode, read_code
 from runner.presets import load_presets, preset_named
 from runner.service.house import House, Requester
 from runner.settings import Role
-from runner.specs import Kind, Preset
+from runner.specs import Kind, ModelSpec, Preset, TrainSpec
 from runner.start_checkpoints import require_start, start_checkpoints, start_in_words
-from runner.store import events, hosts, presets
+from runner.store import events, hosts, presets, runs
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NUMBERS = ("epochs", "batch", "lr")
@@ -142,7 +142,16 @@ def remove(house: House, who: Requester, name: str) -> int:
             find(house, name)
         presets.remove(db, name, now=house.now())
         events.record(db, "audit", at=house.now(), actor=who.person, payload={"preset removed": name, "versions": len(versions)})
-        return len(versions)
+        needed = [*all_presets(house).values(), *(run.spec.preset for run in runs.live(db) if isinstance(run.spec, TrainSpec | ModelSpec))]
+    _release_starts(house, [each.preset for each in versions], needed)
+    return len(versions)
+
+
+def _release_starts(house: House, gone: Sequence[Preset], needed: Sequence[Preset]) -> None:
+    """Start checkpoints that nothing needs any more are left to the next sweep; code stays, for whoever resumes a run of it."""
+    known = start_checkpoints(house)
+    theirs, others = ({digest for each in some if each.start for digest in known.digests(each.start)} for some in (gone, needed))
+    release(house.catalog, theirs - others)
 
 
 def preset_views(house: House) -> list[PresetView]:

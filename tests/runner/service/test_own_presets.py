@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes.catalog.keeping import keep
 from recipes.catalog.removal import sweep
 from runner.entities import Environment
 from runner.errors import NotAllowedError, RequestError
@@ -70,6 +71,21 @@ def test_its_code_is_kept_as_long_as_the_preset_whatever_is_swept(house: House, 
     assert (path, house.catalog.objects.path(digest).read_text()) == ("config.py", "model = 1\n")
     again = add(house, who(), NewPreset("other", like="mine", changed={"epochs": 2})).stored.preset
     assert (again.config, again.code) == ("config.py", made.stored.preset.code)
+
+
+def test_the_start_of_a_forgotten_preset_is_freed_once_nothing_needs_it(house: House) -> None:
+    [weights] = keep(house.catalog, [b"weights"])
+    start = f"sha256:{weights.digest}"
+    for name in ("mine", "other"):
+        add(house, who(), NewPreset(name, like=NANO, changed={"start": start}))
+    remove(house, who(), "mine")
+    sweep(house.catalog)
+    assert house.catalog.objects.path(weights.digest).exists()
+    remove(house, who(), "other")
+    sweep(house.catalog)
+    assert not house.catalog.objects.path(weights.digest).exists()
+    with pytest.raises(RequestError, match="is not in the store"):
+        add(house, who(), NewPreset("mine", like=NANO, changed={"start": start}))
 
 
 @pytest.mark.parametrize(
