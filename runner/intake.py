@@ -211,6 +211,7 @@ class Intake:
             if run.state is State.PENDING:
                 reason, sentence = refusal(outcome.error)
                 with self.house.store.writing() as db:
+                    progress.forget_step(db, run.id)
                     runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
         elif outcome.act != "stop" and (link := self._links.get(run.host or "")):
             link.broken[run.id] = outcome.error
