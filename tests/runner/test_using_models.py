@@ -16,7 +16,7 @@ from PIL import Image
 from runner.entities import Environment, Run
 from runner.errors import RequestError
 from runner.service import models, presets
-from runner.service.runs import request_stop, submit_training
+from runner.service.runs import request_stop, submit_convert, submit_training
 from runner.service.views import RunView, history
 from runner.settings import Limits
 from runner.specs import ModelSpec
@@ -141,6 +141,18 @@ def test_files_of_a_run_are_fetched(trained: Trained, what: str, names: set[str]
     assert set(trained.results(fetched)) == names, (seen.run.reason, seen.run.detail, seen.diagnosis, seen.result)
     assert seen.run.detail.startswith(f"{len(names)} file")
     assert not seen.devices
+
+
+def test_a_run_of_this_machine_leaves_a_log_that_can_be_fetched_as_well(trained: Trained) -> None:
+    house = trained.scripted.house
+    converted = submit_convert(house, trained.scripted.who("convert"), dataset="fish", recipe="coco:voc", name="voc-fish")
+    trained.done(converted)
+    fetched = models.submit_fetch(house, trained.scripted.who("local"), converted.id, what="log")
+    seen = trained.done(fetched)
+    assert seen.run.host == "local"
+    assert (house.settings.results / fetched.id / "log").read_bytes() == (house.settings.logs / f"{converted.id}-1.log").read_bytes()
+    with pytest.raises(RequestError, match="is convert, not a training"):
+        models.submit_fetch(house, trained.scripted.who("none"), converted.id, what="best")
 
 
 def test_what_is_too_much_or_leads_elsewhere_stays_on_the_host_and_the_run_says_where(trained: Trained) -> None:
