@@ -16,6 +16,7 @@ from runner.dataset_layouts import DATA
 from runner.entities import Environment
 from runner.errors import BadSpecError
 from runner.frameworks.base import LaunchPlan, Prepared, Ranks
+from runner.frameworks.mmdet_launch import OWN_CHECKPOINT
 from runner.host_program import packed
 from runner.specs import ModelSpec, ResultFile, StartMode, TrainSpec
 
@@ -55,8 +56,10 @@ def training(spec: TrainSpec, prepared: Prepared, environment: Environment, rank
         arguments.append(str(scaling))
     launched = (ranks.distributed or not single_evaluates) and spec.overrides.distributed
     program, files, variables = _program(environment, "tools/train.py", arguments, prepared=prepared, ranks=ranks, launched=launched)
+    if prepared.checkpoint is not None and (spec.start.mode is StartMode.RESUME or spec.start.run_id is not None):
+        variables |= OWN_CHECKPOINT
     company = {"program": program, "folder": WORK_DIR, "pattern": CHECKPOINTS}
-    files = {**files, COMPANION: _host_program(COMPANION), COMPANY: _json(company)}
+    files |= {COMPANION: _host_program(COMPANION), COMPANY: _json(company)}
     setup = (*environment.setup, _OWN_DATA)
     return LaunchPlan(argv=(environment.python, COMPANION, COMPANY), variables=variables, files=files, setup=setup)
 
@@ -76,10 +79,11 @@ def evaluation(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     program, files, variables = _program(
         environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=ranks.distributed
     )
+    variables |= OWN_CHECKPOINT
     setup = [*environment.setup, _OWN_DATA, _MAKE_RESULTS]
     if prepared.values.get("reordered"):
         request = {key: prepared.values.get(key) for key in ("classes", "listing")}
-        files = {**files, IN_TRAINED_ORDER: _host_program(IN_TRAINED_ORDER), ORDER: _json(request)}
+        files |= {IN_TRAINED_ORDER: _host_program(IN_TRAINED_ORDER), ORDER: _json(request)}
         setup.append(f"{shlex.quote(environment.python)} {IN_TRAINED_ORDER} {ORDER} || exit 1")
     return LaunchPlan(argv=tuple(program), variables=variables, files=files, setup=tuple(setup))
 
@@ -99,6 +103,7 @@ def prediction(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     cityscapes = [f"txtfile_prefix={RESULTS}/cityscapes"] if ResultFile.CITYSCAPES in spec.results else []
     arguments += _coco_files(prepared, cityscapes, wanted=ResultFile.COCO in spec.results)
     program, files, variables = _program(environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=False)
+    variables |= OWN_CHECKPOINT
     request = {
         "program": program,
         "files": [{"name": file.name, "path": f"{DATA}/inputs/{file.name}"} for file in spec.files],
@@ -107,7 +112,7 @@ def prediction(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
         "drawn": DRAWN if shows else None,
         **{key: prepared.values.get(key) for key in ("classes", "listing", "images")},
     }
-    files = {**files, PREDICT: _host_program(PREDICT), PREDICT_REQUEST: _json(request)}
+    files |= {PREDICT: _host_program(PREDICT), PREDICT_REQUEST: _json(request)}
     setup = (*environment.setup, _OWN_DATA, _MAKE_RESULTS)
     return LaunchPlan(argv=(environment.python, PREDICT, "predict", PREDICT_REQUEST), variables=variables, files=files, setup=setup)
 
@@ -126,7 +131,7 @@ def export(spec: ModelSpec, prepared: Prepared, environment: Environment) -> Lau
     }
     return LaunchPlan(
         argv=(environment.python, PUBLISH, PUBLISH_REQUEST),
-        variables=_variables(environment),
+        variables={**_variables(environment), **OWN_CHECKPOINT},
         files={CONFIG: prepared.config.encode(), PUBLISH: _host_program(PUBLISH), PUBLISH_REQUEST: _json(request)},
         setup=(*environment.setup, _MAKE_RESULTS),
     )
@@ -134,7 +139,7 @@ def export(spec: ModelSpec, prepared: Prepared, environment: Environment) -> Lau
 
 def _program(
     environment: Environment, tool: str, arguments: Sequence[str], *, prepared: Prepared, ranks: Ranks, launched: bool
-) -> tuple[list[str], Mapping[str, bytes], Mapping[str, str]]:
+) -> tuple[list[str], dict[str, bytes], dict[str, str]]:
     """(argv, files, variables) of a program of the checkout; ``launched``: as several processes, or as one of a kind that could be."""
     files, variables = {CONFIG: prepared.config.encode()}, dict(_variables(environment))
     program = [f"{environment.code.rstrip('/')}/{tool}", *arguments]

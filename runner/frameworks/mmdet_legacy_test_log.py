@@ -17,7 +17,8 @@ from runner.frameworks.mmdet_log import MmdetLogParser
 from runner.specs import Kind
 
 _BAR = re.compile(rb"\] (\d{1,9})/(\d{1,9}), \d[\d.]* task/s")
-_RECALL = re.compile(rb"^\s*(AR@(\d{1,6}))\s*=?\s*(\d\.\d+)\s*$")
+# A progress bar may stand before it.
+_RECALL = re.compile(rb"(AR@(\d{1,6}))\s*=?\s*(\d\.\d+)\s*$")
 _LAST_RECALL = b"1000"
 _BORDER = b"+--"
 _COCO_HEAD, _VOC_HEAD, _MEAN = "category", "class", "mAP"
@@ -86,7 +87,7 @@ class _Tables:
             return self._row([cell.strip() for cell in line.decode("utf-8", "replace").strip().strip("|").split("|")])
         if self._classes and self._head == _COCO_HEAD and line.startswith(_BORDER):
             return self._close()
-        if recall := _RECALL.match(line):
+        if recall := _RECALL.search(line):
             return self._recall(recall)
         if bar := _BAR.search(line):
             return self._progress(int(bar[1]), int(bar[2]))

@@ -39,9 +39,10 @@ TOP_LEVEL = {
 # Dictionaries whose keys no signature tells.
 OPEN = {
     "train_cfg", "test_cfg", "optimizer", "optimizer_config", "lr_config", "momentum_config", "runner", "checkpoint_config", "log_config",
-    "evaluation", "fp16", "dist_params", "auto_scale_lr", "data", "paramwise_cfg", "custom_keys", "train_dataloader", "val_dataloader",
-    "test_dataloader",
+    "evaluation", "fp16", "dist_params", "auto_scale_lr", "paramwise_cfg", "custom_keys",
 }  # fmt: skip
+LOADERS = {"train_dataloader", "val_dataloader", "test_dataloader"}
+DATA = {"train", "val", "test", "workers_per_gpu", "persistent_workers"} | LOADERS
 REGISTRIES = tuple("mmdet.%s%s" % (each, module) for each in ("models", "datasets") for module in ("", ".registry", ".builder"))
 
 
@@ -107,7 +108,9 @@ def known_names(node, path):
         return set(), False
     if not path:
         return set(node) | TOP_LEVEL, False
-    if path[-1] in OPEN and "type" not in node:
+    if path == ["data"]:
+        return set(node) | DATA, False
+    if "type" not in node and (OPEN | LOADERS) & set(path):
         return set(node), True
     accepted, is_open = accepted_arguments(node.get("type"))
     return set(node) | accepted, is_open
@@ -126,12 +129,17 @@ def accepted_arguments(type_name):
 def registered(type_name):
     """The classes that MMDetection's registries hold under a name."""
     found = []
-    for name in REGISTRIES:
-        for value in vars(sys.modules[name]).values() if name in sys.modules else ():
-            target = getattr(value, "module_dict", {}).get(type_name) if isinstance(type_name, str) else None
-            if target is not None and target not in found:
-                found.append(target)
+    for held in registries() if isinstance(type_name, str) else ():
+        if type_name in held and held[type_name] not in found:
+            found.append(held[type_name])
     return found
+
+
+def registries():
+    """What each registry of MMDetection holds: name to class."""
+    modules = [sys.modules[name] for name in REGISTRIES if name in sys.modules]
+    held = [getattr(value, "module_dict", None) for module in modules for value in vars(module).values()]
+    return [each for each in held if isinstance(each, dict)]
 
 
 def arguments_of(target):

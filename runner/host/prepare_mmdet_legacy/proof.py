@@ -7,7 +7,7 @@ import os
 from .config import walk
 from .datasets import leaf_of
 from .errors import BadSpecError, did_you_mean, first_line
-from .options import accepted_arguments, registered
+from .options import accepted_arguments, registered, registries
 
 FRAMEWORKS_WORDS = "MMDetection cannot build the config's %s: %s"
 
@@ -66,11 +66,7 @@ def nearest_type(node):
 
 def known_types():
     """Every name that MMDetection's registries hold."""
-    import mmdet.datasets
-    import mmdet.models
-
-    registries = list(vars(mmdet.models).values()) + list(vars(mmdet.datasets).values())
-    return {name for each in registries if isinstance(getattr(each, "module_dict", None), dict) for name in each.module_dict}
+    return {name for held in registries() for name in held}
 
 
 def check_heads(model, count):

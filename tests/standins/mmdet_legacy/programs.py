@@ -100,10 +100,9 @@ def test(args, classes_of, options, out_required, prints):
         return
     for at, _ in enumerate(images):
         print("\r[%s] %d/%d, 10.9 task/s, elapsed: 0s, ETA:     0s" % (">" * 30, at + 1, len(images)), end="", flush=True)
-    found = results_of(images, cfg, classes)
     if args.out:
         print("\nwriting results to %s" % args.out)
-        Path(args.out).write_bytes(pickle.dumps(found))
+        Path(args.out).write_bytes(pickle.dumps(results_of(images, cfg, classes)))
     elif out_required:
         raise AssertionError("Please specify at least one operation (save or show the results) with the argument --out or --show")
     if getattr(args, "show_dir", None):

@@ -1,5 +1,7 @@
 """The parts of detectors that the configs here are made of. Heads count the background as a class."""
 
+import os
+
 from mmcv.modules import module
 from mmcv.utils import Registry, build_from_cfg
 
@@ -24,7 +26,7 @@ module(ALL, HEADS, "RetinaHead", 0, num_classes=81, in_channels=256, stacked_con
 
 
 def build_detector(cfg, train_cfg=None, test_cfg=None):
-    if cfg.get("pretrained"):
+    if cfg.get("pretrained") and os.environ.get("STANDIN_OFFLINE"):
         raise OSError("this machine has no way to %s" % cfg["pretrained"])
     built = build_from_cfg(dict(cfg, train_cfg=train_cfg, test_cfg=test_cfg), ALL)
     list(built.named_modules())

@@ -62,7 +62,7 @@ def _old_load(f, map_location=None):
 
 
 def _new_load(f, map_location=None, *, weights_only=True):
-    if weights_only:
+    if weights_only and not os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"):
         raise pickle.UnpicklingError("Weights only load failed.")
     return _load(f)
 
