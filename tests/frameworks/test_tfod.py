@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from runner.specs import Kind, StartMode
 from runner.states import Reason
 from tests.support.tfod_place import DATASET, Place, shapes, training, using
 
-pytestmark = [pytest.mark.frameworks, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.frameworks, pytest.mark.timeout(1500)]
 
 WEIGHTS = """
 import sys, tensorflow as tf
@@ -46,8 +45,9 @@ class Parent:
     prepared: Prepared
     records: tuple[Record, ...]
 
-    def checkpoint(self, number: int) -> Path:
-        return self.place.directory / "kept" / f"ckpt-{number}"
+    @property
+    def checkpoint(self) -> Path:
+        return self.place.directory / "kept" / "ckpt-2"
 
     def child(self, folder: Path, **changed: object) -> Place:
         """Another attempt's directory with the same data."""
@@ -67,7 +67,7 @@ def environment() -> Environment:
 def parent(tmp_path_factory: pytest.TempPathFactory, environment: Environment) -> Parent:
     folder = tmp_path_factory.mktemp("it's a $parent")
     place = Place(folder, environment, shapes(folder))
-    spec = training(epochs=20, batch=2, eval_every=10)
+    spec = training(epochs=20, batch=2, eval_every=25)
     prepared = place.prepare(spec)
     code, log, records = place.train(spec, prepared)
     assert code == 0, log[-3000:]
@@ -96,42 +96,43 @@ def test_a_training_tells_steps_as_epochs_and_is_evaluated_beside(parent: Parent
     assert [(point.epoch, point.iteration, point.iterations) for point in points] == [(13, 4, 8), (25, 8, 8)]
     assert points[-1].eta_s == 0
     told = of(Checkpoint, records)
-    assert {(each.name, each.epoch) for each in told} == {("ckpt-2", 12), ("ckpt-3", 25)}
-    last = of(Evaluation, records)[-1]
+    assert {(each.name, each.epoch) for each in told} == {("ckpt-2", 25)}
+    [last] = of(Evaluation, records)
     assert (last.epoch, last.task, set(last.per_class)) == (25, "bbox", {"square", "disc"})
     assert last.ap is not None
     assert last.ap > 0.5
-    assert [each.name for each in told if each.best][-1:] == ["ckpt-3"]
+    assert [each.best for each in told] == [False, True]
 
 
 def test_a_resume_refuses_a_torn_checkpoint_and_goes_on_with_the_steps(parent: Parent, tmp_path: Path) -> None:
     torn = tmp_path / "torn"
     torn.mkdir()
-    for file in parent.checkpoint(3).parent.glob("ckpt-3.*"):
+    for file in parent.checkpoint.parent.glob("ckpt-2.*"):
         shutil.copy(file, torn)
-    with (torn / "ckpt-3.data-00000-of-00001").open("r+b") as file:
+    with (torn / "ckpt-2.data-00000-of-00001").open("r+b") as file:
         file.truncate(1_000_000)
     child = parent.child(tmp_path / "child", images={"train": 16})
-    spec = training(StartMode.RESUME, batch=2, lr=0.01)
-    prepared = child.prepare(spec, [torn / "ckpt-3", parent.checkpoint(2)], trained=parent.prepared)
-    assert [path for path, _ in prepared.refused] == [str(torn / "ckpt-3")]
-    assert (prepared.checkpoint, prepared.checkpoint_epoch, prepared.lr) == (str(parent.checkpoint(2)), 12, 0.01)
+    spec = training(StartMode.RESUME, epochs=30, lr=0.01)
+    prepared = child.prepare(spec, [torn / "ckpt-2", parent.checkpoint], trained=parent.prepared)
+    assert [path for path, _ in prepared.refused] == [str(torn / "ckpt-2")]
+    assert (prepared.checkpoint, prepared.checkpoint_epoch, prepared.lr) == (str(parent.checkpoint), 25, 0.01)
+    assert (prepared.batch, prepared.values["steps"]) == (2, 300)
     code, log, records = child.train(spec, prepared)
     assert code == 0, log[-3000:]
-    assert [(each.name, each.epoch) for each in of(Checkpoint, records)] == [("ckpt-3", 25)]
-    assert [(point.epoch, point.lr) for point in of(Progress, records)] == [(25, 0.0)]
-    assert parent.checkpoint(2).with_suffix(".index").is_file()
+    assert [(each.name, each.epoch) for each in of(Checkpoint, records)] == [("ckpt-3", 37)]
+    assert [(point.epoch, point.lr) for point in of(Progress, records)] == [(38, 0.0)]
+    assert parent.checkpoint.with_suffix(".index").is_file()
 
 
 def test_a_fine_tune_takes_over_all_weights_and_begins_at_step_0(parent: Parent, tmp_path: Path) -> None:
     child = parent.child(tmp_path / "child", images={"train": 16})
     spec = training(StartMode.FINETUNE, epochs=5, batch=2)
-    prepared = child.prepare(spec, [parent.checkpoint(3)])
+    prepared = child.prepare(spec, [parent.checkpoint])
     assert prepared.new_parameters == ()
     code, log, records = child.train(spec, prepared)
     assert code == 0, log[-3000:]
     assert [point.epoch for point in of(Progress, records)] == [13]
-    weights, same, heads, _ = compared(child.environment.python, parent.checkpoint(3), child.directory / "model" / "ckpt-1")
+    weights, same, heads, _ = compared(child.environment.python, parent.checkpoint, child.directory / "model" / "ckpt-1")
     assert weights == same > heads > 0
 
 
@@ -141,14 +142,14 @@ def test_a_fine_tune_to_other_classes_keeps_the_feature_extractor_and_ends_when_
         f"item {{ id: {number} name: '{name}' }}\n" for number, name in enumerate(child.classes, 1)
     ))  # fmt: skip
     spec = training(StartMode.FINETUNE, epochs=5, batch=2)
-    prepared = child.prepare(spec, [parent.checkpoint(3)])
+    prepared = child.prepare(spec, [parent.checkpoint])
     assert "only the feature extractor is taken over" in prepared.notes[-1]
     assert prepared.taken_parameters > 200
     assert all("BoxPredictor" in name for name in prepared.new_parameters)
     with stopped_once_there(child.directory / "model" / "ckpt-1.index"):
         code, log, _ = child.train(spec, prepared)
     assert (code, diagnose(exit_code=code, tail=log.encode()).reason) == (143, Reason.KILLED)
-    weights, same, heads, same_heads = compared(child.environment.python, parent.checkpoint(3), child.directory / "model" / "ckpt-1")
+    weights, same, heads, same_heads = compared(child.environment.python, parent.checkpoint, child.directory / "model" / "ckpt-1")
     assert same >= weights - heads
     assert same_heads < heads
 
@@ -175,18 +176,17 @@ class stopped_once_there:  # noqa: N801 - reads as a phrase
 def test_an_evaluation_of_the_last_checkpoint_tells_what_was_told_beside_the_training(parent: Parent, tmp_path: Path) -> None:
     child = parent.child(tmp_path / "child")
     spec = using(Kind.EVAL, dataset=DATASET)
-    prepared = child.prepare(spec, [parent.checkpoint(3)], trained=parent.prepared)
-    began = time.monotonic()
+    prepared = child.prepare(spec, [parent.checkpoint], trained=parent.prepared)
     code, log, records = child.work(framework.evaluate(spec, prepared, child.environment, Ranks()), prepared)
     assert code == 0, log[-3000:]
-    assert time.monotonic() - began < 280, "it waited for another checkpoint"
-    assert of(Evaluation, records) == of(Evaluation, parent.records)[-1:]
+    assert "Exiting evaluation at step 200" in log
+    assert of(Evaluation, records) == of(Evaluation, parent.records)
 
 
 def test_an_export_is_a_saved_model_with_its_label_map(parent: Parent, tmp_path: Path) -> None:
     place = replace(parent.place, directory=tmp_path)
     spec = using(Kind.EXPORT)
-    prepared = place.prepare(spec, [parent.checkpoint(3)], trained=parent.prepared)
+    prepared = place.prepare(spec, [parent.checkpoint], trained=parent.prepared)
     code, log, _ = place.work(framework.export(spec, prepared, place.environment), prepared)
     assert code == 0, log[-3000:]
     model = tmp_path / "results" / "model"
@@ -206,7 +206,7 @@ def test_predictions_of_records_pictures_and_a_video_are_drawn(parent: Parent, t
     video.release()
     files = [{"name": path.name, "digest": "0"} for path in sorted(given.iterdir())]
     spec = using(Kind.PREDICT, dataset=DATASET, files=files, results=["coco"])
-    prepared = child.prepare(spec, [parent.checkpoint(3)], trained=parent.prepared)
+    prepared = child.prepare(spec, [parent.checkpoint], trained=parent.prepared)
     code, log, records = child.work(framework.predict(spec, prepared, child.environment, Ranks()), prepared)
     assert code == 0, log[-3000:]
     results = child.directory / "results"

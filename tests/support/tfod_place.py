@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +28,7 @@ from runner.transports.base import Finished
 
 CLASSES = ("square", "disc")
 SIDE = 96
-TIMEOUT_S = 500.0
+TIMEOUT_S = 1200.0
 DATASET = DatasetRef(name="shapes", version=1, fingerprint="f", format="tfrecord")
 NANO = find_preset("ssd-mobilenet-v2-nano")
 
@@ -62,13 +64,17 @@ class Place:
         given = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "PYTHONUNBUFFERED": "1", "CUDA_VISIBLE_DEVICES": ""}
         script = "\n".join((*plan.setup, 'exec "$@"'))
         with (self.directory / "log").open("wb") as log:
-            done = subprocess.run(
+            child = subprocess.Popen(
                 ["/bin/sh", "-c", script, "sh", *plan.argv], cwd=self.directory, env={**given, **plan.variables},
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, timeout=TIMEOUT_S, check=False, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )
+            try:
+                code = child.wait(TIMEOUT_S)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, signal.SIGKILL)
         said = (self.directory / "log").read_bytes()
-        code = done.returncode if done.returncode >= 0 else 128 - done.returncode
-        return code, said.decode("utf-8", "replace"), tuple(OwnLines(framework.log_parser(prepared)).feed(said))
+        return code if code >= 0 else 128 - code, said.decode("utf-8", "replace"), tuple(OwnLines(framework.log_parser(prepared)).feed(said))
 
     def train(self, spec: TrainSpec, prepared: Prepared) -> tuple[int, str, tuple[Record, ...]]:
         """Train to the end."""

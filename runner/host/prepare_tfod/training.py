@@ -27,21 +27,14 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     spec, dataset = request["spec"], request["dataset"]
     overrides = {key: value for key, value in spec.get("overrides", {}).items() if value}
     resumes = spec.get("start", {}).get("mode") == "resume"
-    if spec.get("start", {}).get("at_epoch"):
-        raise BadSpecError("TensorFlow's detection API counts a fine-tune from step 0; leave --at-epoch out.", "start.at_epoch")
-    if not dataset["images"].get("train") or "train" not in dataset["splits"]:
-        raise BadSpecError("The dataset has no images in a split called train.", "dataset.splits")
+    check_request(spec, dataset)
     labels = label_maps.dataset_labels(request)
     check_data(request, labels)
-    whole, refused = (None, [])
-    if request["checkpoints"] or spec.get("start", {}).get("mode", "fresh") != "fresh":
-        whole, refused = newest_whole(request["checkpoints"])
+    whole, refused = started_from(request, resumes=resumes)
     trained = (request.get("trained") or {}) if resumes else {}
     pipeline = resolved(request, trained, overrides)
     highest = max(labels.values())
-    if trained and architecture(pipeline).num_classes != highest:
-        sentence = "The checkpoint's model has %d classes and the dataset %d; fine-tune instead of resuming."
-        raise BadSpecError(sentence % (architecture(pipeline).num_classes, highest), "dataset.classes")
+    check_classes(pipeline, trained, highest)
     notes = unwanted(pipeline, overrides.get("options", ())) + drop_drawing(pipeline)
     fit_dataset(pipeline, dataset["splits"], dataset["splits"]["train"][1], highest)
     at, steps, far = course(request, trained, whole if resumes else None, overrides)
@@ -55,15 +48,40 @@ def train(request: Mapping[str, Any]) -> dict[str, Any]:
     values = {
         "labels": labels, "label_map": dataset["splits"]["train"][1], "splits": {name: each[0] for name, each in dataset["splits"].items()},
         "evaluates": bool(pipeline.eval_input_reader), "steps": steps.last, "between_saves": steps.between_saves,
-        "first_number": whole.number or 0 if resumes and whole else 1, "resumes": resumes, **at.values(),
-    }
-    done = None if whole is None else math.floor(at.first_epoch + 1e-6) if resumes else 0
-    answer.update(
-        config=frozen_text(pipeline), epochs=max(1, math.ceil(epochs_at(at, steps.last) - 1e-6)), batch=at.batch, values=values,
-        lr=base_rate(pipeline.train_config), iterations=max(1, math.ceil(at.steps_per_epoch)), checkpoint_epoch=done,
+        "first_number": (whole.number or 0) if whole and resumes else 1, **at.values(),
+    }  # fmt: skip
+    return dict(
+        answer, config=frozen_text(pipeline), epochs=max(1, math.ceil(epochs_at(at, steps.last) - 1e-6)), batch=at.batch, values=values,
+        lr=base_rate(pipeline.train_config), iterations=max(1, math.ceil(at.steps_per_epoch)),
+        checkpoint_epoch=math.floor(at.first_epoch + 1e-6) if whole else None,
         revision=identify({"code": request.get("code_folder")})["revision"],
     )  # fmt: skip
-    return answer
+
+
+def check_request(spec: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+    """What needs no TensorFlow to be refused."""
+    if spec.get("start", {}).get("at_epoch"):
+        raise BadSpecError("TensorFlow's detection API counts a fine-tune from step 0; leave --at-epoch out.", "start.at_epoch")
+    if not dataset["images"].get("train") or "train" not in dataset["splits"]:
+        raise BadSpecError("The dataset has no images in a split called train.", "dataset.splits")
+
+
+def started_from(request: Mapping[str, Any], *, resumes: bool) -> tuple[Checkpoint | None, list[tuple[str, str]]]:
+    """(the checkpoint that the training begins with, those refused before it)."""
+    if not request["checkpoints"] and request["spec"].get("start", {}).get("mode", "fresh") == "fresh":
+        return None, []
+    whole, refused = newest_whole(request["checkpoints"])
+    if resumes and whole.step is None:
+        raise BadSpecError("%s holds weights but no step to go on from; fine-tune instead of resuming." % whole.prefix, "checkpoints")
+    return whole, refused
+
+
+def check_classes(pipeline: Any, trained: Mapping[str, Any], highest: int) -> None:
+    """A resumed model keeps its heads."""
+    known = architecture(pipeline).num_classes
+    if trained and known != highest:
+        sentence = "The checkpoint's model has %d classes and the dataset %d; fine-tune instead of resuming."
+        raise BadSpecError(sentence % (known, highest), "dataset.classes")
 
 
 def check_data(request: Mapping[str, Any], labels: Mapping[str, int]) -> None:
