@@ -18,7 +18,8 @@ KNOWN_DEFECTS = {
     "'SSDHead' object has no attribute 'loss_cls'": "mmdet 3.3.0 cannot evaluate SSD as it is: "
     "give the preset a module of its own with a subclass of SSDHead that says `loss_cls = None`, and model.bbox_head.type its name",
 }
-PROOF_SIDE, LARGEST_PROOF_SIDE = 320, 640
+# From 900 places on DINO can choose its 900 queries; on the few boxes of one image, nothing shows that more would.
+PROOF_SIDE, LARGEST_PROOF_SIDE, PROOF_BOXES = 224, 640, 20
 WITHOUT_MASK = (
     "This model learns masks, and %d of %d annotations of %s have no segmentation (the first is annotation %s): "
     "take a preset without masks, or annotate polygons."
@@ -55,6 +56,9 @@ def proof_model(cfg: Config) -> Module:
 
     bare = copy.deepcopy(cfg)
     leave_out(bare)
+    proposals = (bare.model.get("test_cfg") or {}).get("rpn")
+    if proposals:
+        proposals["max_per_img"] = PROOF_BOXES
     model = revert_sync_batchnorm(built("model", MODELS, bare.model))
     for name, part in model.named_children():
         if name != "backbone" and hasattr(part, "init_weights"):
