@@ -52,7 +52,9 @@ class Place:
         dataset = DatasetOnHost("shapes@1", "tfrecord", self.classes, splits, self.images)
         wanted = None if isinstance(spec, ModelSpec) and spec.dataset is None else dataset
         paths = tuple(map(str, checkpoints))
-        request = PrepareRequest(spec, wanted, paths, str(self.directory), trained=trained, trained_classes=self.classes, code=code)
+        request = PrepareRequest(
+            spec, wanted, paths, str(self.directory), trained=trained, trained_classes=self.classes, code=code
+        )
         return read_answer(ask(self.environment.python, "prepare", as_bytes(request), self.directory))
 
     def work(self, plan: LaunchPlan, prepared: Prepared) -> tuple[int, str, tuple[Record, ...]]:
@@ -74,7 +76,8 @@ class Place:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
         said = (self.directory / "log").read_bytes()
-        return code if code >= 0 else 128 - code, said.decode("utf-8", "replace"), tuple(OwnLines(framework.log_parser(prepared)).feed(said))
+        records = OwnLines(framework.log_parser(prepared)).feed(said)
+        return code if code >= 0 else 128 - code, said.decode("utf-8", "replace"), tuple(records)
 
     def train(self, spec: TrainSpec, prepared: Prepared) -> tuple[int, str, tuple[Record, ...]]:
         """Train to the end."""
