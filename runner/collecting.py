@@ -33,6 +33,7 @@ MOST_FILES = 20_000
 RESERVE_BYTES = 1_000_000_000
 """What the disk here keeps free, for the database above all."""
 _LONGEST_HEADER = 32 * 1024 * 1024
+_LONGEST_WORDS = 200
 _SIGNALS = 128
 _SHOWN = 5
 _MOST_FORGOTTEN = 50
@@ -141,7 +142,7 @@ class _Incoming:
         try:
             said = json.loads(line)
             self._files = [_checked(name, size) for name, size in said["files"]]
-            self.left = [(str(name)[:200], str(why)[:200]) for name, why in said["left"]]
+            self.left = [(_printable(name), _printable(why)) for name, why in said["left"]]
             self.left_more = int(said["left_more"])
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise HostError(f"The host's list of files cannot be read ({type(error).__name__}).") from error
@@ -183,6 +184,10 @@ def _checked(name: object, size: object) -> tuple[str, int]:
     if unsafe_path(name) or posixpath.normpath(name) != name or "\\" in name or name == ".":
         raise HostError(f"The host lists a file that would lie elsewhere: {name[:200]!r}.")
     return name, size
+
+
+def _printable(text: object) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in str(text)[:_LONGEST_WORDS])
 
 
 def _left_in_words(host: Host, folder: str, left: list[tuple[str, str]], more: int) -> str:

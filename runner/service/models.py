@@ -8,7 +8,6 @@ from glob import escape
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from recipes.catalog.versions import DatasetVersion
 from runner.checkpoints import wanted
 from runner.entities import Checkpoint, Evaluation, Run
 from runner.errors import RequestError
@@ -99,7 +98,7 @@ def submit_eval(
 ) -> Run:
     """Queue the measuring of a model on a split of a dataset."""
     model = _model(house, run_id, Kind.EVAL, using)
-    return _submit(house, who, _spec(house, Kind.EVAL, model, using, **_data(house, model, using)), parent_id=model.run.id)
+    return _submit(house, who, _spec(house, Kind.EVAL, model, using, **_data(house, model, Kind.EVAL, using)), parent_id=model.run.id)
 
 
 def submit_predict(
@@ -114,7 +113,7 @@ def submit_predict(
     if files and (using.get("dataset") or using.get("split")):
         raise RequestError("Give either files or a dataset, not both.")
     model = _model(house, run_id, Kind.PREDICT, using)
-    read = {"files": _given(house, files)} if files else _data(house, model, using)
+    read = {"files": _given(house, files)} if files else _data(house, model, Kind.PREDICT, using)
     spec = _spec(house, Kind.PREDICT, model, using, results=tuple(dict.fromkeys(results)), score=score, **read)
     return _submit(house, who, spec, parent_id=model.run.id)
 
@@ -235,21 +234,18 @@ def _spec(house: House, kind: Kind, model: _Model, using: Using, **asked: object
     })
 
 
-def _data(house: House, model: _Model, using: Using) -> dict[str, object]:
+def _data(house: House, model: _Model, kind: Kind, using: Using) -> dict[str, object]:
     """The dataset and the split that are read."""
     dataset, split = using.get("dataset"), using.get("split")
     reference = newest_readable(house, dataset or str(model.spec.dataset), model.framework.formats)
     version = frozen(house, reference if dataset else model.spec.dataset)
-    there = _splits(version)
+    there = [name for name, count in version.summary.splits.items() if (count.boxes if kind is Kind.EVAL else count.images)]
     chosen = split or next((name for name in _SPLITS if name in there), None)
     if chosen is None or chosen not in there:
         missing = f"no split {split}" if split else "neither a test nor a val split"
-        raise RequestError(f"{version.reference} has {missing}; it has: {', '.join(there)}. Name one with `--split`.")
+        needed = " with boxes to measure against" if kind is Kind.EVAL else ""
+        raise RequestError(f"{version.reference} has {missing}{needed}; it has: {', '.join(there) or 'none'}. Name one with `--split`.")
     return {"dataset": reference, "split": chosen}
-
-
-def _splits(version: DatasetVersion) -> list[str]:
-    return [name for name, count in version.summary.splits.items() if count.images]
 
 
 def _given(house: House, files: Sequence[Path | GivenFile]) -> tuple[GivenFile, ...]:

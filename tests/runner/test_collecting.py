@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from runner import collecting
 from runner.collecting import Brought, bring, forget_old
@@ -139,6 +142,30 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_the_host(any_host: Re
     with pytest.raises(HostError, match=f"{any_host.host.name} did not send it to its end: .*Permission denied"):
         brought(any_host, made, place)
     assert not place.exists()
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.binary(max_size=300), max_size=6), st.lists(st.integers(1, 400), min_size=1, max_size=8), st.integers(0, 400))
+def test_a_stream_is_the_same_however_it_is_cut(contents: list[bytes], cuts: list[int], held: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        files = [(f"{'deep/' * (number % 3)}{number}.bin", content) for number, content in enumerate(contents)]
+        had = {name: min(held, len(content)) for name, content in files[::2]}
+        for name, size in had.items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(dict(files)[name][:size])
+        header = {"files": [(name, len(content)) for name, content in files], "left": [["a\u0007b", "c"]], "left_more": 0}
+        stream = json.dumps(header).encode() + b"\n" + b"".join(content[had.get(name, 0) :] for name, content in files)
+        incoming = collecting._Incoming(place, had, LIMIT, nobody)
+        at = 0
+        while at < len(stream):
+            cut = cuts[at % len(cuts)]
+            incoming(stream[at : at + cut])
+            at += cut
+        incoming(b"")
+        assert [name for name, _ in incoming.whole()] == [name for name, _ in files]
+        assert tree(place) == dict(files)
+        assert incoming.left == [("a?b", "c")]
 
 
 @pytest.mark.parametrize(

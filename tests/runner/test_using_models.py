@@ -73,6 +73,19 @@ def test_a_model_is_measured_and_that_is_no_new_best_of_anything(trained: Traine
     assert str((seen.run.prepared or {})["checkpoint"]).endswith("/epoch_2.pth")
 
 
+def test_a_training_is_measured_beside_itself_and_goes_on(trained: Trained) -> None:
+    scripted = trained.scripted
+    training = scripted.submit("step_s=0.1", epochs=20)
+    scripted.wait_until(training, lambda view: view.checkpoints)
+    measured = models.submit_eval(scripted.house, scripted.who("beside"), training.id, gpus=0)
+    assert len(trained.done(measured).evaluations) == 1
+    seen = scripted.view(training)
+    assert seen.run.reason is Reason.WORKING
+    assert seen.devices
+    request_stop(scripted.house, scripted.who("enough"), training.id)
+    scripted.wait(training, Reason.BY_USER)
+
+
 def test_given_pictures_come_back_drawn(trained: Trained, picture: Path) -> None:
     house, who = trained.scripted.house, trained.scripted.who("predict")
     used = models.submit_predict(house, who, trained.run.id, files=[picture, picture])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -92,8 +93,20 @@ def test_a_test_split_goes_before_val(house: House, trained: Run, tmp_path: Path
     spec = models.submit_eval(house, WHO, trained.id, dataset="tested").spec
     assert isinstance(spec, ModelSpec)
     assert spec.split == "test"
-    with pytest.raises(RequestError, match="tested@1 has no split val; it has: test, train"):
+    with pytest.raises(RequestError, match="tested@1 has no split val with boxes to measure against; it has: test, train"):
         models.submit_eval(house, WHO, trained.id, dataset="tested", split="val")
+
+
+def test_what_has_no_boxes_is_predicted_and_not_measured(house: House, trained: Run, tmp_path: Path) -> None:
+    folder = write_coco(tmp_path / "bare")
+    listing = folder / "annotations" / "instances_val.json"
+    listing.write_text(json.dumps(json.loads(listing.read_text()) | {"annotations": []}))
+    ingest(house.catalog, folder, name="bare", created_at=datetime.now(UTC))
+    with pytest.raises(RequestError, match="bare@1 has neither a test nor a val split with boxes to measure against; it has: train"):
+        models.submit_eval(house, WHO, trained.id, dataset="bare")
+    spec = models.submit_predict(house, WHO, trained.id, dataset="bare").spec
+    assert isinstance(spec, ModelSpec)
+    assert spec.split == "val"
 
 
 def test_what_has_no_model_is_refused_with_the_reason(house: House, trained: Run) -> None:
