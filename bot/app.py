@@ -25,7 +25,7 @@ from bot.firings import carry_out_due
 from bot.listeners import Identity, Listeners
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
-from bot.waiting_files import WaitingFiles
+from bot.waiting_files import WaitingFiles, clear_settled
 from runner.errors import ConfigurationError
 from runner.service import people
 from runner.service.house import House, open_house
@@ -72,6 +72,7 @@ def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -
     if identity is None:
         return
     clear_partial(house.settings.inbox)
+    clear_settled(house)
     handler = build_socket(build_app(house, identity, secrets, settings), secrets, settings)
     with _at_work(_with_slack(house, slack, handler, settings, secrets, stop), stop):
         _connect(handler, stop)

@@ -27,6 +27,7 @@ from runner.service.waiting_lines import WaitingLine
 from runner.specs import GivenFile
 
 _log = logging.getLogger(__name__)
+_FOLDER = "line-"
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _TRIES = 2.0, 120.0, 8
 
 
@@ -81,13 +82,21 @@ class WaitingFiles:
         return given_files.keep_files(self._house, targets)
 
     def _folder(self, line: WaitingLine) -> Path:
-        return self._house.settings.inbox / f"line-{line.id}"
+        return self._house.settings.inbox / f"{_FOLDER}{line.id}"
 
     def _try_later(self, line: WaitingLine, error: DownloadError) -> None:
         failures = self._failures[line.id] = self._failures.get(line.id, 0) + 1
         wait_s = min(_FIRST_WAIT_S * 2.0 ** (failures - 1), _LONGEST_WAIT_S)
         self._not_before[line.id] = self._clock() + wait_s
         _log.warning("The files of %r are not fetched yet: %s Trying again in %.0f s.", line.line, error, wait_s)
+
+
+def clear_settled(house: House) -> None:
+    """Remove what a crash left of lines that were carried out."""
+    kept = {f"{_FOLDER}{line.id}" for line in waiting_lines.waiting(house)}
+    for folder in house.settings.inbox.glob(f"{_FOLDER}*"):
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _of_thread(slack: Slack, line: WaitingLine) -> Sequence[SharedFile]:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.download import Downloader
-from bot.waiting_files import WaitingFiles
+from bot.waiting_files import WaitingFiles, clear_settled
 from runner.entities import Checkpoint, Host, Place, Run, TransportName
 from runner.service.house import Requester
 from runner.service.presets import all_presets
@@ -138,6 +138,17 @@ def test_an_outage_is_waited_for_and_a_line_acts_once(tmp_path: Path) -> None:
         (answer,) = served.rows("SELECT body FROM deliveries")
         assert "There is no run" in answer["body"]
         assert not list(served.house.settings.inbox.iterdir())
+
+
+def test_what_a_crash_left_of_settled_lines_is_removed_and_of_others_kept(tmp_path: Path) -> None:
+    with slack_house(tmp_path) as served:
+        noted(served, picture(tmp_path / "eel.png"))
+        (line,) = waiting(served.house)
+        inbox = served.house.settings.inbox
+        for name in (f"line-{line.id}", "line-0000"):
+            (inbox / name).mkdir()
+        clear_settled(served.house)
+        assert [path.name for path in inbox.iterdir()] == [f"line-{line.id}"]
 
 
 def noted(served: SlackHouse, path: Path) -> None:
