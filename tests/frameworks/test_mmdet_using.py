@@ -237,11 +237,12 @@ def test_a_dataset_is_predicted_as_it_is_evaluated(boxes: Trained, folder: Path)
     made = predict(boxes, folder, spec)
     ap = boxes.last("bbox").ap
     assert measured(boxes.directory / "data/val.json", made.results / "coco.bbox.json", "bbox") == pytest.approx(ap, abs=0.002)
-    summary, found = made.summary(), made.content("predictions.json")
+    summary, found, exact = made.summary(), made.content("predictions.json"), made.content("coco.bbox.json")
     assert (summary["images"], summary["left_out"]) == (VAL, [])
     assert sorted(path.name for path in (made.results / "pictures").iterdir()) == [f"{number}.jpg" for number in range(TRAIN, TRAIN + VAL)]
     assert {item["category"] for item in found} <= set(boxes.classes)
-    assert sum(float(str(item["score"])) >= spec.score for item in found) == summary["boxes"]
+    assert len(found) == len(exact)
+    assert sum(float(str(item["score"])) >= spec.score for item in exact) == summary["boxes"]
     script = "import mmengine, sys; found = mmengine.load(sys.argv[1]); print(len(found), sorted(found[0]['pred_instances']))"
     read = subprocess.check_output([boxes.environment.python, "-c", script, str(made.results / "predictions.pkl")], text=True)
     assert read.strip() == f"{VAL} ['bboxes', 'labels', 'scores']"
