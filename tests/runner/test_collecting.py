@@ -7,6 +7,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,12 +136,16 @@ def test_what_changed_on_the_host_meanwhile_replaces_what_was_here(any_host: Rea
     assert tree(place) == tree(made)
 
 
-def test_a_file_that_cannot_be_read_is_an_error_that_names_the_host(any_host: Reached, made: Path, place: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root reads everything")
-    (made / "predictions.json").chmod(0)
-    with pytest.raises(HostError, match=f"{any_host.host.name} did not send it to its end: .*Permission denied"):
-        brought(any_host, made, place)
+@pytest.mark.parametrize(("script", "error"), [("echo no such module >&2; exit 1", HostError), ("kill -9 $$", UnreachableError)])
+def test_a_program_that_breaks_there_is_told_from_one_that_was_killed(
+    any_host: Reached, made: Path, place: Path, tmp_path: Path, script: str, error: type[Exception]
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    broken = replace(any_host, host=replace(any_host.host, python=str(python)))
+    with pytest.raises(error, match=any_host.host.name):
+        brought(broken, made, place)
     assert not place.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -27,6 +28,11 @@ def left(tmp_path: Path) -> Path:
         path.write_text(name)
         os.utime(path, (1, 1))
     return folder
+
+
+@pytest.mark.parametrize("name", ["gather.py", "results.py", "board.py"])
+def test_old_pythons_read_what_runs_alone_on_a_host(name: str) -> None:
+    ast.parse((resources.files("runner.host") / name).read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
 def gather(directory: Path, *paths: str, at: Path | None = None) -> tuple[int, dict[str, object], Path]:
