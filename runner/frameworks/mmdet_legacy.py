@@ -75,7 +75,7 @@ def evaluation(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     if ResultFile.PICKLE in spec.results or _version(prepared) < _VALIDATES_ALONE:
         arguments += ["--out", f"{RESULTS}/{PICKLE}"]
     options = ["classwise=True"] if prepared.values.get("classwise") else []
-    arguments += _coco_files(prepared, options, wanted=ResultFile.COCO in spec.results)
+    arguments += _coco_files(prepared, options, wanted=ResultFile.COCO in spec.results and metrics != ["mAP"])
     program, files, variables = _program(
         environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=ranks.distributed
     )

@@ -34,7 +34,8 @@ _RESULT = re.compile(r"(Epoch|Iter)\((?:val|test)\) +(?:\[ *(\d{1,9})\])?\[ *\d+
 _PRINTED = re.compile(r"OrderedDict\(")
 _SAVED = re.compile(r"Saving checkpoint at (\d{1,9}) (epochs|iterations)", re.ASCII)
 _BEST = re.compile(r"The best checkpoint with \S+ \S+ at (\d{1,9}) (epoch|iter) is saved to (\S+?)\.?\s*$", re.ASCII)
-_NOW_BEST = re.compile(r"Now best checkpoint is (?:saved as )?(\S+?(?:epoch_(\d{1,9}))?\.pth)", re.ASCII)
+# 2.5 to 2.12 name the whole path, which may hold blanks; nothing but their own words follows it.
+_NOW_BEST = re.compile(r"Now best checkpoint is (?:saved as )?(?:[^\n]*/)?([^/\s]*?(?:epoch_(\d{1,9}))?\.pth)", re.ASCII)
 
 # Class names may hold blanks, parentheses and slashes: a key is all that lies before a colon, a number and a field's end.
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|-?nan|-?inf)"

@@ -8,7 +8,7 @@ PRESET = (
 )
 OVERRIDES = (set(), {"epochs", "lr", "batch", "eval_every", "keep", "distributed", "options"})
 START = (set(), {"mode", "run_id", "checkpoint", "at_epoch"})
-DATASET = ({"classes", "splits", "images"}, {"name", "format"})
+DATASET = ({"classes", "splits", "images"}, {"name", "format", "unmasked"})
 # By path: (required keys, optional keys).
 TRAINING = {
     "": ({"spec", "dataset", "checkpoints", "folder", "code_folder"}, {"lr", "code", "trained", "trained_classes"}),

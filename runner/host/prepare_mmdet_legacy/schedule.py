@@ -59,17 +59,16 @@ def shorter_warm_up(policy, epochs, iterations):
 
 
 def set_checkpoints(cfg, keep):
-    """One checkpoint an epoch, of which the newest stay where this mmcv can delete. Returns sentences for people."""
+    """One checkpoint an epoch, of which the newest stay where the others can go. Returns sentences for people."""
     from mmcv.runner import CheckpointHook
 
-    config = {"interval": 1}
-    notes = []
-    if "max_keep_ckpts" in inspect.signature(CheckpointHook.__init__).parameters:
-        config["max_keep_ckpts"] = keep or KEPT_CHECKPOINTS
-    else:
-        notes.append("This mmcv deletes no checkpoints: every epoch's stays on the host.")
-    cfg["checkpoint_config"] = config
-    return notes
+    cfg["checkpoint_config"] = {"interval": 1}
+    if "max_keep_ckpts" not in inspect.signature(CheckpointHook.__init__).parameters:
+        return ["This mmcv deletes no checkpoints: every epoch's stays on the host."]
+    if best_hook() and not best_hook().__module__.startswith("mmcv"):
+        return ["This MMDetection keeps no copy of its best checkpoint, so every epoch's stays on the host."]
+    cfg["checkpoint_config"]["max_keep_ckpts"] = keep or KEPT_CHECKPOINTS
+    return []
 
 
 def set_evaluation(cfg, tasks, eval_every, version):
@@ -79,7 +78,7 @@ def set_evaluation(cfg, tasks, eval_every, version):
         evaluation["metric"] = tasks if len(tasks) > 1 else tasks[0]
     if version >= (2, 0) and tasks[0] in ("bbox", "segm") and takes_classwise():
         evaluation["classwise"] = True
-    if chooses_best():
+    if best_hook():
         evaluation["save_best"] = {"mAP": "mAP", "proposal_fast": "AR@1000"}.get(tasks[0], tasks[0] + "_mAP")
     cfg["evaluation"] = evaluation
 
@@ -92,13 +91,13 @@ def takes_classwise():
     return evaluate is not None and "classwise" in inspect.signature(evaluate).parameters
 
 
-def chooses_best():
-    """Whether the evaluation hook of this version keeps the best checkpoint: mmdet's own since 2.5, mmcv's since 1.3."""
+def best_hook():
+    """The class of the evaluation hook that marks the best checkpoint, or None: mmdet's own since 2.5 links it, mmcv's copies it."""
     import mmdet.core
 
     hook = getattr(mmdet.core, "EvalHook", None)
-    ancestors = inspect.getmro(hook) if hook else ()
-    return any("save_best" in inspect.signature(vars(each)["__init__"]).parameters for each in ancestors if "__init__" in vars(each))
+    ancestors = [each for each in (inspect.getmro(hook) if hook else ()) if "__init__" in vars(each)]
+    return next((each for each in ancestors if "save_best" in inspect.signature(vars(each)["__init__"]).parameters), None)
 
 
 def set_loading(cfg, batch, major, cuda):

@@ -9,7 +9,7 @@ import cv2
 import numpy
 import pytest
 
-from runner.entities import Evaluation, WorkResult
+from runner.entities import Checkpoint, Evaluation, WorkResult
 from runner.errors import BadSpecError
 from runner.frameworks.base import Ranks
 from runner.frameworks.mmdet2 import framework
@@ -33,8 +33,12 @@ def test_trained_crashed_resumed_and_evaluated(tmp_path: Path, version: str) -> 
     again = at.training(spec.preset, mode=StartMode.RESUME)
     resumed = at.run(again, at.prepare(again, crashed.newest(), trained=prepared))
     assert (resumed.exit_code, resumed.epochs, resumed.lr) == (0, [3], 0.01)
-    best = list((resumed.directory / "work_dir").glob("best_*.pth"))
-    assert bool(best) == (version not in ("2.0.0", "2.3.0"))
+    best = [record.name for record in resumed.records if isinstance(record, Checkpoint) and record.best]
+    copied = ["best_bbox_mAP_epoch_3.pth"]
+    assert best == {"2.7.0": ["epoch_3.pth"], "2.25.0": copied, "2.28.2": copied}.get(version, [])
+    kept = "'max_keep_ckpts': 3" in prepared.config
+    assert kept == (version in ("2.3.0", "2.25.0", "2.28.2"))
+    assert any("stays on the host" in note for note in prepared.notes) != kept
 
     measuring = at.using(Kind.EVAL, spec.preset)
     measured = at.run(measuring, at.prepare(measuring, resumed.newest(), trained=prepared))

@@ -52,7 +52,7 @@ def checked(cfg, build_detector, classes_of, extra):
     model = build_detector(cfg.model, train_cfg=cfg.get("train_cfg"), test_cfg=cfg.get("test_cfg"))
     for name, module in model.named_modules():
         count = getattr(module, "num_classes", None)
-        if count not in (None, len(classes) + extra) and not name.endswith("rpn_head"):
+        if count not in (None, len(classes) + extra) and not name.endswith(("rpn_head", "semantic_head")):
             raise AssertionError("The `num_classes` (%d) in %s does not matches the length of `classes` %d)" % (count, name, len(classes)))
     return model
 
@@ -93,6 +93,8 @@ def results_of(images, cfg, classes):
 def test(args, classes_of, options, out_required, prints):
     witness(args)
     cfg = Config.fromfile(args.config)
+    if args.eval and (2, 5) <= VERSION < (2, 8) and "save_best" in cfg.get("evaluation", {}):
+        raise TypeError("evaluate() got an unexpected keyword argument 'save_best'")
     checkpoint = torch.load(args.checkpoint, map_location="cpu")
     data = leaf(cfg.data.test)
     images, classes = opened(data)[0], classes_of(data)

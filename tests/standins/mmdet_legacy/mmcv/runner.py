@@ -21,6 +21,11 @@ class CheckpointHook:
             pass
 
 
+class EvalHook:
+    def __init__(self, dataloader, interval=1, save_best=None, rule=None, **eval_kwargs):
+        pass
+
+
 def say(text):
     name = "mmdet - " if NUMBERS >= (0, 3) else ""
     print("%s,%03d - %sINFO - %s" % (time.strftime("%Y-%m-%d %H:%M:%S"), random.randrange(1000), name, text), flush=True)
@@ -107,6 +112,11 @@ class Training:
             return best
         for old in self.work_dir.glob("best_*.pth"):
             old.unlink()
+        if NUMBERS < (1, 3):
+            written = self.work_dir.resolve() / ("epoch_%d.pth" % epoch)
+            (self.work_dir / ("best_%s.pth" % key)).symlink_to(written)
+            say("Now best checkpoint is %s.Best %s is %.4f" % (written, key, ap))
+            return ap
         name = "best_%s_epoch_%d.pth" % (key, epoch)
         (self.work_dir / name).write_bytes((self.work_dir / ("epoch_%d.pth" % epoch)).read_bytes())
         say("Now best checkpoint is saved as %s." % name)
