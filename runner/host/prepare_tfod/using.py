@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import labels as label_maps
@@ -51,19 +52,17 @@ def records_of(request: Mapping[str, Any], labels: Mapping[str, int], notes: lis
     split = spec.get("split") or next((each for each in (*EVALUATED, "train") if each in known), "")
     if split not in known:
         raise BadSpecError("The dataset has no split called %r; it has: %s." % (split, ", ".join(known) or "none"), "split")
-    foreign = [name for name in dataset["classes"] if name not in labels]
-    if len(foreign) == len(dataset["classes"]):
-        raise BadSpecError("The model knows none of the dataset's classes: it knows %s." % ", ".join(labels), "dataset.classes")
-    if foreign:
-        notes.append("The model does not know %s; boxes of these classes do not count." % ", ".join(foreign))
-    if (request.get("folder") or "") and spec["kind"] == "eval":
-        check_there(request["folder"], known[split][0])
+    if spec["kind"] == "eval":
+        check_classes(dataset["classes"], labels, notes)
+    if os.path.isdir(os.path.join(request["folder"], "data")):
+        matching(known[split][0], request["folder"])
     return str(known[split][0])
 
 
-def check_there(folder: str, records: str) -> None:
-    """Where the data lies in the folder already, the glob must match."""
-    import os
-
-    if os.path.isdir(os.path.join(folder, "data")):
-        matching(records, folder)
+def check_classes(classes: Sequence[str], labels: Mapping[str, int], notes: list[str]) -> None:
+    """A model is measured on classes that it knows; the evaluation drops boxes of others."""
+    foreign = [name for name in classes if name not in labels]
+    if len(foreign) == len(classes):
+        raise BadSpecError("The model knows none of the dataset's classes: it knows %s." % ", ".join(labels), "dataset.classes")
+    if foreign:
+        notes.append("The model does not know %s; boxes of these classes do not count." % ", ".join(foreign))
