@@ -74,7 +74,9 @@ def curve(progress: Sequence[Progress], evaluations: Sequence[Evaluation], *, ti
     if losses:
         _draw_loss(axes, epochs, losses, colours)
     if shown:
-        _draw_ap(axes.twinx(), shown, colours)
+        right = axes.twinx()
+        _draw_ap(right, shown, colours)
+        _draw_masks(right, evaluations, colours)
     if not losses:
         axes.set_yticks([])
         if not shown:
@@ -161,9 +163,21 @@ def _smoothed(losses: Sequence[float]) -> list[float]:
 def _bbox_first(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """The evaluations of one task with a defined AP, one an epoch (the last counts), bounding boxes where there are any."""
     tasks = {each.task for each in evaluations}
-    task = "bbox" if "bbox" in tasks else min(tasks, default="")
+    return _of_task(evaluations, "bbox" if "bbox" in tasks else min(tasks, default=""))
+
+
+def _of_task(evaluations: Sequence[Evaluation], task: str) -> list[Evaluation]:
     by_epoch = {each.epoch: each for each in evaluations if each.task == task and each.ap is not None and math.isfinite(each.ap)}
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+
+
+def _draw_masks(axes: Axes, evaluations: Sequence[Evaluation], colours: _Colours) -> None:
+    """AP of masks beside that of boxes, dashed and named at its end."""
+    line = [(each.epoch, each.ap) for each in _of_task(evaluations, "segm") if each.ap is not None]
+    if not line or not _of_task(evaluations, "bbox"):
+        return
+    axes.plot(*zip(*line, strict=True), color=colours.ap, linewidth=1.4, linestyle=(0, (4, 2)))
+    axes.annotate("masks", line[-1], xytext=(0, -11), textcoords="offset points", color=colours.ap, fontsize=8, ha="right")
 
 
 def _draw_ap(axes: Axes, shown: Sequence[Evaluation], colours: _Colours) -> None:

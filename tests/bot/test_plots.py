@@ -58,6 +58,13 @@ def test_any_input_gives_a_picture(progress: list[Progress], evaluations: list[E
     assert colours(curve(progress, evaluations, title="$x_$ <!channel> " * 20))
 
 
+def test_masks_have_a_line_beside_that_of_boxes_and_none_alone() -> None:
+    boxes, masks = ([Evaluation(epoch, task, epoch / 10) for epoch in (1, 2, 3)] for task in ("bbox", "segm"))
+    lower = [Evaluation(epoch, "segm", epoch / 20) for epoch in (1, 2, 3)]
+    assert len({curve([], evaluations, title="t") for evaluations in (boxes, [*boxes, *lower], [*boxes, *masks])}) == 3
+    assert curve([], masks, title="t") == curve([], boxes, title="t")
+
+
 def test_no_number_at_all_says_so_instead_of_an_empty_frame() -> None:
     assert curve([], [], title="t") == curve([Progress(1, 1, 8, loss=math.nan)], [], title="t")
 

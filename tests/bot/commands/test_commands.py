@@ -55,6 +55,8 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
     if name in ("resume",):
         ended(house, run, Reason.CODE_ERROR)
     rename(house, "runs", run.id, "r-7f3k")
+    if "r-9abc" in example:
+        rename(house, "runs", training(house).id, "r-9abc")
     if ":0" in example:
         with house.store.writing() as db:
             hosts.note_resources(db, Resources("gpu1"))
