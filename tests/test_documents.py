@@ -21,6 +21,8 @@ from recipes.recipe import library, load_recipe
 from recipes.transforms import transforms
 from recipes.yaml_lines import read_yaml
 from runner import crash_points
+from runner.frameworks import all_frameworks
+from runner.presets import load_presets
 from runner.settings import Settings
 from runner.states import Reason, State
 
@@ -28,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 GUIDE = ROOT / "deploy" / "README.md"
 RECIPES_GUIDE = ROOT / "deploy" / "recipes.md"
+FRAMEWORKS_GUIDE = ROOT / "deploy" / "frameworks.md"
 SAMPLE = ROOT / "deploy" / "settings.sample.yaml"
 SOURCES = ("bot", "runner", "recipes")
 
@@ -205,6 +208,22 @@ def _recipe_tables() -> dict[str, list[str]]:
         ],
         "findings": ["| | |", "|---|---|", *(f"| {severity} | {words} |" for severity, words in sorted(WORDS.values()))],
     }
+
+
+def _preset_table() -> str:
+    """The table of deploy/frameworks.md as the code has it."""
+    rows = sorted(load_presets().values(), key=lambda preset: (preset.framework, preset.name))
+    lines = [f"| `{each.name}` | {each.framework} | {each.description} |" for each in rows]
+    return "\n".join(["| preset | framework | |", "|---|---|---|", *lines])
+
+
+def test_the_guide_to_frameworks_lists_every_preset_and_framework() -> None:
+    text = _text(FRAMEWORKS_GUIDE)
+    found = re.search(r"<!-- presets -->\n(.*?)\n?<!-- /presets -->", text, re.DOTALL)
+
+    assert found, f"{FRAMEWORKS_GUIDE} has lost the marks around its presets"
+    assert found[1] == _preset_table(), f"{FRAMEWORKS_GUIDE} should have, between its marks:\n{_preset_table()}"
+    assert [name for name in all_frameworks() if f"`{name}`" not in text] == []
 
 
 def _options(entry: Format) -> str:
