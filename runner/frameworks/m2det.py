@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from runner.entities import Environment
@@ -23,6 +24,8 @@ WEIGHTS = "weights"
 CHECKPOINT = r"M2Det_.*_epoch(?P<number>\d{1,9})\.pth"
 _HOST = Path(__file__).parent.parent / "host"
 _PROGRAM, _COMPANION = "signalbox_m2det", "companion.py"
+# srun starts a process for each GPU, and the first of them drives all.
+_FIRST_OF_SLURM = '[ "${SLURM_PROCID:-0}" = 0 ] || exit 0'
 
 
 class M2Det:
@@ -53,7 +56,8 @@ class M2Det:
             "keep_folder": WEIGHTS if keep else None, "keep": keep, "evaluate": None,
         }  # fmt: skip
         files = {_COMPANION: (_HOST / _COMPANION).read_bytes(), "companion.json": _json(company)}
-        return self._plan(prepared, environment, (environment.python, _COMPANION, "companion.json"), files, {"epochs": prepared.epochs})
+        plan = self._plan(prepared, environment, (environment.python, _COMPANION, "companion.json"), files, {"epochs": prepared.epochs})
+        return replace(plan, setup=(*plan.setup, _FIRST_OF_SLURM)) if ranks.slurm else plan
 
     def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
         """``test.py`` on one GPU; its detections are below ``results/``."""

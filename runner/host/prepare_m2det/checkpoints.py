@@ -14,7 +14,8 @@ from .errors import BadSpecError, first_line
 
 NUMBERED = re.compile(r"M2Det_.*_epoch(\d{1,9})\.pth")
 FINAL = re.compile(r"Final_M2Det_.*\.pth")
-HEAD = re.compile(r"(?:module\.)?conf\.\d+\.(?:weight|bias)")
+HEAD = re.compile(r"conf\.\d+\.(?:weight|bias)")
+PARALLEL = "module."
 ANCHORS = 6  # of each place, in m2det.py; a head has so many rows for each class
 
 
@@ -77,36 +78,46 @@ def newest_whole(paths, all_epochs, resumable):
     raise BadSpecError("No checkpoint can be used (%s)." % reasons, "checkpoints")
 
 
-def misfits(state, classes):
-    """The names of heads that are made for another number of classes: M2Det's loading fails on them."""
-    return [name for name, value in state.items() if HEAD.fullmatch(name) and value.shape[0] != ANCHORS * (classes + 1)]
+def plain(name):
+    """The name of a weight, whether one GPU trained it or several."""
+    return name[len(PARALLEL) :] if name.startswith(PARALLEL) else name
 
 
-def classes_of(state):
-    """How many classes the heads tell apart; None where there is no head."""
-    rows = [value.shape[0] for name, value in state.items() if HEAD.fullmatch(name)]
-    return rows[0] // ANCHORS - 1 if rows else None
+def misfits(state, shapes):
+    """The names of weights that have another shape in the model: M2Det's loading fails on them."""
+    return [name for name, value in state.items() if tuple(value.shape) != shapes.get(plain(name), tuple(value.shape))]
 
 
-def require_fit(path, state, classes, advice):
-    """Refuse a checkpoint of another model."""
-    if misfits(state, classes):
-        sentence = "%s tells %s classes apart and this model %d%s." % (os.path.basename(path), classes_of(state), classes, advice)
+def require_fit(path, state, shapes, advice=""):
+    """Refuse a checkpoint of another model: of one that lacks weights, M2Det would leave the rest as chance made them."""
+    name, wrong, held = os.path.basename(path), misfits(state, shapes), {plain(each) for each in state}
+    heads = [each for each in wrong if HEAD.fullmatch(plain(each))]
+    if heads:
+        there, here = (rows // ANCHORS - 1 for rows in (state[heads[0]].shape[0], shapes[plain(heads[0])][0]))
+        raise BadSpecError("%s tells %d classes apart and this model %d%s." % (name, there, here, advice), "checkpoints")
+    lacking = [each for each in shapes if each not in held]
+    if wrong or lacking:
+        which = (wrong or lacking)[0]
+        sentence = "%s is of another model: %s %s%s." % (name, which, "has another shape" if wrong else "is not in it", advice)
         raise BadSpecError(sentence, "checkpoints")
 
 
-def taken_over(path, state, classes, folder):
-    """(file to start from, what a Prepared says of it): all that fits; heads for other classes are left out and begin anew.
+def taken_over(path, state, shapes, folder):
+    """(file to start from, what a Prepared says of it): all that fits; the rest of the model begins anew.
 
     ``--resume_net`` accepts a file that lacks weights, not one whose weights have another shape: so what fits is written anew.
     """
-    new = misfits(state, classes)
-    taken, digest = [name for name in sorted(state) if name not in new], hashlib.sha256()
+    wrong = misfits(state, shapes)
+    taken = [name for name in sorted(state) if name not in wrong and plain(name) in shapes]
+    if not taken:
+        raise BadSpecError("Nothing of %s fits this model." % os.path.basename(path), "checkpoints")
+    digest, held = hashlib.sha256(), {plain(name) for name in taken}
     for name in taken:
-        digest.update(name.encode() + b"\0" + state[name].contiguous().numpy().tobytes())
-    if new:
+        digest.update(plain(name).encode() + b"\0" + state[name].contiguous().numpy().tobytes())
+    if wrong:
         path = os.path.join(folder, "finetune_%s" % os.path.basename(path))
-        save(type(state)((name, value) for name, value in state.items() if name not in new), path)
+        save(type(state)((name, value) for name, value in state.items() if name not in wrong), path)
+    new = [name for name in shapes if name not in held]
     return path, {"taken_parameters": len(taken), "taken_sha256": digest.hexdigest(), "new_parameters": new}
 
 

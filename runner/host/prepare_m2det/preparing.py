@@ -3,12 +3,13 @@
 import os
 
 from .annotations import check_voc
-from .checkpoints import finished_epochs, newest_whole, require_fit, taken_over
+from .checkpoints import HEAD, finished_epochs, newest_whole, require_fit, taken_over
 from .config import base_config, parsed, rendered
 from .datasets import set_dataset, source_of
 from .errors import BadSpecError, listed
 from .identity import identify, source_digest
 from .options import apply_options, raw_options
+from .proof import prove
 from .schedule import set_schedule
 
 RESULTS = {"pictures", "pickle", "coco"}
@@ -22,7 +23,7 @@ def prepare(request):
     mode = (spec.get("start") or {}).get("mode", "fresh")
     trains = spec["kind"] == "train"
     prepared = training(request, overrides, mode, trained) if trains else using(request, overrides, trained)
-    values = dict(prepared.pop("values"), sources=source_digest(request["code_folder"]), code=request["code_folder"])
+    values = dict(prepared.pop("values"), sources=source_digest(request["code_folder"]))
     return dict(prepared, revision=revision, values=values)
 
 
@@ -37,7 +38,7 @@ def training(request, overrides, mode, trained):
     source = source_of(dataset, training_split(dataset), evaluated_split(dataset))
     cfg["model"]["m2det_config"]["num_classes"] = len(classes) + 1
     notes = set_dataset(cfg, source)
-    answer = start(request, mode, trained, classes)
+    answer = start(request, mode, trained, prove(cfg))
     at = answer.pop("first_epoch")
     epochs = overrides.get("epochs") or before.get("epochs") or preset["epochs"]
     batch = overrides.get("batch") or before.get("batch") or preset["batch"]
@@ -85,7 +86,7 @@ def evaluated_split(dataset):
     return next((split for split in ("test", "val") if split in dataset["splits"]), None)
 
 
-def start(request, mode, trained, classes):
+def start(request, mode, trained, shapes):
     """What a Prepared says of the checkpoint, the first epoch to come, and sentences for people."""
     at_epoch = (request["spec"].get("start") or {}).get("at_epoch") or 0
     if mode == "fresh":
@@ -95,14 +96,16 @@ def start(request, mode, trained, classes):
     done = finished_epochs(path, all_epochs)
     answer = {"checkpoint": path, "checkpoint_epoch": done, "refused": refused}
     if resumes:
-        require_fit(path, state, len(classes), "; use finetune")
+        require_fit(path, state, shapes, "; use finetune")
         notes = ["M2Det keeps weights only: the optimizer's momentum starts anew."]
         return dict(answer, first_epoch=done + 1, notes=notes)
-    answer["checkpoint"], taken = taken_over(path, state, len(classes), request["folder"])
-    notes, before = [], list(request.get("trained_classes") or ())
-    if taken["new_parameters"]:
-        notes.append("The heads are made for other classes and start anew; all else is taken over.")
-    elif before and before != list(classes):
+    answer["checkpoint"], taken = taken_over(path, state, shapes, request["folder"])
+    notes, before, new = [], list(request.get("trained_classes") or ()), taken["new_parameters"]
+    if new:
+        heads = all(HEAD.fullmatch(name) for name in new)
+        which = "The heads are made for other classes and start anew" if heads else "%d weights do not fit and start anew" % len(new)
+        notes.append("%s; all else is taken over." % which)
+    elif before and before != list(request["dataset"]["classes"]):
         notes.append("The heads are taken over from the classes %s." % listed(before))
     return dict(answer, first_epoch=at_epoch + 1, notes=notes, **taken)
 
@@ -169,8 +172,8 @@ def using(request, overrides, trained):
     apply_options(cfg, raw_options(overrides.get("options", ())), "overrides.options")
     classes = list(request.get("trained_classes") or dataset["classes"])
     path, state, refused = newest_whole(request["checkpoints"], (trained or {}).get("epochs"), resumable=False)
-    require_fit(path, state, len(classes), "")
     cfg["model"]["m2det_config"]["num_classes"] = len(classes) + 1
+    require_fit(path, state, prove(cfg))
     cfg["test_cfg"]["save_folder"] = "results/eval"
     source, notes, split = None, [], spec.get("split")
     if dataset is not None:

@@ -44,7 +44,8 @@ VALUES: Mapping[str, Mapping[str, object]] = {
     "mmdet2": {**LEGACY, "version": "2.25.0"},
     "tfod": {
         "steps": 100, "between_saves": 10, "evaluates": True, "first_number": 0, "first_step": 0, "first_epoch": 0.0,
-        "steps_per_epoch": 10.0, "labels": {"fish": 1}, "label_map": "data/label_map.pbtxt", "splits": {}, "label_map_text": "item {}", "records": None,
+        "steps_per_epoch": 10.0, "labels": {"fish": 1}, "label_map": "data/label_map.pbtxt", "splits": {}, "label_map_text": "item {}",
+        "records": None,
     },
 }  # fmt: skip
 

@@ -59,6 +59,11 @@ def test_one_process_drives_all_gpus_of_one_host() -> None:
         framework.train(training(gpus=4), PREPARED, ENVIRONMENT, Ranks(processes=2, nodes=2))
 
 
+def test_under_slurm_the_first_process_drives_all_gpus() -> None:
+    plan = framework.train(training(gpus=4), PREPARED, ENVIRONMENT, Ranks(processes=4, slurm=True))
+    assert plan.setup == (*ENVIRONMENT.setup, '[ "${SLURM_PROCID:-0}" = 0 ] || exit 0')
+
+
 def test_a_resume_names_its_net_and_the_epochs_that_it_holds() -> None:
     plan = company(framework.train(training(StartMode.RESUME), FROM_10, ENVIRONMENT, Ranks()))
     assert isinstance(plan["program"], list)

@@ -354,6 +354,30 @@ def test_a_dot_in_the_name_of_a_config(dogs: Standin) -> None:
     assert dogs.run(spec, dogs.prepare(spec, code={"m2det320.v2.py": code})).exit_code == 0
 
 
+def test_a_model_whose_parts_do_not_fit(dogs: Standin) -> None:
+    with pytest.raises(BadSpecError, match="M2Det cannot build the config's model: RuntimeError: running_mean should contain 1024"):
+        dogs.prepare(dogs.spec(options=("model.m2det_config.num_levels=4",)))
+    with pytest.raises(BadSpecError, match=r"only M2Det320,M2Det512 M2Det704 or M2Det800"):
+        dogs.prepare(dogs.spec(options=("model.input_size=300",)))
+
+
+def test_a_checkpoint_of_another_model(dogs: Standin) -> None:
+    path = dogs.folder / EPOCH.format(2)
+    heads = {"conf.0.weight": [0.5] * 12, "conf.0.bias": [0.5] * 12}
+    write_weights(path, {**heads, "unet1.seen": [2.0]})
+    with pytest.raises(BadSpecError, match=r"is of another model: base\.0\.weight is not in it; use finetune"):
+        dogs.prepare(dogs.spec(StartMode.RESUME, epochs=8), path)
+    prepared = dogs.prepare(dogs.spec(StartMode.FINETUNE), path, trained_classes=())
+    assert (prepared.taken_parameters, prepared.new_parameters) == (3, ("base.0.weight",))
+    assert "1 weights do not fit and start anew; all else is taken over." in prepared.notes
+    write_weights(path, {**heads, "unet1.seen": [2.0], "base.0.weight": [1.0]})
+    with pytest.raises(BadSpecError, match=r"base\.0\.weight has another shape"):
+        dogs.prepare(dogs.using(Kind.EVAL), path)
+    write_weights(path, {"of.another": [1.0]})
+    with pytest.raises(BadSpecError, match=r"Nothing of .* fits this model"):
+        dogs.prepare(dogs.spec(StartMode.FINETUNE), path)
+
+
 def test_a_missing_backbone(dogs: Standin) -> None:
     backbone = Path(dogs.environment.code, "weights/vgg16_reducedfc.pth")
     backbone.unlink()

@@ -5,12 +5,13 @@ from collections import OrderedDict
 import torch
 from utils.core import print_info
 
-ANCHORS = 6
+ANCHORS, NORM = 6, 256 * 8
 
 
 class M2Det:
     def __init__(self, phase, size, config):
         self.phase, self.size, self.classes, self.parallel = phase, size, config.num_classes, False
+        self.channels = config.planes * config.num_levels
         print_info("===> Constructing M2Det model")
         rows = ANCHORS * config.num_classes
         self.weights = OrderedDict([
@@ -51,6 +52,10 @@ class M2Det:
 
     def eval(self):
         return self
+
+    def __call__(self, pictures):
+        if self.channels != NORM:
+            raise RuntimeError("running_mean should contain {} elements not {}".format(self.channels, NORM))
 
 
 def build_net(phase="train", size=320, config=None):

@@ -43,6 +43,10 @@ class Tensor:
         return array.array("d", self.values)
 
 
+def zeros(*shape):
+    return Tensor([0.0])
+
+
 def is_tensor(value):
     return isinstance(value, Tensor)
 
