@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 from runner.host_program import packed
@@ -44,3 +45,15 @@ def test_the_same_sources_make_the_same_bytes(tmp_path: Path) -> None:
 def test_a_single_file_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_bytes(b"print(1)\r\n")
     assert packed(tmp_path / "one.py") == b"print(1)\r\n"
+
+
+def test_a_module_may_come_from_elsewhere_and_configs_travel_along(tmp_path: Path) -> None:
+    program = write_program(tmp_path / "shout")
+    (program / "configs").mkdir()
+    (program / "configs" / "one.config").write_text("model { }")
+    (tmp_path / "others.py").write_text("WORD = 'other'\n", encoding="utf-8")
+    sent = tmp_path / "sent"
+    sent.write_bytes(packed(program, instead={"errors.py": tmp_path / "others.py"}))
+    done = subprocess.run([sys.executable, sent], capture_output=True, timeout=30, check=True, cwd="/")
+    assert done.stdout.decode() == "other [] shout\n"
+    assert zipfile.ZipFile(sent).read("shout/configs/one.config") == b"model { }"
