@@ -224,6 +224,8 @@ class Companion:
         while self.evaluator and self.evaluator.busy and wanted() and time.time() < deadline:
             time.sleep(self.poll_s)
             self.look(ended=True)
+        if self.evaluator and self.evaluator.busy and wanted():
+            complain(TimeoutError("the last evaluation took longer than %d s and is ended" % self.deadline_s))
 
 
 def main():

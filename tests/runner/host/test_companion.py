@@ -112,6 +112,13 @@ def test_a_failed_training_waits_for_no_evaluation(tmp_path: Path) -> None:
     assert time.monotonic() - began < 15
 
 
+def test_an_evaluation_without_end_is_ended(tmp_path: Path) -> None:
+    evaluate = {"program": [sys.executable, "-c", "import time; time.sleep(50)"], "deadline_s": 1}
+    code, said, _ = run(tmp_path, "save('epoch_1.pth')", **EPOCHS, evaluate=evaluate)
+    assert code == 0
+    assert b"the last evaluation took longer than 1 s and is ended" in said
+
+
 def test_a_term_lets_the_training_finish(tmp_path: Path) -> None:
     program = (
         "import signal\nstopped = []\nsignal.signal(signal.SIGTERM, lambda *_: stopped.append(1))\nprint('ready', flush=True)\n"
