@@ -89,8 +89,11 @@ def program(environment: Environment, name: str) -> str:
 
 
 def plan(environment: Environment, argv: Sequence[str], files: Mapping[str, bytes]) -> LaunchPlan:
-    """A program of the API or of ours, in the environment."""
-    return LaunchPlan(argv=tuple(argv), variables={**VARIABLES, **environment.variables}, files=files, setup=environment.setup)
+    """A program of the API or of ours, in the environment, which finds the API of a checkout, and the slim beside it."""
+    above = posixpath.dirname(environment.code.rstrip("/"))
+    path = ":".join(filter(None, [environment.variables.get("PYTHONPATH"), above, f"{above}/slim"]))
+    variables = {**VARIABLES, **environment.variables, "PYTHONPATH": path}
+    return LaunchPlan(argv=tuple(argv), variables=variables, files=files, setup=environment.setup)
 
 
 def _with_model(

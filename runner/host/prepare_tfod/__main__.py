@@ -29,6 +29,13 @@ def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
     return train(request) if request["spec"].get("kind", "train") == "train" else use(request)
 
 
+def find_api(code: Any) -> None:
+    """Let a checkout be imported, and the slim beside it, as its own guide has people set PYTHONPATH."""
+    if isinstance(code, str) and code:
+        above = os.path.dirname(os.path.abspath(code))
+        sys.path += [folder for folder in (above, os.path.join(above, "slim")) if folder not in sys.path]
+
+
 VERBS = {"prepare": prepare, "verify": verify, "identify": identify, "smoke": smoke, "check": check}
 
 
@@ -37,6 +44,7 @@ def run(verb: str, request: Any) -> tuple[int, dict[str, Any]]:
     try:
         if not isinstance(request, dict):
             raise BadSpecError("The request is not a JSON object.", "")
+        find_api(request.get("code_folder") or request.get("code") or "")
         return 0, VERBS[verb](request)
     except BadSpecError as error:
         if verb == "check":

@@ -21,7 +21,7 @@ def identify(request: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow as tf
         from object_detection.protos import pipeline_pb2  # noqa: F401 - not there in a checkout whose protos were never compiled
     except ImportError as error:
-        remedy = "Install it, compile its protos, and set PYTHONPATH to models/research and models/research/slim"
+        remedy = "Install it, or name the folder models/research/object_detection of a checkout whose protos are compiled"
         raise BadSpecError("This Python cannot import the API: %s. %s" % (first_line(error), remedy), "python") from error
     code = request.get("code") or os.path.dirname(os.path.abspath(object_detection.__file__))
     check_code(code)

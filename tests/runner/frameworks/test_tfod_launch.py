@@ -78,6 +78,7 @@ def test_every_file_of_a_plan_is_there_and_its_records_are_checked_first() -> No
         "labels": {"square": 1, "disc": 3}, "label_map": "data/label_map.pbtxt", "splits": {"train": "data/train.record*"}, "pipelines": 1,
     }  # fmt: skip
     assert plan.variables["A"] == "b"
+    assert plan.variables["PYTHONPATH"] == "/code:/code/slim"
     assert plan.variables["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
 
 
