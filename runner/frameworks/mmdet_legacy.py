@@ -20,7 +20,8 @@ from runner.frameworks.mmdet_launch import OWN_CHECKPOINT
 from runner.host_program import packed
 from runner.specs import ModelSpec, ResultFile, StartMode, TrainSpec
 
-CONFIG, WORK_DIR, RESULTS = "config.py", "work_dir", "results"
+# mmcv 0.x imports a config by its name, which must be nobody else's.
+CONFIG, WORK_DIR, RESULTS = "run_config.py", "work_dir", "results"
 COMPANION, COMPANY = "companion.py", "companion.json"
 REGISTERING, OWN_DATASET = "registering_launcher.py", "signalbox_dataset"
 IN_TRAINED_ORDER, ORDER = "in_trained_order.py", "in_trained_order.json"

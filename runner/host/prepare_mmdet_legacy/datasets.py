@@ -144,9 +144,16 @@ def has_masks(cfg):
     return any(node.get("mask_head") for _, node in walk(cfg["model"])) or any(step.get("with_mask") for step in steps)
 
 
-def set_masks(cfg):
-    """A model that learns masks is given them."""
-    if has_masks(cfg):
-        for _, node in walk(cfg["data"]["train"]):
-            if node.get("type") == "LoadAnnotations":
-                node["with_mask"] = True
+def set_masks(cfg, dataset):
+    """A model that learns masks is given them; every box must have one."""
+    if not has_masks(cfg):
+        return
+    without = "%d boxes of the dataset have no segmentation" % dataset["unmasked"] if dataset.get("unmasked") else ""
+    if dataset.get("format") == "voc":
+        without = "the dataset's format has none"
+    if without:
+        sentence = "This model learns masks, and %s: take a preset without masks, or annotate polygons."
+        raise BadSpecError(sentence % without, "dataset")
+    for _, node in walk(cfg["data"]["train"]):
+        if node.get("type") == "LoadAnnotations":
+            node["with_mask"] = True

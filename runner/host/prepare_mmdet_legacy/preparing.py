@@ -97,7 +97,7 @@ def resolved(request, version, own, before, cuda):
     apply_options(cfg, preset_options(preset.get("options") or {}), "preset.options")
     dataset_class = set_dataset(cfg, dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]), major, own)
     set_classes(cfg["model"], len(dataset["classes"]) + (1 if major == 1 else 0))
-    set_masks(cfg)
+    set_masks(cfg, dataset)
     batch, gpus = overrides.get("batch") or preset["batch"], max(1, spec.get("gpus", 1))
     set_loading(cfg, batch, major, cuda)
     images = dataset["images"].get("train", 0) * repeats(cfg["data"]["train"])

@@ -13,7 +13,7 @@ from runner.errors import BadSpecError
 from runner.frameworks.base import Ranks
 from runner.frameworks.mmdet1 import framework
 from runner.specs import Kind, ResultFile, StartMode
-from tests.support.mmdet_standin import Standin
+from tests.support.mmdet_standin import STANDINS, Standin
 
 MASKS = "mask_rcnn_r50_fpn_1x.py"
 
@@ -155,8 +155,8 @@ def test_own_modules_and_an_own_config_are_registered_by_the_launcher(tmp_path: 
             "from mmcv.modules import module\nfrom mmdet.models import ALL, BACKBONES\n\n"
             "module(ALL, BACKBONES, 'MobileNet', 0, width=1.0)\n"
         ),
-        "mobile_config.py": "exec(open(__file__.replace('mobile_config.py', '') + 'faster_rcnn_r50_fpn_1x.py').read())\n"
-        "model['backbone'] = dict(type='MobileNet', width=0.5)\n",
+        "mobile_config.py": (STANDINS / "mmdet1/configs/faster_rcnn_r50_fpn_1x.py").read_text()
+        + "model['backbone'] = dict(type='MobileNet', width=0.5)\n",
     }
     at = Standin(tmp_path, "1.2.0", code=code)
     preset = at.preset(config="mobile_config.py", code=dict.fromkeys(code, "0" * 64))

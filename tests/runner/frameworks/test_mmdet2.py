@@ -211,7 +211,7 @@ def test_without_a_gpu_late_releases_train_in_one_process(tmp_path: Path) -> Non
     spec = at.training(epochs=1)
     done = at.run(spec, at.prepare(spec))
     assert (done.exit_code, done.told()["variables"]["CUDA_VISIBLE_DEVICES"]) == (0, "-1")
-    assert "'workers_per_gpu': 0" in (done.directory / "config.py").read_text()
+    assert "'workers_per_gpu': 0" in (done.directory / "run_config.py").read_text()
     assert "on GPUs only" in at.refused(at.training(gpus=2))
     assert "2.21 and later can" in Standin(tmp_path, "2.7.0", variables={"STANDIN_CUDA": "0"}).refused(spec)
     two = Standin(tmp_path, "2.7.0", variables={"STANDIN_CUDA": "2"})

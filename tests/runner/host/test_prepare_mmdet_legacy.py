@@ -134,6 +134,15 @@ def test_own_code_is_refused_where_it_breaks(tmp_path: Path) -> None:
     assert "The config mine.py cannot be read" in broken.refused(at.training(at.preset(config="mine.py")))
 
 
+def test_a_model_that_learns_masks_needs_them(tmp_path: Path) -> None:
+    at = Standin(tmp_path, "2.25.0")
+    spec = at.training(at.preset(config="mask_rcnn/mask_rcnn_r50_fpn_1x_coco.py"))
+    assert "3 boxes of the dataset have no segmentation: take a preset without masks" in at.refused(
+        spec, dataset=replace(at.dataset(), unmasked=3)
+    )
+    assert "the dataset's format has none" in replace(at, form="voc").refused(spec)
+
+
 def test_data_that_lies_beside_is_looked_at(tmp_path: Path) -> None:
     at = Standin(tmp_path, "2.25.0", classes=("fish", "squid"))
     folder = tmp_path / "with data"
