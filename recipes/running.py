@@ -132,4 +132,5 @@ def summarise(
         notes=dataset.notes + ledger.notes,
         findings=findings,
         elapsed_s=round(elapsed_s, 3),
+        masks=tally.features[Feature.POLYGONS] + tally.features[Feature.RUN_LENGTHS],
     )

@@ -18,7 +18,8 @@ class Summary:
     """A dataset in numbers. classes counts boxes by class in the dataset's order; flags counts boxes by flag.
 
     left_out says what did not come along and why; notes what was assumed or could not be held; findings what a check
-    found. elapsed_s is wall time. box_sizes is there for versions of a catalog.
+    found. elapsed_s is wall time. box_sizes is there for versions of a catalog. masks counts the boxes that have one; older versions
+    do not say.
     """
 
     format: str
@@ -33,6 +34,7 @@ class Summary:
     findings: tuple[Finding, ...] = field(default=())
     elapsed_s: float = 0.0
     box_sizes: BoxSizes | None = None
+    masks: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain JSON values."""

@@ -22,6 +22,7 @@ def dataset_on_host(version: DatasetVersion) -> DatasetOnHost:
         classes=tuple(version.summary.classes),
         splits={split: (f"{DATA}/{listing}", f"{DATA}/{images}") for split, (listing, images) in found.items() if listing},
         images={split: count.images for split, count in version.summary.splits.items()},
+        unmasked=None if version.summary.masks is None else version.summary.boxes - version.summary.masks,
     )
 
 

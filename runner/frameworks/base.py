@@ -56,7 +56,8 @@ class DatasetOnHost:
 
     ``splits`` maps a split (train, val, test) to its annotations and its image folder, relative to the attempt's directory, as
     runner/dataset_layouts.py says for each format: COCO a JSON file and a folder; VOC a list of stems (ImageSets/Main) and a folder;
-    TFRecord a glob of record files and the label map. ``images`` counts the images of a split.
+    TFRecord a glob of record files and the label map. ``images`` counts the images of a split, ``unmasked`` the boxes without a mask;
+    None where the version does not say.
     """
 
     name: str
@@ -64,6 +65,7 @@ class DatasetOnHost:
     classes: tuple[str, ...]
     splits: Mapping[str, tuple[str, str]]
     images: Mapping[str, int]
+    unmasked: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

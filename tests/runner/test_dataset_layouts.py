@@ -30,6 +30,7 @@ def test_what_a_recipe_of_ours_writes_has_its_splits(tmp_path: Path, format_name
         version = convert(catalog, "fish@1", load_recipe(f"coco-to-{format_name}"), name="fish", created_at=WHEN)
     laid = dataset_on_host(version)
     assert laid.splits["train"] == train
+    assert laid.unmasked == version.summary.boxes
     for paths in laid.splits.values():
         assert paths[0].removeprefix("data/") in version.files
         assert any(name.startswith(paths[1].removeprefix("data/") + "/") for name in version.files)

@@ -32,10 +32,8 @@ def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
     check_request(request)
     spec, dataset, folder = request["spec"], request["dataset"], request["folder"]
     preset, overrides = spec["preset"], {key: value for key, value in spec.get("overrides", {}).items() if value}
-    check_splits(dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]))
+    check_wishes(spec, dataset)
     start = spec.get("start") or {}
-    if start.get("at_epoch"):
-        raise BadSpecError("MMDetection counts a fine-tune from epoch 0; leave --at-epoch out.", "start.at_epoch")
     mode = start.get("mode", "fresh")
     ours = mode == "resume" or bool(start.get("run_id"))
     path, checkpoint, refused = (None, None, [])
@@ -60,6 +58,16 @@ def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
     answer.update(config=frozen_text(cfg), revision=identify({})["revision"], epochs=cfg.train_cfg["max_epochs"])
     answer.update(batch=cfg.train_dataloader["batch_size"])
     return answer
+
+
+def check_wishes(spec: Mapping[str, Any], dataset: Mapping[str, Any]) -> None:
+    """What is asked for can be had of this framework and this dataset, as far as no config says more."""
+    check_splits(dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]))
+    if (spec.get("start") or {}).get("at_epoch"):
+        raise BadSpecError("MMDetection counts a fine-tune from epoch 0; leave --at-epoch out.", "start.at_epoch")
+    if spec.get("gpus", 1) > 1 and not spec.get("overrides", {}).get("distributed", True):
+        sentence = "MMDetection 3.x drives several GPUs with a process for each; leave --no-distributed out."
+        raise BadSpecError(sentence, "overrides.distributed")
 
 
 def go_on(

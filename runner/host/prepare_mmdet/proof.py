@@ -20,10 +20,7 @@ KNOWN_DEFECTS = {
 }
 # From 900 places on DINO can choose its 900 queries; on the few boxes of one image, nothing shows that more would.
 PROOF_SIDE, LARGEST_PROOF_SIDE, PROOF_BOXES = 224, 640, 20
-WITHOUT_MASK = (
-    "This model learns masks, and %d of %d annotations of %s have no segmentation (the first is annotation %s): "
-    "take a preset without masks, or annotate polygons."
-)
+WITHOUT_MASK = "This model learns masks, and %s: take a preset without masks, or annotate polygons."
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -160,10 +157,13 @@ def check_hook(name: str, hook: Mapping[str, Any]) -> None:
 
 
 def check_files(folder: str, dataset: Mapping[str, Any], *, masks: bool) -> None:
-    """Where the data tree lies beside, its annotation files must be there and list the classes in this order.
+    """Every box has a mask where the model learns ``masks``. Where the data tree lies beside, its annotation files must be there and list
+    the classes in this order.
 
     mmdet numbers labels in the order of the file's categories: in another order, names are swapped silently.
     """
+    if masks and dataset.get("unmasked"):
+        raise BadSpecError(WITHOUT_MASK % ("%d boxes of the dataset have no segmentation" % dataset["unmasked"]), "dataset")
     if not os.path.isdir(os.path.join(folder, "data")):
         return
     for split, (listing, images) in sorted(dataset["splits"].items()):
@@ -180,4 +180,5 @@ def check_files(folder: str, dataset: Mapping[str, Any], *, masks: bool) -> None
         if names != list(dataset["classes"]):
             raise BadSpecError("%s lists the categories %s, the dataset says %s." % (listing, names, list(dataset["classes"])), listing)
         if masks and bare:
-            raise BadSpecError(WITHOUT_MASK % (len(bare), len(content["annotations"]), listing, bare[0]), listing)
+            said = "%d of %d annotations of %s have no segmentation (the first is annotation %s)"
+            raise BadSpecError(WITHOUT_MASK % (said % (len(bare), len(content["annotations"]), listing, bare[0])), listing)

@@ -18,7 +18,7 @@ SCHEMA = {
     "spec.dataset": ({"name", "version"}, {"fingerprint", "format"}),
     "spec.overrides": (set(), {"epochs", "lr", "batch", "eval_every", "keep", "distributed", "options"}),
     "spec.start": (set(), {"mode", "run_id", "checkpoint", "at_epoch"}),
-    "dataset": ({"classes", "splits", "images"}, {"name", "format"}),
+    "dataset": ({"classes", "splits", "images"}, {"name", "format", "unmasked"}),
 }
 # What is done with a trained model asks for that run's config and classes, and may need no dataset.
 USING_SCHEMA = {

@@ -7,6 +7,8 @@ import pytest
 from runner.host.prepare_mmdet.config import set_classes
 from runner.host.prepare_mmdet.errors import BadSpecError
 from runner.host.prepare_mmdet.options import check_raw_options, tuples_in_pipelines
+from runner.host.prepare_mmdet.preparing import prepare
+from runner.host.prepare_mmdet.proof import check_files
 from runner.host.prepare_mmdet.request import check_request
 from runner.host.prepare_mmdet.schedule import rest_of_schedule, scaled_schedulers
 
@@ -106,3 +108,24 @@ def test_a_raw_option_is_a_dotted_key_and_a_value(text: str) -> None:
 def test_a_raw_option_that_signalbox_sets_names_what_to_use() -> None:
     with pytest.raises(BadSpecError, match=r"train_cfg\.max_epochs is Signalbox's own: use --epochs"):
         check_raw_options(["model.x=1", "train_cfg.max_epochs=5"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"start": {"mode": "finetune", "at_epoch": 100}}, "counts a fine-tune from epoch 0"),
+        ({"gpus": 2, "overrides": {"distributed": False}}, "drives several GPUs with a process for each"),
+    ],
+)
+def test_a_wish_that_the_framework_does_not_know_is_refused_before_it_loads(changes: dict[str, object], sentence: str) -> None:
+    preset = {"name": "x", "config": "x.py", "epochs": 1, "batch": 1, "lr": 1.0}
+    dataset = {"classes": ["a"], "splits": {"train": ["a", "b"], "val": ["a", "b"]}, "images": {"train": 1}}
+    spec = {"preset": preset, "dataset": {"name": "fish", "version": 1}, **changes}
+    with pytest.raises(BadSpecError, match=sentence):
+        prepare({"spec": spec, "dataset": dataset, "checkpoints": [], "folder": "/x"})
+
+
+def test_a_dataset_without_masks_is_refused_where_they_are_learned() -> None:
+    with pytest.raises(BadSpecError, match="learns masks, and 3 boxes of the dataset have no segmentation"):
+        check_files("/nowhere", {"unmasked": 3}, masks=True)
+    check_files("/nowhere", {"unmasked": 3}, masks=False)
