@@ -1,6 +1,6 @@
-"""``python prepare_m2det prepare|verify|identify < request.json > answer.json``, ``launch PROGRAM ARGUMENTS`` and ``draw``.
+"""``python prepare_m2det prepare|verify|identify|smoke < request.json > answer.json``, ``launch PROGRAM ARGUMENTS`` and ``draw``.
 
-The first three: one JSON object in, one out; whatever the framework prints goes to stderr. Exit 0: the answer. Exit 3: the request
+The first four: one JSON object in, one out; whatever the framework prints goes to stderr. Exit 0: the answer. Exit 3: the request
 can never work, and the answer is {"error": {"sentence": ..., "where": ...}}. Any other exit: this program or the environment broke.
 The other two run in an attempt's directory, beside ``m2det.json``; their output is the attempt's log.
 """
@@ -15,9 +15,10 @@ from .errors import BadSpecError
 from .identity import identify
 from .launching import launch
 from .preparing import prepare
+from .proof import smoke
 
 BAD_SPEC = 3
-VERBS = {"prepare": prepare, "verify": verify, "identify": identify}
+VERBS = {"prepare": prepare, "verify": verify, "identify": identify, "smoke": smoke}
 PROGRAMS = {"launch": launch, "draw": draw}
 PLAN = "m2det.json"
 

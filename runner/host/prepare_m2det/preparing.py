@@ -42,14 +42,15 @@ def training(request, overrides, mode, trained):
     at = answer.pop("first_epoch")
     epochs = overrides.get("epochs") or before.get("epochs") or preset["epochs"]
     batch = overrides.get("batch") or before.get("batch") or preset["batch"]
-    lr = overrides.get("lr") or before.get("lr") or request.get("lr") or preset["lr"]
-    notes += answer.pop("notes") + set_schedule(cfg["train_cfg"], epochs, lr, at, "lr" in overrides and at > 1)
+    lr = overrides.get("lr") or (None if before else request.get("lr") or preset["lr"])
+    lr, said = set_schedule(cfg["train_cfg"], epochs, lr, at, "lr" in overrides)
+    notes += answer.pop("notes") + said
     iterations = iterations_of(dataset, batch, spec.get("gpus", 1))
     save_every = overrides.get("eval_every") or (cfg["model"]["save_eposhs"] if before else preset.get("eval_every", 1))
     notes += set_loading(cfg, batch, iterations, save_every)
     notes += check_backbone(cfg["model"], request["code_folder"]) if mode == "fresh" else []
     check_data(request["folder"], source, evaluated=False)
-    values, lr = {"source": source, "first_epoch": at}, cfg["train_cfg"]["lr"][0]
+    values = {"source": source, "first_epoch": at}
     return dict(answer, config=rendered(cfg), epochs=epochs, batch=batch, lr=lr, iterations=iterations, notes=notes, values=values)
 
 

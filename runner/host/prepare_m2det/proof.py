@@ -1,9 +1,12 @@
 """Proves a config before any GPU is taken: the checkout builds its net, and one empty picture goes through it on the CPU."""
 
+from .config import base_config
 from .errors import BadSpecError, first_line
+from .identity import identify
 
 SIDE = 320
 """The smallest size of M2Det's; its net is the same for all, and this one takes seconds."""
+TRIED = "m2det320_vgg.py"
 
 
 def prove(cfg):
@@ -22,3 +25,10 @@ def prove(cfg):
         raise BadSpecError(sentence, "model") from error
     # Counted since torch 0.4.1 only, and of no use to anything here.
     return {name: tuple(value.shape) for name, value in net.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def smoke(request):
+    """{"code": folder} to what ``identify`` says, once the checkout has built its smallest net and a picture went through it."""
+    found = identify(request)
+    shapes = prove(base_config({"config": TRIED}, {}, request["code"]))
+    return dict(found, weights=len(shapes))

@@ -11,9 +11,9 @@ WARM_UP_EPOCHS = 5
 
 
 def set_schedule(train_cfg, epochs, lr, first_epoch, asked):
-    """Stretch the steps to the epochs and multiply the rates; returns sentences for people.
+    """Stretch the steps to the epochs and multiply the rates; returns (the rate of the first epoch to come, sentences for people).
 
-    ``lr`` is the rate after the warm-up, or where ``asked`` by a person the rate of the first epoch to come.
+    ``lr`` is the rate after the warm-up, or where ``asked`` by a person that of the first epoch to come; None leaves the rates.
     """
     steps, rates = train_cfg["step_lr"]["COCO"], train_cfg["lr"]
     check(steps, rates)
@@ -23,10 +23,11 @@ def set_schedule(train_cfg, epochs, lr, first_epoch, asked):
             "epochs with --epochs, or start at an earlier epoch." % (first_epoch, epochs), "train_cfg.step_lr",
         )
     scaled = [max(1, round(step * epochs / steps[-1])) for step in steps]
-    factor = lr / (rates[index_of(scaled, first_epoch)] if asked else rates[0])
+    at = index_of(scaled, first_epoch)
+    factor = lr / rates[at if asked else 0] if lr else 1
     train_cfg["step_lr"] = {name: list(scaled) for name in ("COCO", "VOC")}
     train_cfg["lr"] = [rate * factor for rate in rates]
-    return notes(train_cfg, epochs, first_epoch)
+    return train_cfg["lr"][at], notes(train_cfg["lr"][at], epochs, first_epoch)
 
 
 def check(steps, rates):
@@ -46,11 +47,10 @@ def index_of(steps, epoch):
     return 0 if epoch <= WARM_UP_EPOCHS else next(index for index, step in enumerate(steps) if step >= epoch)
 
 
-def notes(train_cfg, epochs, first_epoch):
+def notes(rate, epochs, first_epoch):
     """What the schedule means for this training, where it is not plain."""
     if epochs <= WARM_UP_EPOCHS:
         return ["M2Det warms up for %d epochs, so this training of %d never reaches its learning rate." % (WARM_UP_EPOCHS, epochs)]
-    if first_epoch > 1:
-        rate = train_cfg["lr"][index_of(train_cfg["step_lr"]["COCO"], first_epoch)]
-        return ["Epoch %d begins at learning rate %.4g." % (first_epoch, rate)] if first_epoch > WARM_UP_EPOCHS else []
-    return []
+    if 1 < first_epoch <= WARM_UP_EPOCHS:
+        return ["M2Det goes on warming up until epoch %d, to learning rate %.4g." % (WARM_UP_EPOCHS, rate)]
+    return ["Epoch %d begins at learning rate %.4g." % (first_epoch, rate)] if first_epoch > 1 else []

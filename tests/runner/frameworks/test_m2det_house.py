@@ -16,11 +16,11 @@ from recipes.ingest import convert
 from recipes.recipe import load_recipe
 from runner.entities import Run
 from runner.errors import RequestError
+from runner.service.environments import declare
 from runner.service.models import submit_eval, submit_predict
 from runner.service.runs import finetune, resume, submit_training
-from runner.specs import Overrides
+from runner.specs import DeclaredEnvironment, Overrides
 from runner.states import Reason
-from runner.store import hosts
 from tests.support.m2det_standin import new_environment, read_weights
 from tests.support.scripted_house import HOST, ScriptedHouse, scripted_house
 
@@ -30,13 +30,19 @@ EPOCHS = 8
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[ScriptedHouse]:
-    """fish@2 is in Pascal VOC's format, and the host has the stand-in declared as its environment."""
+    """fish@2 is in Pascal VOC's format, and the stand-in is what somebody may declare as an environment of the host."""
     with scripted_house(Path(tempfile.mkdtemp(prefix="house"))) as house:
         convert(house.house.catalog, "fish@1", load_recipe("coco-to-voc"), name="fish", created_at=datetime.now(UTC))
-        environment = new_environment(tmp_path, variables={"M2DET_STANDIN_STEP_S": "0.25"})
-        with house.house.store.writing() as db:
-            hosts.put_environment(db, environment)
         yield house
+
+
+def declared(house: ScriptedHouse, folder: Path, *, code: str = "") -> Run:
+    """The look at the stand-in as a declared environment."""
+    standin = new_environment(folder)
+    environment = DeclaredEnvironment(
+        framework="m2det", python=standin.python, code=code or standin.code, variables={"M2DET_STANDIN_STEP_S": "0.25"}
+    )
+    return declare(house.house, house.who("declared"), host=HOST, name="m2", declared=environment)
 
 
 def train(house: ScriptedHouse, **overrides: int) -> Run:
@@ -45,8 +51,10 @@ def train(house: ScriptedHouse, **overrides: int) -> Run:
 
 
 @pytest.mark.slow
-def test_trained_killed_resumed_fine_tuned_and_evaluated(house: ScriptedHouse) -> None:
+def test_declared_trained_killed_resumed_fine_tuned_and_evaluated(house: ScriptedHouse, tmp_path: Path) -> None:
     with house.running():
+        found = house.wait(declared(house, tmp_path), Reason.COMPLETED)
+        assert "m2 on gpu-1: python 3." in found.run.detail
         run = train(house)
         seen = house.wait_until(run, lambda view: [item for _, item in view.checkpoints if item.epoch >= 2])
         assert seen.run.spec.dataset.version == 2  # type: ignore[union-attr]
@@ -75,8 +83,11 @@ def test_trained_killed_resumed_fine_tuned_and_evaluated(house: ScriptedHouse) -
         house.wait(drawn, Reason.COMPLETED)
 
 
-def test_what_can_never_work_fails_before_anything_is_taken(house: ScriptedHouse) -> None:
+def test_what_can_never_work_fails_before_anything_is_taken(house: ScriptedHouse, tmp_path: Path) -> None:
     with house.running():
+        missing = house.wait(declared(house, tmp_path, code=str(tmp_path)), Reason.ENVIRONMENT_ERROR)
+        assert "is no checkout of M2Det: it lacks the file train.py" in missing.run.detail
+        house.wait(declared(house, tmp_path), Reason.COMPLETED)
         seen = house.wait(train(house, batch=3), Reason.BAD_SPEC)
     assert "2 images to train on, fewer than one batch of 3" in seen.run.detail
     assert seen.attempt is None

@@ -113,8 +113,10 @@ def test_a_finished_training_goes_on_for_more_epochs_at_the_rate_that_was_asked_
     with pytest.raises(BadSpecError, match="would go on at epoch 8 and ends at epoch 7"):
         standin.prepare(standin.spec(StartMode.RESUME), final, trained=trained)
     spec = standin.spec(StartMode.RESUME, epochs=10, lr=0.125)
-    attempt = standin.run(spec, standin.prepare(spec, final, trained=trained))
-    assert (points(attempt)[0].epoch, points(attempt)[0].lr, points(attempt)[-1].epoch) == (8, 0.125, 10)
+    prepared = standin.prepare(spec, final, trained=trained)
+    attempt = standin.run(spec, prepared)
+    assert (points(attempt)[0].epoch, points(attempt)[0].lr, points(attempt)[-1].epoch) == (8, prepared.lr, 10)
+    assert prepared.lr == 0.125
 
 
 def test_a_spoilt_checkpoint_is_passed_over(standin: Standin) -> None:

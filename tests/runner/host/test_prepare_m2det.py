@@ -31,7 +31,7 @@ def train_cfg(**changes: object) -> dict[str, Any]:
 @pytest.mark.parametrize(("epochs", "steps"), [(160, STEPS), (16, [9, 11, 13, 15, 16]), (3, [2, 2, 2, 3, 3]), (1, [1, 1, 1, 1, 1])])
 def test_both_lists_of_steps_end_with_the_last_epoch(epochs: int, steps: list[int]) -> None:
     cfg = train_cfg()
-    set_schedule(cfg, epochs, 0.004, 1, False)
+    set_schedule(cfg, epochs, None, 1, False)
     assert cfg["step_lr"] == {"COCO": steps, "VOC": steps}
     assert cfg["lr"] == RATES
 
@@ -44,14 +44,16 @@ def test_the_rates_are_multiplied_together() -> None:
 
 def test_a_rate_asked_for_in_the_middle_is_the_first_one_to_come() -> None:
     cfg = train_cfg()
-    notes = set_schedule(cfg, 160, 0.001, 101, True)
+    rate, notes = set_schedule(cfg, 160, 0.001, 101, True)
+    assert rate == 0.001
     assert cfg["lr"][index_of(STEPS, 101)] == 0.001
     assert cfg["lr"][0] == 0.002
     assert notes == ["Epoch 101 begins at learning rate 0.001."]
 
 
 def test_a_training_that_is_all_warm_up_says_so() -> None:
-    (note,) = set_schedule(train_cfg(), 5, 0.004, 1, False)
+    rate, (note,) = set_schedule(train_cfg(), 5, 0.004, 1, False)
+    assert rate == 0.004
     assert "never reaches its learning rate" in note
 
 
