@@ -42,7 +42,8 @@ def take_over(pipeline: Any, whole: Checkpoint, folder: str) -> TakenOver:
             continue
         prefix = whole.prefix
         if kind == FULL and whole.step is not None:
-            prefix = tf.train.Checkpoint(model=model).write(os.path.join(folder, "weights", os.path.basename(prefix)))
+            # Not write(): the library wants a save_counter, too.
+            prefix = tf.train.Checkpoint(model=model).save(os.path.join(folder, "weights", "ckpt"))
         return TakenOver(prefix, kind, *taken_of(model))
     raise BadSpecError("Nothing of the checkpoint fits this model (%s)." % "; ".join(problems), "checkpoints")
 
