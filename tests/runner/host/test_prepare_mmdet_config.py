@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from runner.host.prepare_mmdet.config import set_imports, set_scaling
 from runner.host.prepare_mmdet.datasets import annotation_steps, best_score, coco_evaluators, leaf_dataset, measured_tasks, repeats
 from runner.host.prepare_mmdet.epochs import by_epochs
 from runner.host.prepare_mmdet.errors import BadSpecError
@@ -173,3 +174,27 @@ def test_weights_are_loaded_only_for_parts_that_no_checkpoint_fills() -> None:
     assert [path for path, _ in pretrained_parts(cfg.model)] == ["model.roi_head.shared_head"]
     leave_out(cfg)
     assert list(pretrained_parts(cfg.model)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "lr", "asked", "held", "values"),
+    [
+        ({"auto_scale_lr": {"enable": True, "base_batch_size": 64}}, 0.005, None, 0.02, {"auto_scale_lr": True}),
+        ({"auto_scale_lr": {"enable": True, "base_batch_size": 64}}, 0.02, None, 0.02, {}),
+        ({"auto_scale_lr": {"base_batch_size": 64}}, 0.1, 0.1, 0.1, {}),
+        ({}, 0.005, None, 0.005, {}),
+    ],
+)
+def test_the_framework_scales_where_it_can_and_nobody_asked(
+    config: dict[str, Any], lr: float, asked: float | None, held: float, values: dict[str, bool]
+) -> None:
+    cfg = Settings(config, optim_wrapper={"optimizer": {"lr": lr}})
+    assert set_scaling(cfg, {"batch": 2, "gpus": 8, "lr": 0.02}, lr=lr, asked=asked) == values
+    assert cfg.optim_wrapper["optimizer"]["lr"] == held
+    assert cfg.get("auto_scale_lr", {}) in ({}, {"enable": False, "base_batch_size": 16})
+
+
+def test_own_modules_are_imported_after_those_that_the_config_names() -> None:
+    cfg = Settings(custom_imports={"imports": "mmpretrain.models", "allow_failed_imports": True})
+    set_imports(cfg, ["neck"])
+    assert cfg.custom_imports == {"imports": ["mmpretrain.models", "neck"], "allow_failed_imports": False}
