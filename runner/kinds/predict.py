@@ -19,7 +19,9 @@ def _launch(framework: Framework, spec: ModelSpec, prepared: Prepared, environme
 def _keep(house: House, db: Database, run: Run) -> str:
     made = runs.result(db, run.id)
     pictures, boxes = made.get("images"), made.get("boxes")
-    return f"{boxes:,} boxes in {pictures:,} pictures." if isinstance(pictures, int) and isinstance(boxes, int) else ""
+    if not isinstance(pictures, int) or not isinstance(boxes, int):
+        return ""
+    return f"{boxes:,} {'box' if boxes == 1 else 'boxes'} in {pictures:,} {'picture' if pictures == 1 else 'pictures'}."
 
 
 kind = ModelWork(Kind.PREDICT, _launch, _keep)
