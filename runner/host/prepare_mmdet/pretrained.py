@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mmengine.config import Config
 
 SILENCE_S = 20.0
-TORCHVISION = "torchvision://"
+TABLES = {"torchvision": "torchvision_0.12.json", "open-mmlab": "openmmlab.json", "openmmlab": "openmmlab.json"}
 
 
 def pretrained_parts(node: Any, path: str = "model") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -57,13 +57,18 @@ def load_pretrained(cfg: Config) -> list[str]:
 
 
 def web_address(source: str) -> str:
-    """What ``torchvision://resnet50`` stands for, as mmengine's own table says: it reads that table only where torchvision is."""
+    """What ``torchvision://resnet50`` and ``open-mmlab://…`` stand for, as mmengine's own tables say (mmengine/hub).
+
+    The first of them mmengine itself reads only where torchvision is.
+    """
     import mmengine
 
-    if not source.startswith(TORCHVISION):
+    scheme, _, name = source.partition("://")
+    if scheme not in TABLES:
         return source
-    table = mmengine.load(os.path.join(os.path.dirname(mmengine.__file__), "hub", "torchvision_0.12.json"))
-    return str(table.get(source[len(TORCHVISION) :]) or source)
+    table = mmengine.load(os.path.join(os.path.dirname(mmengine.__file__), "hub", TABLES[scheme]))
+    found = table.get(name) or source
+    return str(found) if found.startswith(("http://", "https://")) else source
 
 
 def advice(path: str, source: str, why: str) -> str:
