@@ -60,7 +60,7 @@ class M2Det:
         return replace(plan, setup=(*plan.setup, _FIRST_OF_SLURM)) if ranks.slurm else plan
 
     def evaluate(self, spec: ModelSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
-        """``test.py`` on one GPU; its detections are below ``results/``."""
+        """``test.py`` on one GPU; its detections stay on the host (``VOCdevkit/results``, ``eval``)."""
         model = _one_device(prepared, ranks)
         argv = self._program(environment, "launch", "test.py", "-c", CONFIG, "-d", _source(prepared)["kind"], "-m", model)
         return self._plan(prepared, environment, argv, {}, {})

@@ -78,8 +78,6 @@ def lay(source):
 def lay_voc(source):
     """One link, or where images are not called ``.jpg`` one for each."""
     tree = "%s/VOC%s" % (VOC_ROOT, source["year"])
-    os.makedirs(RESULTS + "/voc", exist_ok=True)
-    link(RESULTS + "/voc", VOC_ROOT + "/results")
     images = source["root"] + "/JPEGImages"
     names = files_below(images)
     if all(name.endswith(".jpg") for name in names):

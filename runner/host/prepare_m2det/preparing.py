@@ -175,7 +175,6 @@ def using(request, overrides, trained):
     path, state, refused = newest_whole(request["checkpoints"], (trained or {}).get("epochs"), resumable=False)
     cfg["model"]["m2det_config"]["num_classes"] = len(classes) + 1
     require_fit(path, state, prove(cfg))
-    cfg["test_cfg"]["save_folder"] = "results/eval"
     source, notes, split = None, [], spec.get("split")
     if dataset is not None:
         split = split or evaluated_split(dataset)

@@ -157,11 +157,13 @@ def _told_program(plan: LaunchPlan) -> list[str]:
     return [str(each) for each in json.loads(plan.files["companion.json"])["program"]]
 
 
-def test_the_companion_is_told_absolute_programs(framework: Framework, tmp_path: Path) -> None:
+def test_the_companion_starts_the_environments_python_and_looks_where_checkpoints_lie(framework: Framework, tmp_path: Path) -> None:
     environment = environment_in(tmp_path)
     for _, plan in plans(framework, environment, f"{tmp_path}/{AWKWARD}/epoch_2.pth"):
-        program = _told_program(plan)
-        assert not program or program[0] == environment.python
+        if program := _told_program(plan):
+            assert program[0] == environment.python
+            told = json.loads(plan.files["companion.json"])
+            assert framework.checkpoint_folder == (told.get("keep_folder") or told["folder"])
 
 
 def test_a_resume_without_a_checkpoint_never_trains_from_scratch(framework: Framework, tmp_path: Path) -> None:
