@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Checkpoint
+from runner.entities import Attempt, Checkpoint, Evaluation
 from runner.errors import RequestError
 from runner.frameworks.base import Framework
 from runner.service.house import House
@@ -39,10 +39,22 @@ def candidates(house: House, framework: Framework, start: Start, *, best_first: 
 def wanted(db: Database, run_id: str, checkpoint: str | None = None, *, best_first: bool = False) -> list[Left]:
     """The checkpoints of a run that are there, newest first, or the best one before these; of those only ``checkpoint`` where it is
     named: as its file is (``epoch_12``), by its epoch where no file is called so, or as ``best`` or ``latest``."""
-    attempts = {attempt.number: attempt for attempt in runs.attempts(db, run_id)}
-    there = [Left(attempts[number], item) for number, item in progress.checkpoints(db, run_id) if not item.removed]
-    there.sort(key=lambda left: (best_first and left.checkpoint.best, _age(left), not left.checkpoint.best), reverse=True)
-    return there if checkpoint is None else _named(there, run_id, checkpoint)
+    there = sorted(_left(db, run_id), key=lambda left: (*_age(left), not left.checkpoint.best), reverse=True)
+    best = _best(there, measured(progress.evaluations(db, run_id)))
+    if best_first:
+        there = [*best, *(left for left in there if left not in best)]
+    return there if checkpoint is None else _named(there, best, run_id, checkpoint)
+
+
+def best(db: Database, run_id: str) -> Left | None:
+    """The best checkpoint that is there, if it is known which that is."""
+    return next(iter(_best(wanted(db, run_id), measured(progress.evaluations(db, run_id)))), None)
+
+
+def measured(evaluations: Sequence[Evaluation]) -> Mapping[int, float]:
+    """mAP by epoch: of boxes where there are several."""
+    by_importance = sorted(evaluations, key=lambda item: item.task == "bbox")
+    return {item.epoch: item.ap for item in by_importance if item.ap is not None}
 
 
 def short_name(name: str) -> str:
@@ -54,11 +66,23 @@ def _age(left: Left) -> tuple[int, int]:
     return left.checkpoint.epoch, left.attempt.number
 
 
-def _named(there: Sequence[Left], run_id: str, name: str) -> list[Left]:
+def _left(db: Database, run_id: str) -> list[Left]:
+    attempts = {attempt.number: attempt for attempt in runs.attempts(db, run_id)}
+    return [Left(attempts[number], item) for number, item in progress.checkpoints(db, run_id) if not item.removed]
+
+
+def _best(there: Sequence[Left], measures: Mapping[int, float]) -> list[Left]:
+    """Those that the framework calls so, newest first; where it calls none so, the one whose epoch measured most."""
+    called = [left for left in there if left.checkpoint.best]
+    known = [left for left in there if left.checkpoint.epoch in measures]
+    return called or sorted(known, key=lambda left: measures[left.checkpoint.epoch], reverse=True)[:1]
+
+
+def _named(there: Sequence[Left], best: Sequence[Left], run_id: str, name: str) -> list[Left]:
     if name == LATEST:
         chosen = sorted(there, key=_age, reverse=True)[:1]
     elif name == BEST:
-        chosen = [left for left in there if left.checkpoint.best]
+        chosen = [*best]
     else:
         called = [left for left in there if short_name(left.checkpoint.name) == short_name(name)]
         chosen = called or [left for left in there if f"epoch_{left.checkpoint.epoch}" == name]

@@ -8,8 +8,8 @@ from glob import escape
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from runner.checkpoints import wanted
-from runner.entities import Checkpoint, Evaluation, Run
+from runner.checkpoints import best, measured, wanted
+from runner.entities import Checkpoint, Run
 from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.frameworks.base import Framework
@@ -172,19 +172,13 @@ def checkpoints_of(house: House, run_id: str) -> list[CheckpointView]:
     db = house.store.reading()
     run = find(house, run_id)
     written = sorted(progress.checkpoints(db, run.id), key=lambda pair: (pair[0], pair[1].epoch, pair[1].name))
-    measured = _measured(progress.evaluations(db, run.id))
-    best = next((pair for pair in reversed(written) if pair[1].best and not pair[1].removed), None)
-    return [_checkpoint_view(number, item, best=(number, item) == best, ap=measured.get(item.epoch)) for number, item in written]
+    measures, chosen = measured(progress.evaluations(db, run.id)), best(db, run.id)
+    marked = None if chosen is None else (chosen.attempt.number, chosen.checkpoint)
+    return [_checkpoint_view(number, item, marked=(number, item) == marked, ap=measures.get(item.epoch)) for number, item in written]
 
 
-def _checkpoint_view(attempt: int, item: Checkpoint, *, best: bool, ap: float | None) -> CheckpointView:
-    return CheckpointView(item.name, item.epoch, item.size_bytes, best, ap, attempt, not item.removed)
-
-
-def _measured(evaluations: Sequence[Evaluation]) -> dict[int, float]:
-    """mAP by epoch: of boxes where there are several."""
-    by_importance = sorted(evaluations, key=lambda item: item.task == "bbox")
-    return {item.epoch: item.ap for item in by_importance if item.ap is not None}
+def _checkpoint_view(attempt: int, item: Checkpoint, *, marked: bool, ap: float | None) -> CheckpointView:
+    return CheckpointView(item.name, item.epoch, item.size_bytes, marked, ap, attempt, not item.removed)
 
 
 def _training(house: House, run_id: str, what: str) -> tuple[Run, TrainSpec]:

@@ -15,6 +15,7 @@ from PIL import Image
 from recipes.catalog.keeping import kept
 from recipes.errors import FormatError
 from recipes.ingest import ingest
+from runner.checkpoints import wanted
 from runner.entities import Checkpoint, Evaluation, Place, Run
 from runner.errors import NotAllowedError, RequestError
 from runner.frameworks import find_framework
@@ -245,3 +246,19 @@ def test_too_much_of_what_is_given_is_refused(house: House, tmp_path: Path, trai
     settings = house.settings.model_copy(update={"limits": Limits(upload_bytes=10)})
     with pytest.raises(RequestError, match="at most 10 are taken"):
         keep_files(replace(house, settings=settings), [one])
+
+
+def test_where_no_file_is_called_the_best_it_is_the_one_that_measured_most(house: House, trained: Run) -> None:
+    db = house.store.reading()
+    assert [left.checkpoint.epoch for left in wanted(db, trained.id, best_first=True)] == [3, 4, 3, 2]
+    with house.store.writing() as writing:
+        writing.conn.execute("UPDATE checkpoints SET best = 0")
+        writing.conn.execute("UPDATE evaluations SET ap = 0.9 WHERE epoch IN (1, 2) AND task = 'bbox'")
+    assert [left.checkpoint.epoch for left in wanted(db, trained.id, best_first=True)] == [2, 4, 3, 3]
+    assert [left.checkpoint.epoch for left in wanted(db, trained.id, "best")] == [2]  # the first measured as much, and is gone
+    assert [item.epoch for item in models.checkpoints_of(house, trained.id) if item.best] == [2]
+    with house.store.writing() as writing:
+        writing.conn.execute("DELETE FROM evaluations")
+    assert [left.checkpoint.epoch for left in wanted(db, trained.id, best_first=True)] == [4, 3, 3, 2]
+    with pytest.raises(RequestError, match="has no checkpoint best"):
+        wanted(db, trained.id, "best")
