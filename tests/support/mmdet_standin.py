@@ -35,8 +35,7 @@ def new_environment(folder: Path, version: str, *, python: str = sys.executable,
     checkout = folder / "mm detection d'été $HOME"
     if not checkout.exists():
         shutil.copytree(STANDINS / f"mmdet{version[0]}", checkout, ignore=shutil.ignore_patterns("__pycache__", "ruff.toml"))
-    # pyc files of one release would do for another, but not for another Python.
-    known = {"PYTHONPATH": str(STANDINS / "mmdet_legacy"), "STANDIN_MMDET": version, "PYTHONDONTWRITEBYTECODE": "1", **variables}
+    known = {"PYTHONPATH": str(STANDINS / "mmdet_legacy"), "STANDIN_MMDET": version, **variables}
     return Environment("gpu-1", f"mm{version}", f"mmdet{version[0]}", python, str(checkout), "f", variables=known)
 
 

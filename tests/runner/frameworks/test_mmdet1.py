@@ -18,7 +18,7 @@ from tests.support.mmdet_standin import STANDINS, Standin
 MASKS = "mask_rcnn_r50_fpn_1x.py"
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "1.1.0", "1.2.0"])
+@pytest.mark.parametrize("version", ["1.0.0", pytest.param("1.1.0", marks=pytest.mark.slow), "1.2.0"])
 def test_trained_crashed_resumed_and_fine_tuned(tmp_path: Path, version: str) -> None:
     at = Standin(tmp_path, version)
     spec = at.training()
@@ -118,7 +118,7 @@ def test_evaluated_with_masks(tmp_path: Path, version: str) -> None:
     assert (measured.directory / "results/coco.bbox.json").is_file() == (version == "1.0.0")
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "1.2.0"])
+@pytest.mark.parametrize("version", ["1.0.0", pytest.param("1.2.0", marks=pytest.mark.slow)])
 def test_predicts_on_pictures_without_annotations_drawn_by_us(tmp_path: Path, version: str) -> None:
     at = Standin(tmp_path, version)
     prepared = at.prepare(at.training())

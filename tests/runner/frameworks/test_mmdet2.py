@@ -18,10 +18,11 @@ from runner.specs import Kind, ResultFile, StartMode
 from tests.support.mmdet_standin import Standin
 
 MASKS = "mask_rcnn/mask_rcnn_r50_fpn_1x_coco.py"
+SLOW = pytest.mark.slow
 RPN = "rpn/rpn_r50_fpn_1x_coco.py"
 
 
-@pytest.mark.parametrize("version", ["2.0.0", "2.3.0", "2.7.0", "2.25.0", "2.28.2"])
+@pytest.mark.parametrize("version", ["2.0.0", pytest.param("2.3.0", marks=SLOW), "2.7.0", "2.25.0", pytest.param("2.28.2", marks=SLOW)])
 def test_trained_crashed_resumed_and_evaluated(tmp_path: Path, version: str) -> None:
     at = Standin(tmp_path, version, classes=("fish", "squid"))
     spec = at.training(at.preset(config=MASKS))
@@ -82,9 +83,9 @@ def test_a_fine_tune_takes_over_what_fits_and_begins_anew(tmp_path: Path) -> Non
     ("version", "flag", "batch", "lr"),
     [
         ("2.0.0", "autoscale_lr", 2, 0.005),
-        ("2.3.0", None, 2, 0.005),
+        pytest.param("2.3.0", None, 2, 0.005, marks=SLOW),
         ("2.24.1", "auto_scale_lr", 4, 0.01),
-        ("2.28.2", "auto_scale_lr", 2, 0.005),
+        pytest.param("2.28.2", "auto_scale_lr", 2, 0.005, marks=SLOW),
     ],
 )
 def test_the_rate_is_scaled_by_the_frameworks_own_flag_where_it_has_one(
