@@ -180,7 +180,9 @@ def using(request, overrides, trained):
         split = split or evaluated_split(dataset)
         if split is None:
             raise BadSpecError("The dataset %s has neither a test nor a val split." % dataset["name"], "dataset.splits")
-        source = dict(source_of(dataset, None, split), classes=classes)
+        # The evaluation compares names as they are written, and only training reads them in lower case.
+        spelt = {name.lower().strip(): name for name in dataset["classes"]}
+        source = dict(source_of(dataset, None, split), classes=[spelt.get(name.lower().strip(), name) for name in classes])
         notes = set_dataset(cfg, source)
     notes += check_evaluation(dataset, split, classes) if spec["kind"] == "eval" else check_prediction(spec)
     if source is not None:

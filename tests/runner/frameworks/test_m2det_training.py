@@ -198,6 +198,15 @@ def test_an_evaluation_measures_each_class_by_the_names_of_the_dataset(tmp_path:
     assert list((standin.made[-1] / "results").iterdir()) == []
 
 
+def test_a_dataset_that_spells_the_classes_in_another_way_is_measured_all_the_same(parent: tuple[Standin, Prepared, Attempt]) -> None:
+    old, trained, _ = parent
+    standin = replace(old, classes=("FISH",))
+    spec = standin.using(Kind.EVAL)
+    final = old.made[0] / "weights" / FINAL
+    attempt = standin.run(spec, standin.prepare(spec, final, trained=trained, trained_classes=("fish",)))
+    assert evaluation(attempt).per_class == {"FISH": 1.0}
+
+
 def test_classes_that_only_one_side_knows_are_told(parent: tuple[Standin, Prepared, Attempt]) -> None:
     standin, trained, _ = parent
     final = standin.made[0] / "weights" / FINAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from runner.host.prepare_m2det.options import apply_options, raw_options
 from runner.host.prepare_m2det.preparing import checked_classes
 from runner.host.prepare_m2det.schedule import index_of, set_schedule
 
+HOST = Path(__file__).parents[3] / "runner" / "host"
 RATES = [0.004, 0.002, 0.0004, 0.00004, 0.000004]
 STEPS = [90, 110, 130, 150, 160]
 OBJECT = "<object><name>{name}</name>{flags}<bndbox><xmin>{xmin}</xmin><ymin>2</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>"
@@ -210,3 +212,8 @@ def test_the_categories_of_coco_must_be_the_models(tmp_path: Path, monkeypatch: 
     Path("val.json").write_text(json.dumps({"categories": [{"id": 1, "name": "cat"}], "images": []}))
     with pytest.raises(BadSpecError, match="the categories cat and the model has the classes fish"):
         lay({"kind": "COCO", "classes": ["fish"], "sets": {"eval": ["val.json", "images"]}})
+
+
+@pytest.mark.parametrize("path", sorted(HOST.glob("prepare_m2det/*.py")), ids=lambda path: path.name)
+def test_it_is_written_for_pythons_of_m2dets_own_time(path: Path) -> None:
+    ast.parse(path.read_text(), feature_version=(3, 6))
