@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from recipes.catalog.catalog import Catalog
 from recipes.errors import DatasetError
 from runner.errors import ConfigurationError, RequestError
+from runner.frameworks import find_framework
 from runner.presets import find_preset, load_presets
+from runner.specs import Kind, Preset
+from runner.start_checkpoints import require_start
 
 GOOD = "name: mine\nframework: mmdet\nconfig: a.py\ndescription: one\nepochs: 3\nbatch: 2\nlr: 0.1\n"
 
@@ -54,3 +58,10 @@ def test_a_name_with_a_typo_gets_the_nearest() -> None:
     with pytest.raises(RequestError, match="Did you mean rtmdet-nano"):
         find_preset("rtmdet-nanno")
     assert find_preset("rtmdet-nano").name == "rtmdet-nano"
+
+
+@pytest.mark.parametrize("preset", load_presets().values(), ids=lambda preset: str(preset.name))
+def test_what_comes_along_can_be_submitted(preset: Preset, tmp_path: Path) -> None:
+    assert Kind.TRAIN in find_framework(preset.framework).kinds
+    if preset.start is not None:
+        require_start(preset.start, Catalog(tmp_path / "catalog"))
