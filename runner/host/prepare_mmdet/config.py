@@ -104,7 +104,7 @@ def set_imports(cfg: Config, own: list[str]) -> None:
 def set_classes(node: Any, count: int, path: str = "") -> None:
     """Every number of classes of the model, in heads single or listed; a backbone's own and a class-agnostic RPN's stay.
 
-    Mask2Former counts things and stuff apart, and weighs each class and none of them in a list.
+    Mask2Former counts things and stuff apart, and weighs every class alike and what is none of them less, in one list.
     """
     items = node.items() if isinstance(node, dict) else enumerate(node)
     for key, value in list(items):
@@ -113,8 +113,9 @@ def set_classes(node: Any, count: int, path: str = "") -> None:
                 node[key] = count
         elif key == "num_stuff_classes":
             node[key] = 0
-        elif key == "class_weight" and isinstance(value, (list, tuple)) and value:
-            node[key] = [value[0]] * count + [value[-1]]
+        elif key == "class_weight" and isinstance(value, (list, tuple)):
+            if len(value) not in (count, count + 1) and len(set(value[:-1])) == 1:
+                node[key] = [value[0]] * count + [value[-1]]
         elif isinstance(value, (dict, list, tuple)) and key != "backbone":
             set_classes(value, count, "%s.%s" % (path, key))
 

@@ -80,6 +80,15 @@ def test_every_head_gets_the_class_count() -> None:
     assert model["bbox_head"] == {"num_classes": 3, "loss_cls": {"num_classes": 3}}
 
 
+def test_weights_of_classes_follow_their_count_and_those_of_a_person_stay() -> None:
+    model = {"panoptic_head": {"num_things_classes": 80, "num_stuff_classes": 53, "loss_cls": {"class_weight": [1.0] * 133 + [0.1]}}}
+    set_classes(model, 2)
+    assert model == {"panoptic_head": {"num_things_classes": 2, "num_stuff_classes": 0, "loss_cls": {"class_weight": [1.0, 1.0, 0.1]}}}
+    chosen = {"bbox_head": {"loss_cls": {"class_weight": [1.0, 2.5]}}}
+    set_classes(chosen, 2)
+    assert chosen == {"bbox_head": {"loss_cls": {"class_weight": [1.0, 2.5]}}}
+
+
 def test_lists_of_numbers_become_tuples_in_pipelines_only() -> None:
     pipeline = [{"type": "Pad", "size": [160, 160], "pad_val": {"img": [1, 2, 3]}}, {"type": "Choice", "scales": [[1, 2], [3, 4]]}]
     assert tuples_in_pipelines(pipeline, "train_dataloader.dataset.pipeline") == [
