@@ -100,6 +100,9 @@ def base_statement(path: str, text: str) -> ast.Assign | None:
     except SyntaxError as error:
         raise BadSpecError("The config %s cannot be read: %s" % (path, error.msg), "%s, line %s" % (path, error.lineno)) from error
     for node in tree.body:
+        if isinstance(node, ast.With):
+            sentence = "The config %s names its bases with read_base(); Signalbox reads those that say _base_ = [...]."
+            raise BadSpecError(sentence % path, "%s, line %d" % (path, node.lineno))
         if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == "_base_" for target in node.targets):
             return node
     return None

@@ -54,6 +54,7 @@ def test_a_configs_bases_are_found_beside_it_and_in_the_collection(tmp_path: Pat
     [
         ('_base_ = "../_base_/models/retinna.py"', r"neither beside it nor in .*did you mean '_base_/models/retina\.py'", "mine.py"),
         ("x = 1\n_base_ = [name]", "is no list of file names", "mine.py, line 2"),
+        ("with read_base():\n    from .x import *", r"names its bases with read_base\(\)", "mine.py, line 1"),
         ("x = 1\ny = = 2", "The config mine.py cannot be read", "mine.py, line 2"),
     ],
 )
