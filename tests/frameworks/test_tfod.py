@@ -205,7 +205,7 @@ def test_predictions_of_records_pictures_and_a_video_are_drawn(parent: Parent, t
         video.write(np.full((96, 96, 3), 90, np.uint8))
     video.release()
     files = [{"name": path.name, "digest": "0"} for path in sorted(given.iterdir())]
-    spec = using(Kind.PREDICT, dataset=DATASET, files=files, results=["coco"])
+    spec = using(Kind.PREDICT, dataset=DATASET, files=files, results=["coco", "pictures"])
     prepared = child.prepare(spec, [parent.checkpoint], trained=parent.prepared)
     code, log, records = child.work(framework.predict(spec, prepared, child.environment, Ranks()), prepared)
     assert code == 0, log[-3000:]
