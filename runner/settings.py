@@ -130,6 +130,13 @@ def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("SIGNALBOX_SETTINGS", f"{state}/signalbox.yaml")).expanduser()
 
 
+def is_private(settings: Settings, path: Path) -> bool:
+    """Whether a path of this machine is, lies in or holds the state folder or the settings file: what people name must not carry tokens."""
+    named = path.expanduser().resolve()
+    ours = (settings.state.resolve(), settings_path().resolve())
+    return any(own == named or own in named.parents or named in own.parents for own in ours)
+
+
 def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings; recipes.errors.DocumentError names file, line and key of anything wrong. A missing default file means defaults."""
     chosen = path or settings_path(environment)

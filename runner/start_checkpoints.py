@@ -108,7 +108,7 @@ class StartCheckpoints:
             return self._kept(path, f"{digest[:16]}.pth")
         url, _, checksum = start.partition("#")
         if urlsplit(url).scheme == "file":
-            return self._kept(_file_here(url), Path(_path_of(url)).name)
+            return self._kept(_file_here(url), Path(path_here(url)).name)
         wanted = checksum.removeprefix(CHECKSUM) if checksum else None
         try:
             place, limits = self.folder / "fetched", self.limits
@@ -191,12 +191,13 @@ def _shown(start: str) -> str:
     return shown(start) if is_url(start) else start
 
 
-def _path_of(url: str) -> str:
+def path_here(url: str) -> str:
+    """The path of this machine that a file URL names."""
     return unquote(url2pathname(urlsplit(url).path))
 
 
 def _file_here(url: str) -> Path:
-    path = Path(_path_of(url))
+    path = Path(path_here(url))
     if urlsplit(url).netloc not in ("", "localhost") or not path.is_file():
         raise RequestError(f"There is no file {path} on the machine where Signalbox runs.")
     return path

@@ -21,9 +21,9 @@ from runner.frameworks import find_framework
 from runner.preset_code import PresetCode, read_code
 from runner.presets import load_presets, preset_named
 from runner.service.house import House, Requester
-from runner.settings import Role
+from runner.settings import Role, is_private
 from runner.specs import Kind, ModelSpec, Preset, TrainSpec
-from runner.start_checkpoints import require_start, start_checkpoints, start_in_words
+from runner.start_checkpoints import path_here, require_start, start_checkpoints, start_in_words
 from runner.store import events, hosts, presets, runs
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -94,6 +94,7 @@ def add(house: House, who: Requester, new: NewPreset) -> AddedPreset:
     """
     who.must_be(Role.OPERATOR, "add presets")
     require_free_name(house, new.name)
+    _require_public(house, new)
     base = find(house, new.like) if new.like else None
     code = read_code(new.config, new.code) if new.config else _code_like(base, new)
     values = _values(new, base, code)
@@ -174,6 +175,15 @@ def _view(house: House, preset: Preset, servers: Sequence[str], environments: Se
     start = start_in_words(preset.start, start_checkpoints(house)) if preset.start else ""
     found = [HostForPreset(host, there.get(host), advice(preset.framework, host)) for host in servers]
     return PresetView(preset, found, start, presets.versions(house.store.reading(), preset.name))
+
+
+def _require_public(house: House, new: NewPreset) -> None:
+    """RequestError where a file that would travel to servers is one of this installation's own, or beside them."""
+    start = str(new.changed.get("start") or "")
+    named = [new.config, new.code, path_here(start) if start.startswith("file:") else None]
+    private = [path for path in named if path and Path(path).expanduser().exists() and is_private(house.settings, Path(path))]
+    if private:
+        raise RequestError(f"{' and '.join(private)} holds Signalbox's own settings or state, which do not travel; copy it elsewhere first.")
 
 
 def _code_like(base: Preset | None, new: NewPreset) -> PresetCode:

@@ -27,7 +27,7 @@ START = "https://example.org/weights.pth"
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     """gpu1 has four GPUs and an environment; ``begun`` is a preset with a start checkpoint, fish has 80 pictures to train on."""
-    made = words_house(tmp_path)
+    made = words_house(tmp_path / "state")
     add_dataset(made, "fish")
     with made.store.writing() as db:
         devices = tuple(DeviceUse(f"GPU-{number}", number, "H200", 140_000, 0) for number in range(4))

@@ -110,6 +110,18 @@ def test_what_is_wrong_is_said_and_nothing_is_kept(house: House, new: NewPreset,
     assert "mine" not in all_presets(house)
 
 
+def test_what_is_signalboxs_own_does_not_travel(house: House, tmp_path: Path) -> None:
+    state = house.settings.state
+    (tmp_path / "linked").symlink_to(state)
+    for new in (
+        NewPreset("mine", like=NANO, config=str(state / "signalbox.db")), NewPreset("mine", like=NANO, code=str(state.parent)),
+        NewPreset("mine", like=NANO, code=str(tmp_path / "linked" / "logs")),
+        NewPreset("mine", like=NANO, changed={"start": f"file://{state}/signalbox.db"}),
+    ):
+        with pytest.raises(RequestError, match="holds Signalbox's own settings or state"):
+            add(house, who(), new)
+
+
 def test_only_operators_add_and_remove(house: House) -> None:
     for act in (lambda: add(house, who(Role.MEMBER), NewPreset("mine", like=NANO)), lambda: remove(house, who(Role.MEMBER), "mine")):
         with pytest.raises(NotAllowedError, match="operator"):
