@@ -183,7 +183,7 @@ def _require_public(house: House, new: NewPreset) -> None:
     named = [new.config, new.code, path_here(start) if start.startswith("file:") else None]
     private = [path for path in named if path and Path(path).expanduser().exists() and is_private(house.settings, Path(path))]
     if private:
-        raise RequestError(f"{' and '.join(private)} holds Signalbox's own settings or state, which do not travel; copy it elsewhere first.")
+        raise RequestError(f"{' and '.join(private)} holds Signalbox's own settings or state, which do not travel; copy it elsewhere.")
 
 
 def _code_like(base: Preset | None, new: NewPreset) -> PresetCode:
