@@ -26,7 +26,7 @@ HOMES = {
     "slack_sdk": ("bot/",),
     "slack_bolt": ("bot/",),
     "sqlite3": ("runner/store/", "bot/local_workspace/"),
-    "matplotlib": ("bot/plots.py",),
+    "matplotlib": ("bot/plots.py", "runner/host/"),
     "torch": ("runner/host/",),
     "mmdet": ("runner/host/",),
     "mmcv": ("runner/host/",),
@@ -73,6 +73,7 @@ def _words(name: str) -> set[str]:
 
 def test_modules_and_classes_are_named_for_what_they_are() -> None:
     tests = {str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("*.py")}
+    tests = {name for name in tests if "/standins/" not in name}  # these bear the names of what they stand in for
     modules = {name for name in {*_modules(), *tests} if _words(Path(name).stem) & NEVER}
     classes = {
         f"{name}: {node.name}"
