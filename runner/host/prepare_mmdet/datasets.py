@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +70,11 @@ def repeats(loader: Any) -> int:
 
 
 def is_own(type_name: Any, own_modules: Sequence[str]) -> bool:
-    """Whether a dataset class is defined in one of the preset's own modules."""
+    """Whether a dataset class is defined in one of the preset's own modules, or below one that is a package."""
     from mmdet.registry import DATASETS
 
     found = DATASETS.get(type_name) if isinstance(type_name, str) else None
-    return found is not None and inspect.getmodule(found).__name__ in own_modules
+    return found is not None and any((found.__module__ + ".").startswith(name + ".") for name in own_modules)
 
 
 def drop_unknown(leaf: dict[str, Any]) -> None:
