@@ -21,6 +21,8 @@ _BAR = re.compile(rb"\] (\d{1,9})/(\d{1,9}), \d[\d.]* task/s")
 _RECALL = re.compile(rb"(AR@(\d{1,6}))\s*=?\s*(\d\.\d+)\s*$")
 _LAST_RECALL = b"1000"
 _BORDER = b"+--"
+_TASK = re.compile(rb"Evaluating (bbox|segm)\.\.\.")
+_NOTHING = (b"The testing results of the whole dataset is empty", b"No prediction found.")
 _COCO_HEAD, _VOC_HEAD, _MEAN = "category", "class", "mAP"
 _STEPS = 20
 _MOST_CLASSES = 10_000
@@ -36,7 +38,10 @@ def legacy_log_parser(prepared: Prepared | None) -> LogParser:
 
 
 class LegacyTestLogParser:
-    """Evaluations of ``epoch``, each told once. ``classwise``: a table of the classes follows each of pycocotools'."""
+    """Evaluations of ``epoch``, each told once. ``classwise``: a table of the classes follows each of pycocotools'.
+
+    Where the model found nothing at all mmdet prints no table: that is a precision of 0.
+    """
 
     def __init__(self, epoch: int, *, classwise: bool) -> None:
         self._tables = _Tables(classwise)
@@ -63,6 +68,7 @@ class _Tables:
         self._classes: dict[str, float | None] | None = None
         self._head = ""
         self._recalls: dict[str, float | None] = {}
+        self._task = "bbox"
         self._told: dict[str, float | None] = {}
         self._step = -1
 
@@ -89,7 +95,11 @@ class _Tables:
             return self._close()
         if recall := _RECALL.search(line):
             return self._recall(recall)
-        if bar := _BAR.search(line):
+        if task := _TASK.search(line):
+            self._task = task[1].decode()
+        elif any(words in line for words in _NOTHING):
+            return self._tell(Evaluation(0, self._task, ap=0.0, ap50=0.0, ap75=0.0))
+        elif bar := _BAR.search(line):
             return self._progress(int(bar[1]), int(bar[2]))
         return [record for item in self._coco.read(line) for record in self._complete(item)]
 

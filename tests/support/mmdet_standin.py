@@ -81,7 +81,7 @@ class Done:
     @property
     def lr(self) -> float | None:
         """The first learning rate in its log."""
-        return next(record.lr for record in self.records if isinstance(record, Progress))
+        return next((record.lr for record in self.records if isinstance(record, Progress)), None)
 
     @property
     def evaluations(self) -> list[tuple[int, str, float | None]]:
@@ -175,7 +175,7 @@ class Standin:
         program = self.folder / "prepare_program"
         program.write_bytes(packed(PREPARE_PROGRAM))
         done = subprocess.run(
-            [self.python, str(program), verb], input=request, capture_output=True, timeout=60, check=False, env=self._known()
+            [self.python, str(program), verb], input=request, capture_output=True, timeout=300, check=False, env=self._known()
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
@@ -200,7 +200,7 @@ class Standin:
         known["PYTHONPATH"] = f"code:{known['PYTHONPATH']}"
         shell = ["/bin/sh", "-c", "\n".join((*plan.setup, 'exec "$@"')), "sh", *plan.argv]
         with (directory / "log").open("wb") as log:
-            done = subprocess.run(shell, cwd=directory, env=known, stdout=log, stderr=subprocess.STDOUT, timeout=60, check=False)
+            done = subprocess.run(shell, cwd=directory, env=known, stdout=log, stderr=subprocess.STDOUT, timeout=300, check=False)
         written = (directory / "log").read_bytes()
         records = OwnLines(find_framework(f"mmdet{self.version[0]}").log_parser(prepared)).feed(written)
         return Done(done.returncode, written.decode(), tuple(records), directory)

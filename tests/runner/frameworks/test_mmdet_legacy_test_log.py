@@ -78,6 +78,14 @@ def test_recalls_of_proposals(form: str) -> None:
     assert found == Evaluation(12, "proposal", ap=None, recall={"AR@100": 0.4, "AR@300": 0.5, "AR@1000": 0.6})
 
 
+@pytest.mark.parametrize(("before", "words"), [
+    ("Evaluating segm...\n", "The testing results of the whole dataset is empty."), ("", "No prediction found."),
+])  # fmt: skip
+def test_nothing_found_is_a_precision_of_zero(before: str, words: str) -> None:
+    (found,) = read(f"{before}2022-02-09 03:15:50,503 - mmdet - ERROR - {words}\nOrderedDict()\n", classwise=True, size=6)
+    assert found == Evaluation(12, "segm" if before else "bbox", ap=0.0, ap50=0.0, ap75=0.0)
+
+
 def test_what_breaks_off_is_held_and_forgotten() -> None:
     parser = LegacyTestLogParser(12, classwise=True)
     assert parser.feed((COCO.format(task="bbox") + "| category | AP |\n| fish |").encode()) == []
