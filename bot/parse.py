@@ -98,7 +98,8 @@ class _Summary:
             if record.ap is not None and (self.best is None or record.ap > (self.best.ap or 0.0)):
                 self.best = record
         elif isinstance(record, Checkpoint):
-            self.checkpoint, self.best_checkpoint = record, record if record.best else self.best_checkpoint
+            if not record.removed:
+                self.checkpoint, self.best_checkpoint = record, record if record.best else self.best_checkpoint
         else:
             return
         self.counts[type(record)] += 1

@@ -28,7 +28,7 @@ _MOST_LAYOUTS = 3
 _TRAINING = ("Epoch(train)", "Iter(train)", "Epoch [", "Iter [")
 _MARKS = (
     *_TRAINING, "Epoch(val)", "Iter(val)", "Epoch(test)", "Saving checkpoint at", "The best checkpoint with", "Now best checkpoint is",
-    "OrderedDict(",
+    "The previous best checkpoint", "OrderedDict(",
 )  # fmt: skip
 _RESULT = re.compile(r"(Epoch|Iter)\((?:val|test)\) +(?:\[ *(\d{1,9})\])?\[ *\d+(/\d+)?\](?:\s+(.*))?$", re.DOTALL | re.ASCII)
 _PRINTED = re.compile(r"OrderedDict\(")
@@ -36,6 +36,8 @@ _SAVED = re.compile(r"Saving checkpoint at (\d{1,9}) (epochs|iterations)", re.AS
 _BEST = re.compile(r"The best checkpoint with \S+ \S+ at (\d{1,9}) (epoch|iter) is saved to (\S+?)\.?\s*$", re.ASCII)
 # 2.5 to 2.12 name the whole path, which may hold blanks; nothing but their own words follows it.
 _NOW_BEST = re.compile(r"Now best checkpoint is (?:saved as )?(?:[^\n]*/)?([^/\s]*?(?:epoch_(\d{1,9}))?\.pth)", re.ASCII)
+# Of the best ones only the newest stays (mmengine: "is removed", mmcv: "was removed").
+_NO_LONGER_BEST = re.compile(r"The previous best checkpoint (?:[^\n]*/)?([^/\n]*?(?:epoch_(\d{1,9}))?\.pth) (?:is|was) removed", re.ASCII)
 
 # Class names may hold blanks, parentheses and slashes: a key is all that lies before a colon, a number and a field's end.
 _NUMBER = r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?|-?nan|-?inf)"
@@ -204,10 +206,15 @@ def _now_best(match: re.Match[str]) -> Sequence[Record]:
     return [Checkpoint(name=match[1], epoch=int(match[2] or 0), best=True)]
 
 
+def _no_longer_best(match: re.Match[str]) -> Sequence[Record]:
+    return [Checkpoint(name=match[1], epoch=int(match[2] or 0), removed=True)]
+
+
 _READERS: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], Sequence[Record]]]] = (
     (_RESULT, _result),
     (_SAVED, _saved),
     (_BEST, _best),
     (_NOW_BEST, _now_best),
+    (_NO_LONGER_BEST, _no_longer_best),
     (_PRINTED, _printed),
 )

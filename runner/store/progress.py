@@ -129,6 +129,11 @@ def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> 
                 (run_id, number, moment, record.epoch, record.task, record.ap, record.ap50, record.ap75, record.ap_small,
                  record.ap_medium, record.ap_large, json.dumps(dict(record.per_class)), json.dumps(dict(record.recall))),
             )
+        case Checkpoint(removed=True):  # what was never seen to be there cannot be missed
+            db.conn.execute(
+                "UPDATE checkpoints SET removed = 1, at = ? WHERE run_id = ? AND attempt = ? AND name = ?",
+                (moment, run_id, number, record.name),
+            )
         case Checkpoint():
             db.conn.execute(
                 "INSERT INTO checkpoints (run_id, attempt, name, epoch, best, at, size_bytes, removed) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

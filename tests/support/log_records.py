@@ -37,7 +37,7 @@ def described(record: Record) -> str:
         head = f"evaluation epoch={record.epoch} {record.task} ap={record.ap} ap50={record.ap50} ap75={record.ap75}"
         return f"{head} small={record.ap_small} medium={record.ap_medium} large={record.ap_large}{classes}"
     assert isinstance(record, Checkpoint)
-    return f"checkpoint {record.name} epoch={record.epoch}{' best' if record.best else ''}"
+    return f"checkpoint {record.name} epoch={record.epoch}{' best' if record.best else ''}{' removed' if record.removed else ''}"
 
 
 def parsed(make: MakeParser, data: bytes, cuts: Sequence[int] = ()) -> list[str]:

@@ -32,7 +32,7 @@ COUNTED: dict[str, tuple[str | None, int, tuple[int, int, float] | None, list[tu
     "mmdet2_logs/notebook_mmdet2.3_kitti_tiny.txt": ("mmdet", 24, (12, 20, 0.1473), 0, 1),
     "mmdet3_logs/cpu_rtmdet/console.log": ("mmdet", 24, (6, 8, 1.3795), 6, 6),
     "mmdet3_logs/notebook_mmdet3.1_balloon.txt": ("mmdet", 36, (12, 30, 0.2048), 8, 4),
-    "mmdet3_logs/rtmdet_balloon/20230609_172212/20230609_172212.log": ("mmdet", 40, (40, 5, 0.6462), 4, 8),
+    "mmdet3_logs/rtmdet_balloon/20230609_172212/20230609_172212.log": ("mmdet", 40, (40, 5, 0.6462), 4, 11),
     "mmdet3_logs/rtmdet_balloon/20230609_172212/vis_data/scalars.json": ("mmdet-json", 40, None, 4, 0),
     "mmdet3_logs/issue_10164.log": ("mmdet", 3, (1, 8700, 0.2184), 0, 0),
     "mmdet3_logs/homework1_test_tail.log": ("mmdet", 0, None, [(0, "bbox", 0.792, 0.955)], 0),
