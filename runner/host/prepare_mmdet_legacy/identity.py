@@ -14,7 +14,7 @@ from .errors import BadSpecError, first_line
 PROGRAMS = ("tools/train.py", "tools/test.py")
 PACKAGES = ("torch", "mmcv", "mmdet")
 FLAG = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
-ASKING_S = 200
+ASKING_S = 120
 GIT_S = 20
 
 
