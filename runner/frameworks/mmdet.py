@@ -8,6 +8,7 @@ from runner.entities import Environment
 from runner.errors import BadSpecError
 from runner.frameworks import mmdet_using
 from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
+from runner.frameworks.mmdet_kept import KeptCheckpoints
 from runner.frameworks.mmdet_launch import launch
 from runner.frameworks.mmdet_log import MmdetLogParser
 from runner.frameworks.mmdet_test_log import MmdetTestLogParser
@@ -59,7 +60,8 @@ class MMDetection:
         """An incremental reader of what ``tools/train.py`` and ``tools/test.py`` print."""
         if prepared is not None and prepared.values.get("kind") == Kind.EVAL:
             return MmdetTestLogParser(prepared.checkpoint_epoch or 0)
-        return MmdetLogParser()
+        keep = prepared.values.get("keep") if prepared is not None else None
+        return KeptCheckpoints(MmdetLogParser(), keep) if isinstance(keep, int) else MmdetLogParser()
 
 
 framework = MMDetection()

@@ -16,7 +16,7 @@ from .errors import BadSpecError, did_you_mean, first_line
 from .options import apply_options, preset_options, raw_options, runner_arguments
 from .own_code import OWN_CONFIGS, laid_config, modules
 from .processes import set_processes
-from .schedule import set_checkpoints, set_schedule
+from .schedule import kept_checkpoints, set_checkpoints, set_schedule
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -59,6 +59,7 @@ def resolved(request: Mapping[str, Any], preset: Mapping[str, Any], overrides: M
     set_curves(cfg)
     values = {**set_processes(cfg, processes), **set_scaling(cfg, preset, lr=lr, asked=overrides.get("lr"))}
     apply_options(cfg, raw_options(overrides.get("options", ())), "overrides.options")
+    values.update(kept_checkpoints(cfg))
     return Resolved(only_what_counts(cfg), lr, iterations, notes, values)
 
 

@@ -46,6 +46,14 @@ def set_checkpoints(cfg: Config, *, keep: int | None, save_best: str) -> None:
     )
 
 
+def kept_checkpoints(cfg: Config) -> dict[str, int]:
+    """How many of the newest stay, for whoever lists them: their deletion is told nowhere."""
+    hook = cfg.default_hooks.get("checkpoint") or {}
+    keep = hook.get("max_keep_ckpts")
+    every_epoch = hook.get("by_epoch") is True and hook.get("interval") == 1
+    return {"keep": keep} if every_epoch and isinstance(keep, int) and keep > 0 else {}
+
+
 def scaled_schedulers(
     schedulers: Any, stretch: float, lr_factor: float, *, epochs: int, iterations: int
 ) -> tuple[list[dict[str, Any]], list[str]]:

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from runner.entities import Environment
+from runner.entities import Checkpoint, Environment
 from runner.errors import BadSpecError
 from runner.frameworks.base import Prepared, Ranks
 from runner.frameworks.mmdet import framework
@@ -92,3 +92,16 @@ def test_without_a_cuda_device_several_processes_go_through_the_gloo_launcher() 
     assert plan.argv[4:7] == ("--nproc_per_node=2", "gloo_launcher.py", TRAIN)
     assert b"set_device" in plan.files["gloo_launcher.py"]
     assert framework.train(spec(StartMode.FRESH), prepared, ENVIRONMENT, Ranks()).argv[1] == TRAIN
+
+
+def test_what_a_new_checkpoint_pushes_out_is_told_to_be_gone() -> None:
+    lines = [f"2026/01/01 10:00:00 - mmengine - INFO - Saving checkpoint at {epoch} epochs\n" for epoch in range(1, 6)]
+    parser = framework.log_parser(dataclasses.replace(PREPARED, values={"keep": 3}))
+    records = [record for line in lines for record in parser.feed(line.encode())]
+    assert [(record.name, record.removed) for record in records if isinstance(record, Checkpoint)] == [
+        ("epoch_1.pth", False), ("epoch_2.pth", False), ("epoch_3.pth", False), ("epoch_4.pth", False), ("epoch_1.pth", True),
+        ("epoch_5.pth", False), ("epoch_2.pth", True),
+    ]
+    assert parser.pending_bytes == 0
+    kept = framework.log_parser(None)
+    assert not any(record.removed for line in lines for record in kept.feed(line.encode()) if isinstance(record, Checkpoint))
