@@ -18,6 +18,7 @@ from mmdet.datasets import DATASETS, %(base)s
 class %(name)s(%(base)s):
     CLASSES = %(classes)r
 '''
+LOADING = ("LoadAnnotations", "LoadPanopticAnnotations")
 PLAIN = {"coco": "CocoDataset", "voc": "XMLDataset"}
 KEPT = ("CityscapesDataset",)
 # What belongs to the data that the base config was written for.
@@ -138,9 +139,22 @@ def metrics(cfg, form):
     return ["bbox", "segm"] if has_masks(cfg) else ["bbox"]
 
 
+def loading_steps(cfg):
+    """The steps of the training's pipelines that load annotations."""
+    return [node for _, node in walk(cfg["data"]["train"]) if node.get("type") in LOADING]
+
+
+def check_stuff(cfg):
+    """Refuse a model that learns from maps of stuff besides its objects: a dataset here has none."""
+    for step in loading_steps(cfg):
+        if step.get("with_seg") or step["type"] != LOADING[0]:
+            sentence = "This config learns from maps of stuff (%s), which no dataset here has; choose one without, as htc_without_semantic."
+            raise BadSpecError(sentence % ("with_seg" if step.get("with_seg") else step["type"]), "data.train.pipeline")
+
+
 def has_masks(cfg):
     """Whether the model learns masks: it has a mask head, or its training pipeline loads them."""
-    steps = [node for _, node in walk(cfg["data"]["train"]) if node.get("type") == "LoadAnnotations"]
+    steps = loading_steps(cfg)
     return any(node.get("mask_head") for _, node in walk(cfg["model"])) or any(step.get("with_mask") for step in steps)
 
 
@@ -154,6 +168,5 @@ def set_masks(cfg, dataset):
     if without:
         sentence = "This model learns masks, and %s: take a preset without masks, or annotate polygons."
         raise BadSpecError(sentence % without, "dataset")
-    for _, node in walk(cfg["data"]["train"]):
-        if node.get("type") == "LoadAnnotations":
-            node["with_mask"] = True
+    for step in loading_steps(cfg):
+        step["with_mask"] = True

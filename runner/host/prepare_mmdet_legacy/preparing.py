@@ -5,7 +5,7 @@ import os
 
 from .checkpoints import finished_epochs, newest_whole, taken_over
 from .config import base_config, frozen_text
-from .datasets import metrics, repeats, set_classes, set_dataset, set_masks
+from .datasets import check_stuff, metrics, repeats, set_classes, set_dataset, set_masks
 from .errors import BadSpecError
 from .identity import flags_of, identify, numbers, use_checkout
 from .options import apply_options, preset_options, raw_options
@@ -97,6 +97,7 @@ def resolved(request, version, own, before, cuda):
     apply_options(cfg, preset_options(preset.get("options") or {}), "preset.options")
     dataset_class = set_dataset(cfg, dataset, "%s@%s" % (spec["dataset"]["name"], spec["dataset"]["version"]), major, own)
     set_classes(cfg["model"], len(dataset["classes"]) + (1 if major == 1 else 0))
+    check_stuff(cfg)
     set_masks(cfg, dataset)
     batch, gpus = overrides.get("batch") or preset["batch"], max(1, spec.get("gpus", 1))
     set_loading(cfg, batch, major, cuda)

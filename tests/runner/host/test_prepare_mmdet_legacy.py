@@ -108,6 +108,7 @@ def test_voc_is_read_by_the_class_that_asks_for_no_year(tmp_path: Path) -> None:
         ({"options": {"model.neck.outchannels": 128}}, (), "model.neck has no 'outchannels' (did you mean 'out_channels'?)"),
         ({"options": {"model.roi_head.bbox_head.num_classes": "many"}}, (), ""),
         ({"options": {"data.train.pipeline": [{"type": "LoadImagesFromFile"}]}}, (), "did you mean 'LoadImageFromFile'"),
+        ({"options": {"data.train.pipeline": [{"type": "LoadAnnotations", "with_seg": True}]}}, (), "learns from maps of stuff (with_seg)"),
         ({}, ("optimizer.lr=0.1",), "The option optimizer.lr is Signalbox's own: use --lr"),
         ({}, ("--resum-from",), "The raw option '--resum-from' is not of the form key=value"),
         ({}, ("data.train.type=COCODataset",), "There is no dataset class 'COCODataset' (did you mean 'CocoDataset'?)"),

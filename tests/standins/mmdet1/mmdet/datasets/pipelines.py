@@ -5,7 +5,7 @@ from mmdet.datasets.registry import PIPELINES
 
 _STEPS = {
     "LoadImageFromFile": {"to_float32": False},
-    "LoadAnnotations": {"with_bbox": True, "with_label": True, "with_mask": False},
+    "LoadAnnotations": {"with_bbox": True, "with_label": True, "with_mask": False, "with_seg": False},
     "Resize": {"img_scale": None, "keep_ratio": True},
     "RandomFlip": {"flip_ratio": None},
     "Normalize": {"mean": None, "std": None, "to_rgb": True},
