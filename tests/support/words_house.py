@@ -51,7 +51,8 @@ def add_dataset(
 ) -> DatasetVersion:
     """One more version of a dataset of a single file."""
     held = dict(classes or {"cod": 120, "eel": 80})
-    splits = {} if format_name == "vatic" else {name: SplitCount(images, sum(held.values()), held) for name, images in (("train", 80), ("val", 20))}
+    images_of = {} if format_name == "vatic" else {"train": 80, "val": 20}
+    splits = {split: SplitCount(images, sum(held.values()), held) for split, images in images_of.items()}
     folder = house.settings.state / "made"
     folder.mkdir(exist_ok=True)
     (folder / "annotations.json").write_text(f"{name} {format_name} {held}")
