@@ -7,6 +7,7 @@ import sys
 import traceback
 
 from .errors import BadSpecError, first_line
+from .identity import use_checkout
 
 CODE = "code"
 # Where an own config lies: as deep as the checkout's own, among links to them, so that bases are found whether they are named from
@@ -14,6 +15,19 @@ CODE = "code"
 OWN_CONFIGS = "configs/own"
 CONFIGS = "configs"
 BASE = re.compile(r"^_base_\s*=\s*(\[[^\]]*\]|\([^)]*\)|[^\n]*)", re.MULTILINE)
+
+
+def use_own_code(request):
+    """Lay down and import the preset's modules, with the checkout's own importable; returns their names."""
+    use_checkout(request["code_folder"])
+    code = request.get("code") or {}
+    lay_down(code, request["folder"])
+    own = modules(request["spec"]["preset"], code)
+    import mmdet.datasets
+    import mmdet.models  # noqa: F401
+
+    import_modules(own, request["folder"])
+    return own
 
 
 def lay_down(code, folder):

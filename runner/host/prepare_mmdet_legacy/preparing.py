@@ -7,9 +7,9 @@ from .checkpoints import finished_epochs, newest_whole, taken_over
 from .config import base_config, frozen_text
 from .datasets import check_stuff, metrics, repeats, set_classes, set_dataset, set_masks
 from .errors import BadSpecError
-from .identity import flags_of, identify, numbers, use_checkout
+from .identity import flags_of, identify, numbers
 from .options import apply_options, preset_options, raw_options
-from .own_code import import_modules, lay_down, modules
+from .own_code import use_own_code
 from .proof import check_files, prove
 from .request import TRAINING, check_framework, check_request
 from .resuming import resume, trained_with
@@ -73,19 +73,6 @@ def check_devices(spec, version):
         sentence = "MMDetection %s drives several GPUs with a process for each only; leave --no-distributed out." % said
         raise BadSpecError(sentence, "overrides.distributed")
     return cuda
-
-
-def use_own_code(request):
-    """Lay down and import the preset's modules, with the checkout's own importable; returns their names."""
-    use_checkout(request["code_folder"])
-    code = request.get("code") or {}
-    lay_down(code, request["folder"])
-    own = modules(request["spec"]["preset"], code)
-    import mmdet.datasets
-    import mmdet.models  # noqa: F401
-
-    import_modules(own, request["folder"])
-    return own
 
 
 def resolved(request, version, own, before, cuda):

@@ -10,9 +10,9 @@ from .checkpoints import finished_epochs, newest_whole, require_fit
 from .config import frozen_text, parsed, walk
 from .datasets import FOREIGN, PLAIN, leaf_of, metrics, own_class, own_types, set_files, set_names
 from .errors import BadSpecError
-from .identity import flags_of, identify, numbers, use_checkout
+from .identity import flags_of, identify, numbers
 from .options import apply_options, raw_options
-from .own_code import import_modules, lay_down, modules
+from .own_code import use_own_code
 from .proof import built_model, check_dataset, register
 from .request import USING, check_framework, check_request
 from .schedule import takes_classwise
@@ -47,7 +47,7 @@ def prepare_use(request):
     check_wanted(spec, request.get("dataset"), classes, version)
     values = dict(trained.get("values") or {}, kind=spec["kind"], classes=classes, version=".".join(map(str, version)))
     path, checkpoint, refused = newest_whole(request["checkpoints"], resumable=False)
-    own = use_modules(request)
+    own = use_own_code(request)
     cfg = trained_config(trained["config"])
     require_fit(built_model(cfg), checkpoint, "")
     values.update(tool_of(spec, checkout))
@@ -59,19 +59,6 @@ def prepare_use(request):
         "config": frozen_text(cfg), "epochs": trained["epochs"], "batch": batch, "lr": trained["lr"], "checkpoint": path,
         "checkpoint_epoch": finished_epochs(checkpoint), "refused": refused, "values": values, "revision": found["revision"],
     }  # fmt: skip
-
-
-def use_modules(request):
-    """The preset's modules, imported as at the training."""
-    use_checkout(request["code_folder"])
-    code = request.get("code") or {}
-    lay_down(code, request["folder"])
-    own = modules(request["spec"]["preset"], code)
-    import mmdet.datasets
-    import mmdet.models  # noqa: F401
-
-    import_modules(own, request["folder"])
-    return own
 
 
 def check_wanted(spec, dataset, classes, version):
