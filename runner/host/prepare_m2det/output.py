@@ -10,6 +10,8 @@ import pickle
 from .datasets import RESULTS
 
 SHOWN, MOST_NAMED = 10, 100
+# Bytes; file systems end at 255, and numbers and an extension follow.
+LONGEST_NAME = 200
 CODEC, USUAL_RATE = "mp4v", 25.0
 
 
@@ -36,6 +38,7 @@ class Output:
         self.classes, self.score, self.wanted = plan["classes"], plan["score"], set(plan["results"])
         self.images = self.frames = self.videos = 0
         self.counts, self.best, self.left_out, self.kept = dict.fromkeys(self.classes, 0), [], [], []
+        self.used = set()
         self.named = JsonList("predictions.json")
         self.bare = JsonList("coco.bbox.json") if "coco" in self.wanted else None
 
@@ -70,20 +73,33 @@ class Output:
             self.counts[self.classes[number]] += 1
         return seen
 
-    def show(self, name, image, found):
-        """A drawn picture; folders in a name become part of it."""
+    def show(self, name, image, found, number=None):
+        """A drawn picture, or the frame of this number."""
         import cv2
 
-        path = "pictures/%s.jpg" % os.path.splitext(name)[0].replace("/", "_")
+        path = "pictures/%s.jpg" % self.unused(name, number)
         cv2.imwrite("%s/%s" % (RESULTS, path), image)
         # The counter keeps pictures of the same score in their order, and dictionaries from being compared.
         entry = (found[0][0] if found else 0.0, -self.images, {"picture": path, "boxes": len(found)})
         (heapq.heappush if len(self.best) < SHOWN else heapq.heappushpop)(self.best, entry)
 
+    def unused(self, name, number):
+        """What a drawing is called: folders become part of the name, and of ``a.jpg`` and ``a.png`` the second gets a number."""
+        stem = os.path.splitext(name)[0].replace("/", "_").encode("utf-8")[:LONGEST_NAME].decode("utf-8", "ignore")
+        wanted = found = stem if number is None else "%s_%06d" % (stem, number)
+        repeated = 1
+        while found in self.used:
+            repeated += 1
+            found = "%s_%d" % (wanted, repeated)
+        self.used.add(found)
+        return found
+
     def video(self, image_id, name, path, detect):
         """Whether it is a video. Its frames are pictures of their own only where pictures are asked for."""
         import cv2
 
+        if not is_video(path):
+            return False
         capture, writer, number = cv2.VideoCapture(path), None, 0
         try:
             while True:
@@ -96,7 +112,7 @@ class Output:
                 writer = writer or self.writer(capture.get(cv2.CAP_PROP_FPS), image)
                 writer.write(image)
                 if "pictures" in self.wanted:
-                    self.show("%s_%06d%s" % (os.path.splitext(name)[0], number, ".frame"), image, found)
+                    self.show(name, image, found, number)
         finally:
             self.frames += number
             capture.release()
@@ -125,6 +141,19 @@ class Output:
             "images": self.images, "frames": self.frames, "boxes": sum(self.counts.values()), "score": self.score, "classes": self.counts,
             "shown": shown, "left_out": self.left_out[:MOST_NAMED], "left_out_count": len(self.left_out),
         }  # fmt: skip
+
+
+def is_video(path):
+    """By its first bytes: ISO media (MP4, MOV), Matroska (MKV, WebM), AVI, Ogg, MPEG.
+
+    The library is handed nothing else: it would take a text for a playlist, and open what that names.
+    """
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(12)
+    iso, riff = head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"), head[:4] == b"RIFF" and head[8:] == b"AVI "
+    return iso or riff or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3")
 
 
 def drawn(image, found, classes):

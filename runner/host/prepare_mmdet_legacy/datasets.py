@@ -92,8 +92,13 @@ def type_for(old, form, own_modules):
 
 
 def own_types(types, own_modules):
-    """Those that are defined in the preset's own modules."""
-    return [each for each in types for target in registered(each) if inspect.getmodule(target).__name__ in own_modules]
+    """Those that are defined in the preset's own modules, or below one that is a package."""
+    return [each for each in types for target in registered(each) if any(is_below(target, name) for name in own_modules)]
+
+
+def is_below(target, package):
+    """Whether a class is defined in this module, or in one below it."""
+    return (inspect.getmodule(target).__name__ + ".").startswith(package + ".")
 
 
 def set_files(leaf, dataset, split):

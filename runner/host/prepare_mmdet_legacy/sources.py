@@ -7,6 +7,7 @@ import os
 import cv2
 
 LISTING, FOLDER = "predicting.json", "predicting"
+# Bytes; file systems end at 255, and numbers and an extension follow.
 LONGEST_NAME = 200
 FRAME_QUALITY = 95
 
@@ -55,21 +56,34 @@ def pictures_of(name, path, names, left_out):
         os.symlink(os.path.abspath(path), os.path.join(FOLDER, file))
         yield Picture(0, file, name, pixels.shape[1], pixels.shape[0], None, 0)
         return
+    if not is_video(path):
+        left_out.append({"name": name, "why": "it is neither a picture nor a video"})
+        return
     capture, number = cv2.VideoCapture(path), 0
-    stem = names.of(name)
     fps = capture.get(cv2.CAP_PROP_FPS)
     while True:
         there, pixels = capture.read()
         if not there:
             break
         number += 1
-        file = "%s_%06d.jpg" % (stem, number)
+        file = names.of(name, number) + ".jpg"
         cv2.imwrite(os.path.join(FOLDER, file), pixels, [cv2.IMWRITE_JPEG_QUALITY, FRAME_QUALITY])
         video = Video(name, fps if 0 < fps <= 240 else 25.0, (pixels.shape[1], pixels.shape[0]))
         yield Picture(0, file, name, pixels.shape[1], pixels.shape[0], video, number)
     capture.release()
     if not number:
-        left_out.append({"name": name, "why": "it is neither a picture nor a video that can be decoded"})
+        left_out.append({"name": name, "why": "no frame of the video can be decoded"})
+
+
+def is_video(path):
+    """By its first bytes: ISO media (MP4, MOV), Matroska (MKV, WebM), AVI, Ogg, MPEG.
+
+    The library is handed nothing else: it would take a text for a playlist, and open what that names.
+    """
+    with open(path, "rb") as file:
+        head = file.read(12)
+    iso, riff = head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide"), head[:4] == b"RIFF" and head[8:] == b"AVI "
+    return iso or riff or head[:4] in (b"\x1aE\xdf\xa3", b"OggS", b"\0\0\1\xba", b"\0\0\1\xb3")
 
 
 class Names:
@@ -78,13 +92,15 @@ class Names:
     def __init__(self):
         self.used = set()
 
-    def of(self, name):
-        """The name for one picture or video."""
+    def of(self, name, number=None):
+        """The name for one picture, or for the frame of this number."""
         stem = os.path.splitext(name)[0].strip("/").replace("/", "_")
-        safe = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).lstrip(". ")[:LONGEST_NAME] or "picture"
-        found, repeated = safe, 1
+        safe = "".join(letter if letter.isalnum() or letter in "-_. " else "_" for letter in stem).lstrip(". ")
+        safe = safe.encode("utf-8")[:LONGEST_NAME].decode("utf-8", "ignore") or "picture"
+        wanted = found = safe if number is None else "%s_%06d" % (safe, number)
+        repeated = 1
         while found in self.used:
             repeated += 1
-            found = "%s_%d" % (safe, repeated)
+            found = "%s_%d" % (wanted, repeated)
         self.used.add(found)
         return found

@@ -254,19 +254,23 @@ def test_a_prediction_draws_and_lists_what_it_finds(parent: tuple[Standin, Prepa
 
 def test_given_pictures_and_videos_are_drawn_and_what_is_neither_is_told(parent: tuple[Standin, Prepared, Attempt]) -> None:
     standin, trained, _ = parent
-    spec = standin.predicting("a b.png", "clip.mp4", "notes.txt")
+    spec = standin.predicting("a b.png", "a b.jpg", "clip.mp4", "notes.txt", "list.mp4")
     prepared = standin.prepare(spec, standin.made[0] / "weights" / FINAL, trained=trained)
     directory = standin.directory()
     inputs = directory / "data" / "inputs"
     inputs.mkdir()
-    write_picture(inputs / "a b.png")
+    for name in ("a b.png", "a b.jpg"):
+        write_picture(inputs / name)
     (inputs / "notes.txt").write_text("neither")
     write_video(inputs / "clip.mp4")
+    # What lists other files is not followed to them.
+    (inputs / "list.mp4").write_text("ffconcat version 1.0\nfile clip.mp4\n")
     attempt = standin.run(spec, prepared, directory=directory)
     assert attempt.exit_code == 0, attempt.log
-    assert "left out: notes.txt: it is neither a picture nor a video that can be read" in attempt.log
+    for name in ("notes.txt", "list.mp4"):
+        assert f"left out: {name}: it is neither a picture nor a video that can be read" in attempt.log
     drawn = {path.name for path in (directory / "results/pictures").iterdir()}
-    assert drawn == {"a b.jpg", *(f"clip_{number:06d}.jpg" for number in range(1, 6))}
+    assert drawn == {"a b.jpg", "a b_2.jpg", *(f"clip_{number:06d}.jpg" for number in range(1, 6))}
     video = cv2.VideoCapture(str(directory / "results/video.mp4"))
     assert (video.get(cv2.CAP_PROP_FRAME_COUNT), video.get(cv2.CAP_PROP_FPS), video.get(cv2.CAP_PROP_FRAME_WIDTH)) == (5, 5, 64)
     assert {entry["file_name"] for entry in json.loads((directory / "results/predictions.json").read_text())} >= {"a b.png", "clip.mp4#5"}

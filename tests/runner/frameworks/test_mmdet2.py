@@ -105,8 +105,9 @@ def test_own_modules_are_named_by_the_config_or_registered_by_the_launcher(tmp_p
     code = {
         "augfpn.py": "from mmcv.modules import module\nfrom mmdet.models import ALL, NECKS\n\n"
         "module(ALL, NECKS, 'AugFPN', 0, in_channels=None, out_channels=256, num_outs=5)\n",
-        "fishes.py": "from mmdet.datasets import CocoDataset, DATASETS\n\n"
+        "fishes/reading.py": "from mmdet.datasets import CocoDataset, DATASETS\n\n"
         "@DATASETS.register_module()\nclass Fishes(CocoDataset):\n    CLASSES = ('fish',)\n",
+        "fishes/__init__.py": "from . import reading\n",
         "own.py": "_base_ = ['../_base_/models/cascade_mask_rcnn_r50_fpn.py', 'mask_rcnn/mask_rcnn_r50_fpn_1x_coco.py'][:1] + [\n"
         "    'faster_rcnn/../_base_/datasets/coco_detection.py', '../_base_/schedule_1x_runner.py', '../_base_/default_runtime.py']\n"
         "model = dict(neck=dict(type='AugFPN'))\n"
@@ -117,7 +118,7 @@ def test_own_modules_are_named_by_the_config_or_registered_by_the_launcher(tmp_p
     for version, launcher in (("2.0.0", True), ("2.28.2", False)):
         at = Standin(tmp_path / version, version, code=code)
         at.folder.mkdir()
-        preset = at.preset(config="own.py", code=dict.fromkeys(code, "0" * 64))
+        preset = at.preset(config="own.py", code=dict.fromkeys(code, "0" * 64), imports=("augfpn", "fishes"))
         prepared = at.prepare(at.training(preset, epochs=1))
         assert "'type': 'Fishes'" in prepared.config
         assert prepared.config.count("'num_classes': 1,") == 4
@@ -142,19 +143,25 @@ def test_predicts_on_given_pictures_and_a_video(tmp_path: Path) -> None:
     for number in range(3):
         video.write(numpy.full((48, 64, 3), number * 60, numpy.uint8))
     video.release()
-    spec = at.using(Kind.PREDICT, files=("a 'b'.png", "broken.jpg", "clip.mp4"), overrides={"batch": 2}, score=0.5)
+    # What lists other files is not followed to them, and no frame takes the name of a picture, which is a link to what was given.
+    (inputs / "list.mp4").write_text("ffconcat version 1.0\nfile clip.mp4\n")
+    cv2.imwrite(str(inputs / "clip_000002.png"), numpy.full((24, 32, 3), 255, numpy.uint8))
+    given = (inputs / "clip_000002.png").read_bytes()
+    files = ("a 'b'.png", "broken.jpg", "clip_000002.png", "clip.mp4", "list.mp4")
+    spec = at.using(Kind.PREDICT, files=files, overrides={"batch": 2}, score=0.5)
     using = at.prepare(spec, trained.newest(), trained=prepared)
     test = parsed(using.config)["data"]["test"]
     assert ("ImageToTensor" in str(test), test["samples_per_gpu"], using.batch) == (False, 2, 2)
     done = at.run(spec, using)
     assert done.exit_code == 0, done.log
     (summary,) = (record.summary for record in done.records if isinstance(record, WorkResult))
-    assert (summary["images"], summary["frames"], summary["boxes"], summary["left_out_count"]) == (4, 3, 4, 1)
-    assert summary["shown"] == [{"picture": "pictures/a _b_.jpg", "boxes": 1, "score": 0.9}]
+    assert (summary["images"], summary["frames"], summary["boxes"], summary["left_out_count"]) == (5, 3, 5, 2)
+    shown = [{"picture": f"pictures/{name}.jpg", "boxes": 1, "score": 0.9} for name in ("a _b_", "clip_000002")]
+    assert (summary["shown"], (inputs / "clip_000002.png").read_bytes()) == (shown, given)
     capture = cv2.VideoCapture(str(directory / "results/video.mp4"))
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (3, 5)
     boxes = json.loads((directory / "results/predictions.json").read_text())
-    assert [(box["image_id"], box.get("frame")) for box in boxes] == [(1, None), (2, 1), (3, 2), (4, 3)]
+    assert [(box["image_id"], box.get("frame")) for box in boxes] == [(1, None), (2, None), (3, 1), (4, 2), (5, 3)]
     nothing = at.using(Kind.PREDICT, files=("broken.jpg",))
     failed = at.run(nothing, at.prepare(nothing, trained.newest(), trained=prepared))
     assert (failed.exit_code, "failed to load image" in failed.log) == (1, True)
