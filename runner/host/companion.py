@@ -215,7 +215,8 @@ class Companion:
         for whole in there[: -self.keep]:
             if whole not in in_use:
                 for name in whole.files:
-                    os.remove(os.path.join(self.kept_in, name))
+                    with contextlib.suppress(FileNotFoundError):  # a person was faster
+                        os.remove(os.path.join(self.kept_in, name))
 
     def finish(self, wanted):
         """After the training's end: what it left, and the last evaluation as long as that is wanted."""

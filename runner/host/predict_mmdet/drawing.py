@@ -64,10 +64,15 @@ def font(texts: tuple[str, ...], size: int) -> Any:
 
     letters = {ord(letter) for text in texts for letter in text if not letter.isspace()}
     own = os.path.join(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans-Bold.ttf")
-    if letters <= set(FT2Font(own).get_charmap()):
-        return ImageFont.truetype(own, size)
-    others = (entry.fname for entry in font_manager.fontManager.ttflist)
-    return ImageFont.truetype(next((path for path in others if letters <= set(FT2Font(path).get_charmap())), own), size)
+
+    def has_all(path: str) -> bool:
+        try:
+            return letters <= set(FT2Font(path).get_charmap())
+        except (OSError, RuntimeError):  # of matplotlib's list, which it keeps from run to run: gone, or broken
+            return False
+
+    paths = [own, *(entry.fname for entry in font_manager.fontManager.ttflist)]
+    return ImageFont.truetype(next(filter(has_all, paths), own), size)
 
 
 def _fill(canvas: numpy.ndarray, mask: numpy.ndarray, rgb: Colour) -> None:
