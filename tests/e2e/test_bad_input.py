@@ -178,7 +178,7 @@ def test_a_host_with_another_key_is_sent_nothing_and_everybody_who_asks_is_told_
     play.card(run_id, "Waiting", f"gpu-2 cannot be reached: {trouble}")
     assert not root.exists()
     play.scene.terminal("host", "add", "gpu-2", login, "--host-key", sshd.host_key)  # what was told; the rest stays as it was
-    play.card(run_id, "No scripted environment on gpu-2. `host bootstrap gpu-2` builds one.")
+    play.card(run_id, "No scripted environment on gpu-2. `host declare gpu-2 NAME --framework scripted")
     play.wait(root.exists, timeout_s=20, what="the folder on gpu-2")
     play.command(f"stop {run_id} --yes")
 

@@ -7,7 +7,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from PIL import Image
@@ -18,7 +20,7 @@ from recipes.ingest import ingest
 from runner.checkpoints import wanted
 from runner.entities import Checkpoint, Evaluation, Place, Run
 from runner.errors import NotAllowedError, RequestError
-from runner.frameworks import find_framework
+from runner.frameworks import find_framework, m2det, mmdet, mmdet_legacy, tfod
 from runner.service import models
 from runner.service.datasets import reference, require_unused
 from runner.service.given_files import keep_files
@@ -51,9 +53,10 @@ def trained(house: House) -> Run:
             attempt = runs.open_attempt(db, run, number=number, host="gpu-1", root="/gpu-1", now=house.now())
             records: list[Checkpoint | Evaluation] = []
             for epoch in epochs:
-                records.append(Checkpoint(f"epoch_{epoch}.pth", epoch, size_bytes=100 * epoch, removed=epoch == 1))
+                records.append(Checkpoint(f"epoch_{epoch}.pth", epoch, size_bytes=100 * epoch))
                 records.append(Evaluation(epoch, "segm", 0.05 * epoch))
                 records.append(Evaluation(epoch, "bbox", 0.1 * epoch))
+            records += [Checkpoint("epoch_1.pth", 1, removed=True)] if number == 1 else []
             records += [Checkpoint("best_bbox_mAP_epoch_3.pth", 3, best=True)] if number == 2 else []
             progress.keep(db, attempt, records, progress.LogPosition(), now=NOW)
         db.conn.execute("UPDATE runs SET state = 'RUNNING', reason = 'WORKING', host = 'gpu-1', attempt = 2 WHERE id = ?", (run.id,))
@@ -165,6 +168,13 @@ def test_what_is_fetched_lies_where_its_attempt_left_it(house: House, trained: R
         spec = models.submit_fetch(house, WHO, trained.id, what=what).spec
         assert isinstance(spec, FetchSpec)
         assert (spec.directory, spec.paths[0], spec.host) == (directory, path, "gpu-1"), what
+
+
+@pytest.mark.parametrize("module", [mmdet, mmdet_legacy, m2det, tfod])
+def test_the_config_is_fetched_as_every_framework_calls_it(house: House, trained: Run, module: ModuleType) -> None:
+    spec = models.submit_fetch(house, WHO, trained.id, what="config").spec
+    assert isinstance(spec, FetchSpec)
+    assert any(fnmatch(module.CONFIG, pattern) for pattern in spec.paths)
 
 
 def test_a_board_shows_the_newest_attempt_for_a_while(house: House, trained: Run) -> None:
