@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 
+from recipes.names import UNPRINTABLE
 from runner.entities import Checkpoint, Evaluation, Record, WorkResult, WorkStep
 from runner.frameworks.base import LogParser
 from runner.log_lines import LineReader
@@ -84,7 +84,7 @@ def _result(content: Mapping[str, object]) -> WorkResult:
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT:
+    if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT or UNPRINTABLE.search(value):
         raise ValueError("no text")
     return value
 
@@ -97,7 +97,7 @@ def _count(value: object) -> int:
 
 def _share(value: object) -> float | None:
     """A share 0..1; what the frameworks call -1, and NaN, is undefined."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         return None
     return float(value)
 

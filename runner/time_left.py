@@ -21,6 +21,8 @@ _OF_MEDIAN = 1.57
 _UNSEEN = 0.3
 """Share. How wrong an estimate may be before a whole epoch was seen: nobody knows yet how long an evaluation takes."""
 _LEAST = 0.02
+_LONGEST_S = 10 * 365 * 86_400.0
+"""What takes longer, a log may say and nobody means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,14 @@ def time_left(seen: Sequence[EpochSeen], now_at: Progress, epochs: int) -> TimeL
     ahead = max(0.0, epochs - now_at.epoch + 1 - min(1.0, share))
     if not took:
         left = ahead * steps_s or now_at.eta_s
-        return None if left is None else TimeLeft(timedelta(seconds=left), timedelta(seconds=left * _UNSEEN))
+        if left is None or not 0 <= left < _LONGEST_S:
+            return None
+        return TimeLeft(timedelta(seconds=left), timedelta(seconds=left * _UNSEEN))
     usual = median(took)
     scatter = _SCATTER * median([abs(each - usual) for each in took])
     left = ahead * usual
+    if not 0 <= left < _LONGEST_S:
+        return None
     # Each epoch to come scatters by itself; and what is usual is only known from so many.
     unsure = _SURE * (1 + 2 / len(took)) * sqrt(scatter**2 * ahead + _OF_MEDIAN * (scatter * ahead) ** 2 / len(took))
     least = left * (_LEAST if len(took) > 1 else _UNSEEN / 2)

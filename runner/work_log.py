@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+from recipes.names import UNPRINTABLE
 from runner.entities import Record, WorkResult, WorkStep
 from runner.log_lines import LineReader
 
@@ -55,7 +56,8 @@ def _step(content: Mapping[str, object]) -> WorkStep | None:
         return None
     unit, rate = content.get("unit"), content.get("rate")
     return WorkStep(
-        phase=phase[:_LONGEST_PHASE], done=_count(done) or 0, total=_count(total), unit=unit if unit == "bytes" else "",
+        phase=UNPRINTABLE.sub("?", phase[:_LONGEST_PHASE]), done=_count(done) or 0, total=_count(total),
+        unit=unit if unit == "bytes" else "",
         rate=float(rate) if isinstance(rate, (int, float)) and 0 < rate < 2**53 else None,
     )
 

@@ -58,8 +58,13 @@ def test_what_is_pending_is_read_again_from_there() -> None:
 @pytest.mark.parametrize("line", [
     b'{"signalbox": "checkpoint"}', b'{"signalbox": "checkpoint", "name": 3, "epoch": 1}', b'{"signalbox": "result", "summary": []}',
     b'{"signalbox": "checkpoint", "name": "a", "epoch": -1}', b'{"signalbox": "evaluation", "epoch": 1}',
-    b'{"signalbox": ["x"]}', b'{"signalbox":',
+    rb'{"signalbox": "checkpoint", "name": "\ud800", "epoch": 1}', b'{"signalbox": ["x"]}', b'{"signalbox":',
     b'{"signalbox": ' + b"[" * 5000, b'{"signalbox": "step", "phase": "", "done": 1}', b'{"signalbox": "unheard of"}',
 ])
 def test_what_is_none_of_ours_is_passed_over(line: bytes) -> None:
     assert read([line + b"\n"]) == []
+
+
+def test_a_share_that_is_no_number_of_ours_is_undefined() -> None:
+    line = b'{"signalbox": "evaluation", "epoch": 1, "task": "bbox", "ap": ' + b"9" * 400 + b', "ap50": NaN}\n'
+    assert read([line]) == [Evaluation(epoch=1, task="bbox", ap=None)]

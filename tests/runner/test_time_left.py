@@ -79,3 +79,11 @@ def test_it_comes_true_as_often_as_it_says(scatter: float) -> None:
         hits += abs(sum(took[done:]) - known.left.total_seconds()) <= known.within.total_seconds()
 
     assert 0.85 <= hits / 400 <= 1.0
+
+
+@pytest.mark.parametrize("step_s", [1e300, float("inf"), float("nan")])
+def test_what_no_clock_can_show_is_not_told(step_s: float) -> None:
+    assert time_left([], at(1, 0.5, step_s=step_s), 10) is None
+
+    ends = [EpochSeen(1, BEGAN, step_s), EpochSeen(2, BEGAN, step_s)]
+    assert time_left(ends, at(2, step_s=step_s), 10) is None
