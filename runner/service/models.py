@@ -254,7 +254,7 @@ def _paths(house: House, run: Run, what: str) -> tuple[str, tuple[str, ...]]:
     newest = runs.attempt(db, run.id, run.attempt).directory
     match what:
         case "config":
-            return newest, ("config.*", "*.config", "spec.json", "command.sh", "code/**")
+            return newest, ("config.*", "run_config.*", "*.config", "spec.json", "command.sh", "code/**")
         case "results":
             return newest, ("results/**",)
         case "log" if not isinstance(run.spec, TrainSpec):
