@@ -103,7 +103,11 @@ def _texts(paths: Mapping[str, Path], defects: Defects) -> dict[str, bytes]:
         if total + path.stat().st_size > MOST_BYTES:
             limit = f"{MOST_BYTES / 1e6:.0f} MB"
             raise RequestError(f"The code takes more than {limit} with {path}; weights belong into the preset's start checkpoint.")
-        content = path.read_bytes()
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            defects.add(f"It cannot be read: {error.strerror}.", Where(str(path)))
+            continue
         total += len(content)
         _check(name, path, content, defects)
         texts[name] = content

@@ -131,10 +131,11 @@ def settings_path(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def is_private(settings: Settings, path: Path) -> bool:
-    """Whether a path of this machine is, lies in or holds the state folder or the settings file: what people name must not carry tokens."""
+    """Whether a path of this machine is, lies in or holds the state folder or the settings file, or lies in a folder of ssh keys: what
+    people name must not carry tokens."""
     named = path.expanduser().resolve()
     ours = (settings.state.resolve(), settings_path().resolve())
-    return any(own == named or own in named.parents or named in own.parents for own in ours)
+    return ".ssh" in named.parts or any(own == named or own in named.parents or named in own.parents for own in ours)
 
 
 def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:

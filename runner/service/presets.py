@@ -180,10 +180,10 @@ def _view(house: House, preset: Preset, servers: Sequence[str], environments: Se
 def _require_public(house: House, new: NewPreset) -> None:
     """RequestError where a file that would travel to servers is one of this installation's own, or beside them."""
     start = str(new.changed.get("start") or "")
-    named = [new.config, new.code, path_here(start) if start.startswith("file:") else None]
+    named = [new.config, new.code, path_here(start) if start.lower().startswith("file:") else None]
     private = [path for path in named if path and Path(path).expanduser().exists() and is_private(house.settings, Path(path))]
     if private:
-        raise RequestError(f"{' and '.join(private)} holds Signalbox's own settings or state, which do not travel; copy it elsewhere.")
+        raise RequestError(f"{' and '.join(private)} holds keys, or Signalbox's own settings or state, which do not travel.")
 
 
 def _code_like(base: Preset | None, new: NewPreset) -> PresetCode:

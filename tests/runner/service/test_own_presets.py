@@ -113,12 +113,16 @@ def test_what_is_wrong_is_said_and_nothing_is_kept(house: House, new: NewPreset,
 def test_what_is_signalboxs_own_does_not_travel(house: House, tmp_path: Path) -> None:
     state = house.settings.state
     (tmp_path / "linked").symlink_to(state)
+    key = tmp_path / ".ssh" / "id_ed25519"
+    key.parent.mkdir()
+    key.write_text("secret")
     for new in (
         NewPreset("mine", like=NANO, config=str(state / "signalbox.db")), NewPreset("mine", like=NANO, code=str(state.parent)),
         NewPreset("mine", like=NANO, code=str(tmp_path / "linked" / "logs")),
         NewPreset("mine", like=NANO, changed={"start": f"file://{state}/signalbox.db"}),
+        NewPreset("mine", like=NANO, changed={"start": f"FILE://{state}/signalbox.db"}), NewPreset("mine", like=NANO, config=str(key)),
     ):
-        with pytest.raises(RequestError, match="holds Signalbox's own settings or state"):
+        with pytest.raises(RequestError, match="holds keys, or Signalbox's own settings or state"):
             add(house, who(), new)
 
 
