@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.parse import urldefrag, urlsplit
 from urllib.request import url2pathname
 
 from recipes.arriving.archive import Limits, unpack
@@ -80,7 +80,7 @@ class StartCheckpoints:
         with self._alone(start):
             found = self.known(start) or self._bring(start, progress)
             note = self._note(start).with_suffix(".new")
-            note.write_text(json.dumps({"start": _shown(start), "path": found.path, "files": dict(found.files)}), encoding="utf-8")
+            note.write_text(json.dumps({"start": shown_start(start), "path": found.path, "files": dict(found.files)}), encoding="utf-8")
             note.replace(self._note(start))
             return found
 
@@ -142,7 +142,7 @@ class StartCheckpoints:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UnreachableError(f"The start checkpoint {_shown(start)} is being fetched for another run.") from error
+                raise UnreachableError(f"The start checkpoint {shown_start(start)} is being fetched for another run.") from error
             yield
 
 
@@ -177,15 +177,16 @@ def start_in_words(start: str, checkpoints: StartCheckpoints) -> str:
     if start.startswith("/"):
         return f"{start} on the host"
     if checkpoints.known(start) is not None or start.startswith(STORED):
-        return f"{_shown(start)}, which is here and is sent to the host"
-    return f"{_shown(start)}, fetched here once and sent to the host"
+        return f"{shown_start(start)}, which is here and is sent to the host"
+    return f"{shown_start(start)}, fetched here once and sent to the host"
 
 
 def _plain(progress: Progress) -> Callable[[int, int, str], None]:
     return lambda done, total, _phase: progress(done, total)
 
 
-def _shown(start: str) -> str:
+def shown_start(start: str) -> str:
+    """A start checkpoint as people and records may see it."""
     if start.startswith(STORED):
         return start[: len(STORED) + 12]
     return shown(start) if is_url(start) else start
@@ -193,7 +194,7 @@ def _shown(start: str) -> str:
 
 def path_here(url: str) -> str:
     """The path of this machine that a file URL names."""
-    return unquote(url2pathname(urlsplit(url).path))
+    return url2pathname(urlsplit(url).path)
 
 
 def _file_here(url: str) -> Path:

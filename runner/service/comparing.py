@@ -13,6 +13,7 @@ from runner.service import views
 from runner.service.house import House
 from runner.service.views import RunView
 from runner.specs import TrainSpec
+from runner.start_checkpoints import shown_start
 
 MOST_RUNS = 6
 _CONTEXT = 1
@@ -50,9 +51,10 @@ def _settings(run: Run) -> dict[str, str]:
     assert isinstance(spec, TrainSpec)
     prepared = prepared_from(run.prepared) if run.prepared else None
     preset, given = spec.preset, spec.overrides
+    start = (spec.start.mode.value, spec.start.run_id, spec.start.checkpoint, preset.start and shown_start(preset.start))
     told = {
         "preset": preset.name, "framework": preset.framework, "config": preset.config, "dataset": str(spec.dataset),
-        "start": " ".join(filter(None, (spec.start.mode.value, spec.start.run_id, spec.start.checkpoint, preset.start))),
+        "start": " ".join(filter(None, start)),
         "epochs": prepared.epochs if prepared else given.epochs or preset.epochs,
         "batch a GPU": prepared.batch if prepared else given.batch or preset.batch,
         "GPUs": spec.gpus,
