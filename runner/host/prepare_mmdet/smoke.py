@@ -24,21 +24,22 @@ PRESET = {
 }
 
 
-def smoke(_request: Mapping[str, Any]) -> dict[str, Any]:
-    """Train a tiny model for two epochs on four generated images: proves that torch, mmcv's operators and mmdet work together."""
+def smoke(request: Mapping[str, Any]) -> dict[str, Any]:
+    """{"code": folder or none} to what ``identify`` says, once a tiny model trained for two epochs on four generated images: proves that
+    torch, mmcv's operators and mmdet work together."""
     begun, home = time.monotonic(), os.getcwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            iterations, loss = train(folder)
+            iterations, loss = train(folder, request.get("code") or "")
         finally:
             os.chdir(home)
     if not math.isfinite(loss):
         raise RuntimeError("the loss of the smoke test is %s" % loss)
-    return dict(identify({}), iterations=iterations, loss=loss, seconds=round(time.monotonic() - begun, 1))
+    return dict(identify(request), iterations=iterations, loss=loss, seconds=round(time.monotonic() - begun, 1))
 
 
-def train(folder: str) -> tuple[int, float]:
+def train(folder: str, code_folder: str) -> tuple[int, float]:
     """(iterations, last loss) of a training in ``folder``, the working directory."""
     from mmengine.config import Config
     from mmengine.runner import Runner
@@ -47,7 +48,7 @@ def train(folder: str) -> tuple[int, float]:
     splits = {"train": ["data/all.json", "data"], "val": ["data/all.json", "data"]}
     dataset = {"classes": ["square"], "splits": splits, "images": {"train": 4, "val": 4}}
     spec = {"preset": PRESET, "dataset": {"name": "smoke", "version": 1}}
-    answer = prepare({"spec": spec, "dataset": dataset, "checkpoints": [], "folder": folder})
+    answer = prepare({"spec": spec, "dataset": dataset, "checkpoints": [], "folder": folder, "code_folder": code_folder})
     cfg = Config.fromstring(answer["config"], ".py")
     cfg.work_dir = WORK_DIR
     runner = Runner.from_cfg(cfg)
