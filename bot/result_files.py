@@ -87,7 +87,7 @@ def files_message(house: House, delivery: Delivery) -> Message:
     names = [str(each) for each in wanted] if isinstance(wanted, list) else []
     thread = delivery.body.get("thread") or view(house, delivery.run_id).run.place.thread
     place = Place(delivery.channel, str(thread) if thread else None)
-    here = {file.name: file for file in models.results_of(house, delivery.run_id)}
+    here = {file.name: file for file in models.results_of(house, delivery.run_id, names)}
     found = [here[each] for each in names if each in here]
     if not found:
         return Message(f"{name(', '.join(names), 200)} of `{delivery.run_id}` is no longer kept.", place=place)

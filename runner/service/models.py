@@ -160,10 +160,11 @@ def submit_board(house: House, who: Requester, run_id: str, *, hours: float = 4.
         return _submit(house, who, board, parent_id=run.id)
 
 
-def results_of(house: House, run_id: str) -> list[ResultFileView]:
-    """The files of a run that were brought here, by name; none once they are too old to be kept."""
+def results_of(house: House, run_id: str, names: Sequence[str] | None = None) -> list[ResultFileView]:
+    """The files of a run that were brought here, by name, or those of these ``names``; none once they are too old to be kept."""
     root = house.settings.results / find(house, run_id).id
-    files = sorted(path for path in root.rglob("*") if path.is_file())
+    paths = root.rglob("*") if names is None else (root / name for name in names)
+    files = sorted(path for path in paths if path.is_file())
     return [ResultFileView(path.relative_to(root).as_posix(), path, path.stat().st_size) for path in files]
 
 
