@@ -91,7 +91,8 @@ def lay(path, target):
     except OSError as error:
         if error.errno not in NO_HARD_LINK:
             raise
-        shutil.copyfile(path, target)
+        settle(path)
+        shutil.copy2(path, target)
 
 
 def gather(plan):
@@ -102,10 +103,13 @@ def gather(plan):
         asked = ", ".join(map(glob_free, plan["paths"]))
         raise GatherError("There is no such file in %s: %s." % (plan["directory"], asked), "It was never written, or deleted meanwhile.")
     require_whole(names)
-    for name, path in sorted(names.items()):
-        settle(path)
-        lay(path, os.path.join(RESULTS, name))
-    return {"files": len(names), "size_bytes": sum(os.stat(os.path.join(RESULTS, name)).st_size for name in names)}
+    targets = [os.path.join(RESULTS, name) for name in sorted(names)]
+    for target, (_, path) in zip(targets, sorted(names.items())):  # noqa: B905 - strict came with Python 3.10
+        lay(path, target)
+    # Only now: while one is waited for, another may be deleted.
+    for target in targets:
+        settle(target)
+    return {"files": len(names), "size_bytes": sum(map(os.path.getsize, targets))}
 
 
 def main():

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from glob import escape
 from importlib import resources
@@ -95,12 +96,16 @@ def test_twice_is_as_good_as_once(left: Path) -> None:
     assert gather(left, "log") == gather(left, "log")
 
 
-def test_a_file_that_still_grows_is_waited_for(left: Path) -> None:
+def test_a_file_that_still_grows_is_waited_for_and_what_is_deleted_meanwhile_comes_all_the_same(left: Path) -> None:
     script = "import sys,time\nwith open(sys.argv[1],'ab',0) as file:\n  for _ in range(8):\n    file.write(b'x'*100); time.sleep(0.2)\n"
     path = left / "work_dir" / "fresh.pth"
     writer = subprocess.Popen([sys.executable, "-c", script, str(path)])
     while not path.exists():
         time.sleep(0.01)
-    gather(left, "work_dir/fresh.pth")
+    threading.Timer(0.8, (left / "work_dir/old.pth").unlink).start()
+    (left / "work_dir/old.pth").write_text("a library keeps so many of the newest")
+    os.utime(left / "work_dir/old.pth", (1, 1))
+    code, _, results = gather(left, "work_dir/fresh.pth", "work_dir/old.pth")
     assert writer.wait(10) == 0
-    assert path.stat().st_size == 800
+    assert (code, names(results)) == (0, ["fresh.pth", "old.pth"])
+    assert path.stat().st_size == (results / "fresh.pth").stat().st_size == 800
