@@ -73,16 +73,21 @@ class StartCheckpoints:
         return f"{folder}/start/{here.path}"
 
     def brought(self, start: str, progress: Progress) -> StartCheckpoint:
-        """The start checkpoint in this machine's store, fetched if it never was; UnreachableError while another run fetches it."""
+        """The start checkpoint in this machine's store, fetched if it never was; UnreachableError while another run fetches it,
+        HostError where it cannot be written here."""
         known = self.known(start)
         if known is not None:
             return known
-        with self._alone(start):
-            found = self.known(start) or self._bring(start, progress)
-            note = self._note(start).with_suffix(".new")
-            note.write_text(json.dumps({"start": shown_start(start), "path": found.path, "files": dict(found.files)}), encoding="utf-8")
-            note.replace(self._note(start))
-            return found
+        try:
+            with self._alone(start):
+                found = self.known(start) or self._bring(start, progress)
+                note = self._note(start).with_suffix(".new")
+                note.write_text(json.dumps({"start": shown_start(start), "path": found.path, "files": dict(found.files)}), encoding="utf-8")
+                note.replace(self._note(start))
+                return found
+        except OSError as error:
+            said = f"The start checkpoint {shown_start(start)} cannot be kept on the machine of Signalbox: {error.strerror or error}."
+            raise HostError(f"{said} Mend that there (free disk space, say), then run it again.") from error
 
     def known(self, start: str) -> StartCheckpoint | None:
         """What is here of it already, whole; None where something of it is not."""

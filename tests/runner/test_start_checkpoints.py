@@ -156,6 +156,19 @@ def test_a_server_that_is_away_is_the_hosts_trouble_not_the_specs(starts: StartC
         starts.brought("http://127.0.0.1:9/w.pth", silent)
 
 
+def test_a_machine_that_cannot_keep_it_is_no_fault_of_signalboxs(starts: StartCheckpoints, web: str) -> None:
+    starts.folder.parent.mkdir(parents=True, exist_ok=True)
+    starts.folder.write_text("in the way")
+    with pytest.raises(HostError, match=r"w-7\.pth cannot be kept on the machine of Signalbox: "):
+        starts.brought(f"{web}/w-7.pth#sha256={CHECKSUM}", silent)
+
+
+def test_a_file_of_this_machine_may_have_any_name(starts: StartCheckpoints, tmp_path: Path) -> None:
+    path = tmp_path / "100%25 ä.pth"
+    path.write_bytes(WEIGHTS)
+    assert starts.brought(path.as_uri(), silent).digests == {CHECKSUM}
+
+
 @pytest.mark.parametrize("members", [[], ["a.index", "b.index"]])
 def test_an_archive_holds_one_checkpoint(starts: StartCheckpoints, tmp_path: Path, members: list[str]) -> None:
     with tarfile.open(tmp_path / "two.tar.gz", "w:gz") as archive:
