@@ -23,7 +23,10 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One request and what became of it. ``nonce`` makes its directories and claims unique for ever."""
+    """One request and what became of it. ``nonce`` makes its directories and claims unique for ever.
+
+    ``queue_place`` orders what was moved before all else of its ``priority``; ``held_by`` keeps it from starting.
+    """
 
     id: str
     nonce: str
@@ -43,6 +46,9 @@ class Run:
     stop_requested_by: str | None = None
     prepared: Mapping[str, object] | None = None
     retry_at: datetime | None = None
+    priority: int = 0
+    queue_place: float | None = None
+    held_by: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -72,6 +78,7 @@ class Attempt:
     fenced: bool = False
     staged: bool = False
     oom_kills: int | None = None
+    devices: int = 0
 
     @property
     def marker(self) -> str:
@@ -110,7 +117,11 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A device, by UUID. A host without any offers its CPU slots as devices ``cpu:0``, ``cpu:1``…"""
+    """A device, by UUID. A host without any offers its CPU slots as devices ``cpu:0``, ``cpu:1``…
+
+    ``foreign`` are (user, MiB) of programs that are none of ours, None where the driver names none; ``broken`` says why it cannot be
+    used, and is empty while it can.
+    """
 
     host: str
     uuid: str
@@ -118,6 +129,8 @@ class Gpu:
     name: str
     memory_mib: int
     used_mib: int = 0
+    foreign: tuple[tuple[str, int], ...] | None = None
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

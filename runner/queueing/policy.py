@@ -6,12 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Policy(BaseModel):
-    """``half_life_days``: after so long, what somebody has used counts half. ``patience_days``: what somebody has
-    used counts half for every so many days that their run has waited, so that nobody starves. ``weights``: a person's share of the GPUs against the
-    others' 1. ``person_gpus`` and ``channel_gpus``: how many GPUs the running trainings of one person, or of one channel, may hold
-    together. ``free_mib``: a GPU counts as free while programs that are not ours hold no more than this. ``preempting_priority``:
-    who has at least this priority may stop a running training whose priority is lower, once it has written its next checkpoint;
-    None: nobody may. ``preemption_grace_s``: how long that checkpoint is waited for."""
+    """Who gets GPUs when, and how many.
+
+    ``half_life_days``: after so long, what somebody has used counts half. ``patience_days``: it also counts half for every so many days
+    that their run has waited, so that nobody starves. ``weights``: a person's share of the GPUs against the others' 1. ``person_gpus``
+    and ``channel_gpus``: how many GPUs the running runs of one person, or of one channel, may hold together. ``free_mib``: a GPU counts
+    as free while programs that are not ours hold no more than this. ``preempting_priority``: who has at least this priority may stop a
+    running training whose priority is lower, once it has written its next checkpoint; None: nobody may. ``preemption_grace_s``: how
+    long that checkpoint is waited for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -120,6 +120,16 @@ CREATE TABLE waiting_lines (
     settled_at TEXT);
 """
 
+_QUEUE = """
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN queue_place REAL;
+ALTER TABLE runs ADD COLUMN held_by TEXT;
+ALTER TABLE attempts ADD COLUMN devices INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE locks (
+    host TEXT NOT NULL, device TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL, until TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (host, device));
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -155,6 +165,12 @@ def own_presets(db: Database) -> None:
 def waiting_lines(db: Database) -> None:
     """Command lines that wait for files which were shared with them."""
     _carry_out(db, _WAITING_LINES)
+
+
+@migrations()
+def queue(db: Database) -> None:
+    """Priorities, moves and holds; how many devices an attempt had, for fair shares; locks on devices."""
+    _carry_out(db, _QUEUE)
 
 
 def _carry_out(db: Database, statements: str) -> None:

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from runner.entities import Attempt, Place, Run
 from runner.errors import ConflictError, RequestError
-from runner.specs import RunSpec
+from runner.specs import ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time
@@ -22,7 +22,7 @@ _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are read aloud and typed on phones
 _COLUMNS = (
     "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
-    "started_at, ended_at, stop_requested_by, prepared, retry_at"
+    "started_at, ended_at, stop_requested_by, prepared, retry_at, priority, queue_place, held_by"
 )
 
 
@@ -30,10 +30,10 @@ def submit(db: Database, spec: RunSpec, *, owner: str, place: Place, now: dateti
     """Record a new run as PENDING / SUBMITTED, with its event. Call inside ``store.writing()``."""
     run_id, nonce, moment = _new_id(db), secrets.token_hex(8), to_text(now)
     db.conn.execute(
-        "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at,"
+        " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run_id, nonce, spec.kind.value, spec.model_dump_json(), State.PENDING.value, Reason.SUBMITTED.value, owner,
-         place.channel, place.thread, parent_id, moment, moment),
+         place.channel, place.thread, parent_id, moment, moment, spec.turn.priority if isinstance(spec, TrainSpec | ModelSpec) else 0),
     )
     events.record(db, "state", at=now, run_id=run_id, actor=owner,
                   payload={"state": State.PENDING.value, "reason": Reason.SUBMITTED.value, "detail": ""})
@@ -153,12 +153,12 @@ def move_to_thread(db: Database, run_id: str, place: Place) -> None:
     db.conn.execute("UPDATE runs SET channel = ?, thread = ? WHERE id = ?", (place.channel, place.thread, run_id))
 
 
-def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime) -> Attempt:
-    """Record the next attempt. Its directory depends on run id, nonce and number alone."""
+def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime, devices: int = 0) -> Attempt:
+    """Record the next attempt, which holds so many devices. Its directory depends on run id, nonce and number alone."""
     directory = f"{root}/runs/{run.id}-{run.nonce}/{number}"
     db.conn.execute(
-        "INSERT INTO attempts (run_id, number, host, directory, session, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (run.id, number, host, directory, f"sb-{run.id}-{number}", to_text(now)),
+        "INSERT INTO attempts (run_id, number, host, directory, session, created_at, devices) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (run.id, number, host, directory, f"sb-{run.id}-{number}", to_text(now), devices),
     )
     return attempt(db, run.id, number)
 
@@ -225,7 +225,7 @@ def _run(value: Row) -> Run:
         attempt=value["attempt"], created_at=required_time(value["created_at"]), updated_at=required_time(value["updated_at"]),
         started_at=to_time(value["started_at"]), ended_at=to_time(value["ended_at"]),
         stop_requested_by=value["stop_requested_by"], prepared=json.loads(value["prepared"]) if value["prepared"] else None,
-        retry_at=to_time(value["retry_at"]),
+        retry_at=to_time(value["retry_at"]), priority=value["priority"], queue_place=value["queue_place"], held_by=value["held_by"],
     )
 
 
@@ -235,5 +235,5 @@ def _attempt(value: Row) -> Attempt:
         session=value["session"], created_at=required_time(value["created_at"]), claimed_at=to_time(value["claimed_at"]),
         pid=value["pid"], process_start=value["process_start"], boot_id=value["boot_id"], exit_code=value["exit_code"],
         ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]), staged=bool(value["staged"]),
-        oom_kills=value["oom_kills"],
+        oom_kills=value["oom_kills"], devices=value["devices"],
     )
