@@ -44,7 +44,7 @@ from runner.evidence import Evidence, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
-from runner.queue_scene import Candidate, scene_of
+from runner.queue_scene import Candidate, scene_of, turn_of
 from runner.queueing.decide import Start, Wait, decide
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
@@ -199,7 +199,8 @@ class Runner:
         now = self.house.now()
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
-            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now)
+            awaited = runs.awaited(self.house.store.reading(), turn_of(run).after)
+            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited)
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)

@@ -13,7 +13,7 @@ from bot.views.submitted import submitted
 from bot.views.words import code
 from bot.views.words import name as shown
 from runner.environments import USUAL, profiles
-from runner.service import environments, hosts, views
+from runner.service import environments, hosts, queue, views
 from runner.specs import DeclaredEnvironment
 
 EXAMPLE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample"
@@ -103,6 +103,23 @@ def forget_environment(asking: Asking, host: str, name: str) -> Answer:
     return Answer(f"The environment {code(name.lower())} of {code(host)} is forgotten. What lies there was not touched.")
 
 
+@host.command("drain", help="Let nothing new start on a server; what runs there goes on.")
+@click.argument("host", callback=known_host)
+@click.pass_obj
+def drain(asking: Asking, host: str) -> Answer:
+    queue.drain(asking.house, asking.who, host, drained=True)
+    text = f"Nothing new starts on {code(host)}; what runs there goes on."
+    return _with_buttons(text, Button("Let it take runs again", f"host resume {host}"))
+
+
+@host.command("resume", help="Let a drained server take runs again.")
+@click.argument("host", callback=known_host)
+@click.pass_obj
+def resume(asking: Asking, host: str) -> Answer:
+    queue.drain(asking.house, asking.who, host, drained=False)
+    return Answer(f"{code(host)} takes runs again.")
+
+
 @host.command("remove", help="Forget a server. Nothing on it is touched.")
 @click.argument("host", callback=known_host)
 @click.option("--yes", is_flag=True, help="forget it without asking first")
@@ -135,6 +152,7 @@ verb = Verb(
     examples=(
         "host", "host list", f'host add gpu9 train@gpu9.example.com:2222 --host-key "{EXAMPLE_KEY}"',
         "host check gpu1", "host bootstrap gpu1", "host bootstrap gpu1 --environment tfod",
-        "host declare gpu1 m2det --framework m2det --python /opt/m2det/bin/python --code /opt/m2det/M2Det", "host remove gpu1",
+        "host declare gpu1 m2det --framework m2det --python /opt/m2det/bin/python --code /opt/m2det/M2Det",
+        "host drain gpu1", "host resume gpu1", "host remove gpu1",
     ),
 )

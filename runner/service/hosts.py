@@ -12,6 +12,7 @@ from runner.entities import Environment, Host, Lease, Run, TransportName
 from runner.errors import RequestError
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import Turn
 from runner.states import Reason
 from runner.store import events, hosts, runs
 
@@ -44,12 +45,17 @@ def host_view(house: House, name: str) -> HostView:
         return _view(db, hosts.get(db, name))
 
 
+ANY_TURN = Turn()
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody said of where a run shall be: a host as in :func:`where_to_run`, a number of GPUs, or nothing."""
+    """What somebody said of where and when a run shall be: a host as in :func:`where_to_run`, a number of GPUs, or nothing; and what
+    is asked of the queue."""
 
     host: str | None = None
     gpus: int | None = None
+    turn: Turn = ANY_TURN
 
 
 @dataclass(frozen=True, slots=True)

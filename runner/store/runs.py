@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from sqlite3 import Row
 
@@ -98,6 +98,38 @@ def request_stop(db: Database, run: Run, *, by: str, now: datetime) -> None:
     """Note that somebody wants the run stopped; the runner acts on it."""
     db.conn.execute("UPDATE runs SET stop_requested_by = coalesce(stop_requested_by, ?) WHERE id = ?", (by, run.id))
     events.record(db, "stop_requested", at=now, run_id=run.id, actor=by, payload={})
+
+
+def hold(db: Database, run: Run, by: str | None, *, now: datetime, actor: str) -> None:
+    """Note that somebody holds the run back; None lets it go on."""
+    db.conn.execute("UPDATE runs SET held_by = ? WHERE id = ?", (by, run.id))
+    events.record(db, "held" if by else "released", at=now, run_id=run.id, actor=actor, payload={})
+
+
+def move(db: Database, run: Run, *, priority: int, queue_place: float | None, now: datetime, actor: str) -> None:
+    """Note a new priority, and a place before all else of it."""
+    db.conn.execute("UPDATE runs SET priority = ?, queue_place = ? WHERE id = ?", (priority, queue_place, run.id))
+    events.record(db, "moved", at=now, run_id=run.id, actor=actor, payload={"priority": priority, "place": queue_place})
+
+
+def front(db: Database) -> float:
+    """A place in the queue before every other."""
+    row = db.conn.execute("SELECT min(queue_place) AS first FROM runs WHERE state = 'PENDING'").fetchone()
+    return (row["first"] or 0.0) - 1.0
+
+
+def awaited(db: Database, run_ids: Sequence[str]) -> list[Run]:
+    """Those of these runs that have not succeeded, neither themselves nor in a run that went on from them."""
+    found = [get(db, run_id) for run_id in run_ids]
+    return [run for run in found if not _succeeded(db, run.id)]
+
+
+def _succeeded(db: Database, run_id: str) -> bool:
+    return db.conn.execute(
+        "WITH RECURSIVE line(id) AS (SELECT ? UNION SELECT runs.id FROM runs JOIN line ON runs.parent_id = line.id"
+        " WHERE json_extract(runs.spec, '$.start.mode') = 'resume') SELECT 1 FROM runs WHERE id IN line AND state = 'SUCCEEDED' LIMIT 1",
+        (run_id,),
+    ).fetchone() is not None
 
 
 def retry_at(db: Database, run_id: str, moment: datetime) -> None:
