@@ -26,6 +26,8 @@ class Run:
     """One request and what became of it. ``nonce`` makes its directories and claims unique for ever.
 
     ``queue_place`` orders what was moved before all else of its ``priority``; ``held_by`` keeps it from starting.
+    ``stop_reason`` says why where no person asked for the stop (TIME_LIMIT, PREEMPTED); ``limit_told`` are the per cent of its time
+    limit that the owner was told of.
     """
 
     id: str
@@ -49,6 +51,10 @@ class Run:
     priority: int = 0
     queue_place: float | None = None
     held_by: str | None = None
+    stop_reason: Reason | None = None
+    preempted_for: str | None = None
+    preempted_at: datetime | None = None
+    limit_told: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -95,7 +101,8 @@ class TransportName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A server. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds everything of ours there."""
+    """A server, or a cluster reached by its login node. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds
+    everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's."""
 
     name: str
     transport: TransportName
@@ -113,6 +120,9 @@ class Host:
     python: str | None = None
     seen_at: datetime | None = None
     trouble: str = ""
+    executor: str = "screen"
+    partition: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)

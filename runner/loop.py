@@ -23,6 +23,7 @@ from runner.acts import Outcome, SendingStep
 from runner.collecting import forget_old
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
+from runner.deadlines import enforce, preempt
 from runner.decisions import (
     Collect,
     Conclude,
@@ -205,6 +206,7 @@ class Runner:
         if link is None:
             return self._decide_without_host(run)
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        enforce(self.house, run, attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
         launched_at = link.launched.get(attempt.directory)
@@ -267,6 +269,8 @@ class Runner:
             self._guard(partial(self._start, queued[start.run_id], start), about=start.run_id)
         for wait in decisions.waits:
             self._guard(partial(self._wait, queued[wait.run_id], wait), about=wait.run_id)
+        for each in decisions.preempts:
+            self._guard(partial(preempt, self.house, runs.get(db, each.run_id), each), about=each.run_id)
 
     def _wait(self, run: Run, wait: Wait) -> None:
         """Of thousands that wait, only those near the front are told what they wait for as it changes; ``why`` says it of every one."""
@@ -342,7 +346,7 @@ class Runner:
 
 
 def _address(host: Host) -> tuple[object, ...]:
-    return (host.transport, host.address, host.port, host.user, host.key_path, host.host_key, host.root)
+    return (host.transport, host.address, host.port, host.user, host.key_path, host.host_key, host.root, host.executor, host.partition)
 
 
 def run_runner(settings: Settings) -> None:

@@ -109,7 +109,8 @@ def _running(db: Database, leases: Iterable[Lease], learned: Learned, now: datet
         limit_s, since = turn_of(run).limit_s, min(lease.since for lease in held)
         yield Running(
             id=run.id, owner=run.owner, host=host, devices=tuple(lease.device for lease in held), channel=run.place.channel,
-            priority=run.priority, preemptible=isinstance(run.spec, TrainSpec), ends_at=_ends_at(db, run, learned, since, now),
+            priority=run.priority, preemptible=isinstance(run.spec, TrainSpec), preempted=run.preempted_for is not None,
+            ends_at=_ends_at(db, run, learned, since, now),
             at_most_until=None if limit_s is None else since + timedelta(seconds=limit_s),
         )
 

@@ -22,7 +22,8 @@ _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are read aloud and typed on phones
 _COLUMNS = (
     "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
-    "started_at, ended_at, stop_requested_by, prepared, retry_at, priority, queue_place, held_by"
+    "started_at, ended_at, stop_requested_by, prepared, retry_at, priority, queue_place, held_by, "
+    "stop_reason, preempted_for, preempted_at, limit_told"
 )
 
 
@@ -94,10 +95,32 @@ def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def request_stop(db: Database, run: Run, *, by: str, now: datetime) -> None:
-    """Note that somebody wants the run stopped; the runner acts on it."""
-    db.conn.execute("UPDATE runs SET stop_requested_by = coalesce(stop_requested_by, ?) WHERE id = ?", (by, run.id))
+def request_stop(db: Database, run: Run, *, by: str, now: datetime, reason: Reason | None = None) -> None:
+    """Note that somebody wants the run stopped; the runner acts on it. ``reason`` where that is no person; a person's word is last."""
+    db.conn.execute(
+        "UPDATE runs SET stop_requested_by = CASE WHEN stop_requested_by IS NULL OR stop_reason IS NOT NULL THEN ?"
+        " ELSE stop_requested_by END, stop_reason = ? WHERE id = ?",
+        (by, reason.value if reason else None, run.id),
+    )
     events.record(db, "stop_requested", at=now, run_id=run.id, actor=by, payload={})
+
+
+def note_preemption(db: Database, run: Run, for_run: str, *, now: datetime) -> None:
+    """Note which run it gives way to, and since when that is known."""
+    db.conn.execute("UPDATE runs SET preempted_for = ?, preempted_at = ? WHERE id = ?", (for_run, to_text(now), run.id))
+
+
+def forget_stop(db: Database, run_id: str) -> None:
+    """What it was stopped for is over: it may start again."""
+    db.conn.execute(
+        "UPDATE runs SET stop_requested_by = NULL, stop_reason = NULL, preempted_for = NULL, preempted_at = NULL, limit_told = 0"
+        " WHERE id = ?", (run_id,),
+    )
+
+
+def note_limit_told(db: Database, run_id: str, per_cent: int) -> None:
+    """Note of which part of its time limit the owner was told."""
+    db.conn.execute("UPDATE runs SET limit_told = ? WHERE id = ?", (per_cent, run_id))
 
 
 def hold(db: Database, run: Run, by: str | None, *, now: datetime, actor: str) -> None:
@@ -258,6 +281,8 @@ def _run(value: Row) -> Run:
         started_at=to_time(value["started_at"]), ended_at=to_time(value["ended_at"]),
         stop_requested_by=value["stop_requested_by"], prepared=json.loads(value["prepared"]) if value["prepared"] else None,
         retry_at=to_time(value["retry_at"]), priority=value["priority"], queue_place=value["queue_place"], held_by=value["held_by"],
+        stop_reason=Reason(value["stop_reason"]) if value["stop_reason"] else None, preempted_for=value["preempted_for"],
+        preempted_at=to_time(value["preempted_at"]), limit_told=value["limit_told"],
     )
 
 
