@@ -89,6 +89,28 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A cluster's own queue has an attempt that nobody claimed yet: as the job of that name, in its words for state and reason."""
+
+    host: str
+    directory: str
+    job: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unstarted:
+    """A cluster ended the job of an attempt before anybody claimed; fields as in Queued."""
+
+    host: str
+    directory: str
+    job: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryGone:
     """An attempt's directory that was there is no more."""
 
@@ -107,6 +129,7 @@ class DeviceUse:
     used_mib: int
     utilization_percent: int | None = None
     temperature_c: int | None = None
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +145,8 @@ class Resources:
     notes: tuple[str, ...] = field(default=())
 
 
-Evidence = Connected | Heartbeat | Disconnected | ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone | Resources
+OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | Queued | Unstarted | DirectoryGone
+Evidence = Connected | Heartbeat | Disconnected | OfAttempt | Resources
 
 
 @dataclass(frozen=True, slots=True)

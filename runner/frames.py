@@ -18,7 +18,9 @@ from runner.evidence import (
     Heartbeat,
     Identity,
     LogBytes,
+    Queued,
     Resources,
+    Unstarted,
     Vanished,
 )
 
@@ -77,6 +79,21 @@ class _Vanished(_Frame):
     oom_kills: Count | None = None
 
 
+class _OfJob(_Frame):
+    directory: Text
+    job: Text
+    state: Text
+    reason: Text
+
+
+class _Queued(_OfJob):
+    frame: Literal["queued"]
+
+
+class _Unstarted(_OfJob):
+    frame: Literal["unstarted"]
+
+
 class _Gone(_Frame):
     frame: Literal["gone"]
     directory: Text
@@ -91,6 +108,7 @@ class _Device(BaseModel):
     used_mib: Count
     utilization_percent: int | None
     temperature_c: int | None
+    broken: Text = ""
 
 
 class _Resources(_Frame):
@@ -111,7 +129,7 @@ class Note(_Frame):
     text: Text
 
 
-_AnyFrame = _Connected | _Heartbeat | _Claim | _Log | _Exit | _Vanished | _Gone | _Resources | Note
+_AnyFrame = _Connected | _Heartbeat | _Claim | _Log | _Exit | _Vanished | _Queued | _Unstarted | _Gone | _Resources | Note
 _FRAMES: TypeAdapter[_AnyFrame] = TypeAdapter(Annotated[_AnyFrame, Field(discriminator="frame")])
 
 
@@ -173,6 +191,10 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
             return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), frame.oom_kills)
         case _Vanished():
             return Vanished(host, frame.directory, frame.oom_kills)
+        case _Queued():
+            return Queued(host, frame.directory, frame.job, frame.state, frame.reason)
+        case _Unstarted():
+            return Unstarted(host, frame.directory, frame.job, frame.state, frame.reason)
         case _Gone():
             return DirectoryGone(host, frame.directory)
         case _Resources():

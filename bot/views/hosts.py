@@ -94,7 +94,9 @@ def _devices(view: HostView, live: Mapping[str, RunView]) -> list[str]:
         memory = f"{each.get('used_mib', 0) / 1024:.0f} of {each.get('memory_mib', 0) / 1024:.0f} GiB"
         run_id = taken.get(str(each.get("uuid")))
         device = f"GPU {each.get('index', '?')} {name(str(each.get('name', '')), 40)}"
-        lines.append(f"      {device}, {memory}: {_use(run_id, live) if run_id else 'free'}")
+        where = memory if each.get("memory_mib") else name(str(each.get("uuid", "")), 60)  # a cluster says the node, and no memory
+        unused = prose(str(each["broken"]), 200) if each.get("broken") else "free"
+        lines.append(f"      {device}, {where}: {_use(run_id, live) if run_id else unused}")
     return lines
 
 

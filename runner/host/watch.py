@@ -301,11 +301,11 @@ def resources(root):
 class Watch:
     """The loop: what is asked for on stdin against what is there."""
 
+    attempt, resources = Attempt, staticmethod(resources)
+
     def __init__(self, frames):
         self.frames = frames
-        self.attempts = {}
-        self.root = None
-        self.unread = b""
+        self.attempts, self.root, self.unread = {}, None, b""
         self.heard_at = time.monotonic()
 
     def connected(self):
@@ -368,7 +368,7 @@ class Watch:
                 self.forget(directory)
             for wanted in order.get("watch", ()):
                 self.forget(wanted["directory"])
-                self.attempts[wanted["directory"]] = Attempt(wanted)
+                self.attempts[wanted["directory"]] = self.attempt(wanted)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.frames.send("note", directory="", text="cannot read an order: %s: %s" % (type(error).__name__, error))
 
@@ -385,7 +385,7 @@ class Watch:
 
     def tell_resources(self):
         while True:
-            self.frames.send("resources", **resources(self.root))
+            self.frames.send("resources", **self.resources(self.root))
             time.sleep(RESOURCES_S)
 
 
