@@ -138,6 +138,6 @@ def test_a_limit_that_comes_near_and_a_preemption_are_told_in_the_thread() -> No
     given_up = event("preempting", for_run="r-high", grace_s=3600.0)
 
     (notice,), (told,) = (deliveries_for(each, working, home_channel=None) for each in (near, given_up))
-    assert notice.body["text"] == "80 % of its time limit are used up; it is stopped in 2 h, and can be resumed then."
+    assert notice.body["text"] == "80 % of its time limit are used up; it is stopped in 2 h 00 min, and can be resumed then."
     assert "gives its devices to r-high" in str(told.body["text"])
     assert notice.body["in_thread"] and told.body["in_thread"]
