@@ -116,14 +116,18 @@ class SlurmCluster:
     def cut_power(self, name: str, directory: Path, marker: str) -> None:
         """A node is gone at once, with its slurmd and the one attempt on it: nobody writes an exit, and Slurm hears of it as down."""
         self.end(name, kill=True)
-        os.kill(int(str((directory / "claim").readlink()).split(":")[1]), signal.SIGKILL)
+        holder = str((directory / "claim").readlink()).split(":")[1]
+        step = Path(f"/proc/{holder}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]  # slurmstepd
+        for pid in (step, holder):
+            os.kill(int(pid), signal.SIGKILL)
         end_all(marker)
         self.ask("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
 
     def return_power(self, name: str) -> None:
         """The node comes back, and takes jobs again."""
         self.start_node(name)
-        self.ask("scontrol", "update", f"nodename={name}", "state=resume")
+        if "down" in self.ask("sinfo", "-h", "-n", name, "-o", "%T"):
+            self.ask("scontrol", "update", f"nodename={name}", "state=resume")
         eventually(self.idle, 40)
 
     def end_all(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.loopback_sshd import LoopbackSshd, find_sshd
+from runner.diagnosis import diagnose
 from runner.errors import HostError
 from runner.evidence import ClaimSeen, Connected, ExitSeen, LogBytes, Queued, Resources, Unstarted, Vanished
 from runner.executors.base import Allotment, LaunchOrder
@@ -190,7 +191,7 @@ def test_a_node_that_dies_takes_its_attempt_along(reached: Reached, cluster: Slu
         assert evidences.wait_for(Vanished, 40).directory == one.directory
         broken = evidences.wait_for(Resources, 40, where=lambda said: bool(said.devices and said.devices[0].broken)).devices
         assert broken is not None
-        assert broken[0].broken .startswith("Slurm has node1 as down")
+        assert broken[0].broken.startswith("Slurm has node1 as down")
     assert cluster.states(one.marker) == ["NODE_FAIL"]
     cluster.return_power("node1")
 
@@ -211,3 +212,26 @@ def test_what_slurm_refuses_is_an_error_in_its_words(reached: Reached) -> None:
     executor.stage(reached.transport, one, root=reached.host.root)
     with pytest.raises(HostError, match="nvalid partition"):
         executor.launch(reached.transport, one)
+
+
+def test_on_several_nodes_srun_starts_a_rank_for_each_gpu(tmp_path: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm") as folder,
+        slurm_cluster(Path(folder), nodes=("node1", "node2")) as pair,
+        LoopbackSshd(tmp_path / "login", variables=pair.variables) as sshd,
+    ):
+        reached = reach_over_ssh(sshd, tmp_path / AWKWARD, executor="slurm")
+        script = "echo rank=$SLURM_PROCID/$SLURM_NTASKS local=$SLURM_LOCALID node=$SLURM_NODEID devices=$CUDA_VISIBLE_DEVICES"
+        four = wanted(reached, script, "r-1", Allotment(gpus=4, kind="fake", nodes=2))
+        bad = wanted(reached, "[ $SLURM_PROCID != 1 ] || exit 5; sleep 60", "r-2", Allotment(gpus=4, kind="fake", nodes=2))
+        with watching(reached, four, bad) as (_, evidences):
+            start(reached, four)
+            assert evidences.wait_for(ExitSeen, 60).code == 0
+            assert sorted(log_of(four).splitlines()) == [
+                f"rank={rank}/4 local={rank % 2} node={rank // 2} devices=0,1" for rank in range(4)
+            ]
+            start(reached, bad)
+            code = evidences.wait_for(ExitSeen, 60).code  # srun's own: the highest, which may be that of those it ended
+            said = diagnose(exit_code=code, tail=log_of(bad).encode())
+            assert said.sentence.startswith("Process 1 of the run ended with exit code 5")
+        reached.transport.close()
