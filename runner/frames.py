@@ -79,18 +79,18 @@ class _Vanished(_Frame):
     oom_kills: Count | None = None
 
 
-class _OfJob(_Frame):
+class _OfSlurm(_Frame):
     directory: Text
     job: Text
     state: Text
     reason: Text
 
 
-class _Queued(_OfJob):
+class _Queued(_OfSlurm):
     frame: Literal["queued"]
 
 
-class _Unstarted(_OfJob):
+class _Unstarted(_OfSlurm):
     frame: Literal["unstarted"]
 
 
