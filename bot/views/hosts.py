@@ -37,6 +37,9 @@ def host_page(view: HostView, declared: Sequence[DeclaredView] = (), *, now: dat
     lines = [_head(view, now, zone), *_devices(view, {})]
     reached = "this machine itself" if host.transport is TransportName.LOCAL else f"{name(host.user)}@{name(host.address)}:{host.port}"
     lines.append(f"• reached as {reached}, everything of ours in {code(host.root)}")
+    if host.executor == "slurm":
+        partition = f"partition {name(host.partition)}" if host.partition else "its usual partition"
+        lines.append(f"• the login node of a Slurm cluster, {partition}")
     if host.host_name:
         lines.append(f"• calls itself {name(host.host_name)}; Python {code(host.python or 'not found')}")
     lines += _measures(view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -62,7 +63,10 @@ def test_what_others_hold_makes_a_run_wait_with_slurms_reason_and_no_second_job(
         seen = house.wait_until(run, lambda seen: "all that it needs is in use" in seen.run.detail, timeout_s=60)
         assert seen.run.reason is Reason.LAUNCHING
         job = seen.run.detail.split("job ")[1].split(":")[0]
-        eventually(lambda: len(cluster.ask("squeue", "-h", "-o", "%A").split()) == 2)
+    with house.running():  # a runner that knows of no launch asks Slurm before it asks for one
+        seen = house.wait_until(run, lambda seen: seen.attempt is not None and seen.run.reason is Reason.LAUNCHING, timeout_s=60)
+        time.sleep(3)
+        assert len(cluster.ask("squeue", "-h", "-o", "%A").split()) == 2
         cluster.ask("scancel", other)
         house.wait(run, Reason.COMPLETED, timeout_s=60)
     log = (house.directory(run) / "log").read_text(encoding="utf-8")
