@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 MOST_RETRIES = 3
 SAME_EPOCH_FAILURES = 3
 TAIL_LINES = 2000
-ENDED_BY_SLURM = "slurmstepd: error: "
+ENDED_BY_SLURM = "slurmstepd"
 KILLED = 137
 LISTED_FILES = 1000
 """As many are named in the event that tells of them; all lie in the run's results."""

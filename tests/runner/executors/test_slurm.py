@@ -16,6 +16,7 @@ from runner.evidence import ClaimSeen, Connected, ExitSeen, LogBytes, Queued, Re
 from runner.executors.base import Allotment, LaunchOrder
 from runner.executors.slurm import executor
 from runner.slurm_words import why_it_waits, why_never_begun
+from runner.states import Reason
 from tests.conftest import AWKWARD
 from tests.support.hosts import NONCE, Reached, end_all, eventually, order, reach_over_ssh, watching
 from tests.support.slurm_cluster import SlurmCluster, slurm_cluster, why_not
@@ -162,7 +163,7 @@ def test_slurms_time_limit_is_said_in_the_log(reached: Reached, cluster: SlurmCl
         number = cluster.ask("squeue", "-h", "-o", "%A").split()[0]
         assert "TimeLimit=00:01:00" in cluster.ask("scontrol", "show", "job", number)
         assert evidences.wait_for(ExitSeen, 120).code == 143
-        assert "DUE TO TIME LIMIT" in evidences.log().decode()
+        assert diagnose(exit_code=143, tail=evidences.log()).reason is Reason.TIME_LIMIT
 
 
 def test_the_controller_restarts_in_the_middle_and_nothing_is_lost(reached: Reached, cluster: SlurmCluster) -> None:

@@ -115,3 +115,12 @@ def test_a_folder_that_compute_nodes_do_not_see_is_told_and_not_tried_for_ever(h
     finally:
         cluster.end("node1")
         cluster.return_power("node1")
+
+
+def test_a_run_that_somebody_cancelled_in_slurm_is_not_tried_again(house: ScriptedHouse, cluster: SlurmCluster) -> None:
+    run = house.submit("step_s=0.3")
+    with house.running():
+        house.wait_until(run, lambda seen: seen.epoch_ends, timeout_s=60)
+        cluster.ask("scancel", *cluster.ask("squeue", "-h", "-o", "%A").split())
+        seen = house.wait(run, Reason.KILLED, timeout_s=60)
+    assert seen.run.detail.startswith("The run was cancelled in Slurm (scancel) by somebody outside Signalbox.")
