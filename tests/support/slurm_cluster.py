@@ -113,15 +113,16 @@ class SlurmCluster:
     def start_node(self, name: str, *, before: tuple[str, ...] = ()) -> None:
         self.start("slurmd", "-D", "-N", name, named=name, before=before)
 
-    def cut_power(self, name: str, directory: Path, marker: str) -> None:
-        """A node is gone at once, with its slurmd and the one attempt on it: nobody writes an exit, and Slurm hears of it as down."""
+    def cut_power(self, name: str, directory: Path, marker: str, *, told: bool) -> None:
+        """A node is gone at once, with its slurmd and the one attempt on it: nobody writes an exit. Slurm finds out, or is told."""
         self.end(name, kill=True)
         holder = str((directory / "claim").readlink()).split(":")[1]
         step = Path(f"/proc/{holder}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1]  # slurmstepd
         for pid in (step, holder):
             os.kill(int(pid), signal.SIGKILL)
         end_all(marker)
-        self.ask("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
+        if told:
+            self.ask("scontrol", "update", f"nodename={name}", "state=down", "reason=test")
 
     def return_power(self, name: str) -> None:
         """The node comes back, and takes jobs again."""

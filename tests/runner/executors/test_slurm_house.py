@@ -89,7 +89,7 @@ def test_a_run_whose_node_died_is_tried_again_by_us(house: ScriptedHouse, cluste
         seen = house.wait(run, Reason.WORKING, timeout_s=60)
         house.wait_until(run, lambda seen: seen.epoch_ends, timeout_s=60)
         assert seen.attempt is not None
-        cluster.cut_power("node1", house.directory(run), seen.attempt.marker)
+        cluster.cut_power("node1", house.directory(run), seen.attempt.marker, told=True)
         house.wait_until(run, lambda seen: seen.diagnosis is not None, timeout_s=60)
         cluster.return_power("node1")
         done = house.wait(run, Reason.COMPLETED, timeout_s=90)
