@@ -107,6 +107,13 @@ def _preempting(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_owed(event, run, channel, "text", {"text": text, "in_thread": True}),)
 
 
+def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    used_mib, where = event.payload.get("used_mib"), f"GPU {event.payload.get('device')} of {event.payload.get('host')}"
+    holds = f", and holds {used_mib / 1024:.1f} GiB" if isinstance(used_mib, int) and used_mib else ""
+    text = f"{event.payload.get('user')} has moved in on {where}, which this run uses{holds}. It may become slower, or lack memory."
+    return (_reply(event, run, channel, escaped(text)),)
+
+
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
     return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
 
@@ -128,4 +135,5 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "starts_from": _starts_from,
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,
+    "moved_in": _moved_in,
 }

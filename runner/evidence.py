@@ -119,8 +119,17 @@ class DirectoryGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs of one user on a device; ``attempt`` is the marker of the attempt that they belong to, "" where that is none."""
+
+    user: str
+    attempt: str
+    used_mib: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceUse:
-    """One GPU as nvidia-smi shows it."""
+    """One GPU as nvidia-smi shows it. ``processes`` is None where the driver names none; ``broken`` says why it cannot be used."""
 
     uuid: str
     index: int
@@ -130,6 +139,7 @@ class DeviceUse:
     utilization_percent: int | None = None
     temperature_c: int | None = None
     broken: str = ""
+    processes: tuple[Programs, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class Resources:
     load: float = 0.0
     cpus: int = 1
     notes: tuple[str, ...] = field(default=())
+    driver: str = ""
 
 
 OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | Queued | Unstarted | DirectoryGone

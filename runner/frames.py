@@ -18,6 +18,7 @@ from runner.evidence import (
     Heartbeat,
     Identity,
     LogBytes,
+    Programs,
     Queued,
     Resources,
     Unstarted,
@@ -99,6 +100,13 @@ class _Gone(_Frame):
     directory: Text
 
 
+class _Programs(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    user: Text
+    attempt: Text
+    used_mib: Count
+
+
 class _Device(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     uuid: Text
@@ -109,6 +117,7 @@ class _Device(BaseModel):
     utilization_percent: int | None
     temperature_c: int | None
     broken: Text = ""
+    processes: Annotated[list[_Programs], Field(max_length=64)] | None = None
 
 
 class _Resources(_Frame):
@@ -119,6 +128,7 @@ class _Resources(_Frame):
     load: float
     cpus: Count
     notes: Annotated[list[Text], Field(max_length=64)]
+    driver: Text = ""
 
 
 class Note(_Frame):
@@ -204,8 +214,16 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
 
 
 def _resources(host: str, frame: _Resources) -> Resources:
-    devices = None if frame.devices is None else tuple(DeviceUse(**device.model_dump()) for device in frame.devices)
-    return Resources(host, devices, frame.disk_free_bytes, frame.disk_total_bytes, frame.load, frame.cpus, tuple(frame.notes))
+    devices = None if frame.devices is None else tuple(_device(device) for device in frame.devices)
+    return Resources(
+        host, devices, frame.disk_free_bytes, frame.disk_total_bytes, frame.load, frame.cpus, tuple(frame.notes), frame.driver
+    )
+
+
+def _device(device: _Device) -> DeviceUse:
+    named = device.processes
+    processes = None if named is None else tuple(Programs(**each.model_dump()) for each in named)
+    return DeviceUse(**device.model_dump(exclude={"processes"}), processes=processes)
 
 
 def _time(seconds: float) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from runner import neighbours
 from runner.acts import (
     RESULTS,
     CollectedOutcome,
@@ -96,7 +97,7 @@ class Intake:
                     case Heartbeat() if link.connected:
                         hosts.note_seen(db, evidence.host, now=self.house.now())
                     case Resources() if link.connected:
-                        hosts.note_resources(db, evidence)
+                        neighbours.note(self.house, db, evidence)
         except BaseException:
             if isinstance(evidence, Connected):
                 link.reconnect()  # said once a connection, and nothing else counts before it

@@ -55,7 +55,7 @@ class ScreenExecutor:
     """The executor that needs nothing but a shell on the host."""
 
     name = "screen"
-    watch_program = Path(str(resources.files("runner.host") / "watch.py"))
+    watch_program = Path(str(resources.files("runner.host") / "watch_host"))
 
     def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> int:
         """Lay the attempt's directory, its data first; nothing changes once it is claimed."""

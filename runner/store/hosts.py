@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from sqlite3 import Row
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -92,7 +93,8 @@ def devices(db: Database, host: Host) -> list[Gpu]:
     if not isinstance(said, list):
         return []
     found = [
-        Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"], broken=item.get("broken", ""))
+        Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"], _foreign(item.get("processes")),
+            item.get("broken", ""))
         for item in said
     ]
     return found or [Gpu(host.name, f"cpu:{slot}", slot, "CPU slot", 0) for slot in range(host.slots)]
@@ -143,6 +145,13 @@ def leases(db: Database, run_id: str | None = None) -> list[Lease]:
     """Who holds what."""
     rows = db.conn.execute("SELECT * FROM leases WHERE (? IS NULL OR run_id = ?) ORDER BY host, device", (run_id, run_id))
     return [Lease(row["run_id"], row["host"], row["device"], required_time(row["since"])) for row in rows]
+
+
+def _foreign(processes: list[dict[str, Any]] | None) -> tuple[tuple[str, int], ...] | None:
+    """(user, MiB) of programs that belong to no attempt, one a user; None where the driver names none."""
+    if processes is None:
+        return None
+    return tuple((each["user"], each["used_mib"]) for each in processes if not each["attempt"])
 
 
 def _host(row: Row) -> Host:

@@ -91,6 +91,8 @@ def test_files_of_a_run_are_owed_after_what_is_said_of_it() -> None:
          "Starts from epoch_2.pth of epoch 2."),
         ("starts_from", {"checkpoint": "epoch_2.pth", "epoch": None, "taken_parameters": 9, "new_parameters": ["head.weight"]},
          "Starts from epoch_2.pth: 9 tensors taken, 1 new, head.weight."),
+        ("moved_in", {"host": "gpu-1", "device": 2, "user": "<!here>", "used_mib": 5120},
+         "&lt;!here&gt; has moved in on GPU 2 of gpu-1, which this run uses, and holds 5.0 GiB. It may become slower, or lack memory."),
     ],
 )
 def test_what_else_is_told_in_the_thread(kind: str, payload: dict[str, object], text: str) -> None:
