@@ -19,4 +19,4 @@ def hold(asking: Asking, run: str) -> Answer:
     return Answer(f"{code(held.id)} is held; {code(f'release {held.id}')} lets it go on.")
 
 
-verb = Verb(hold, Topic.TRAIN, examples=("hold r-7f3k",))
+verb = Verb(hold, Topic.TRAIN, examples=("hold r-9abc",))

@@ -26,4 +26,4 @@ def move(asking: Asking, run: str, *, first: bool, priority: int | None) -> Answ
     return Answer(f"{code(run)} {where}.")
 
 
-verb = Verb(move, Topic.TRAIN, words={"first": "--first"}, examples=("move r-7f3k --first", "move r-7f3k --priority -5"))
+verb = Verb(move, Topic.TRAIN, words={"first": "--first"}, examples=("move r-9abc --first", "move r-9abc --priority -5"))

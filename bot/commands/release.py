@@ -19,4 +19,4 @@ def release(asking: Asking, run: str) -> Answer:
     return Answer(f"{code(released.id)} waits for its turn again.")
 
 
-verb = Verb(release, Topic.TRAIN, examples=("release r-7f3k",))
+verb = Verb(release, Topic.TRAIN, examples=("release r-9abc",))
