@@ -98,7 +98,8 @@ def _files(order: LaunchOrder) -> dict[str, bytes]:
 
 
 def command_of(order: LaunchOrder) -> str:
-    """A script that becomes the program with its whole environment. The devices come last: no set-up line may take them back."""
+    """A script that becomes the program with its whole environment, once its GPUs are free. The devices come last: no set-up line may
+    take them back."""
     plan = order.plan
     if not plan.argv or not posixpath.isabs(plan.argv[0]):
         raise BadSpecError(f"The program {' '.join(plan.argv[:1]) or '(none)'} has to be named by its absolute path.")
@@ -112,7 +113,8 @@ def command_of(order: LaunchOrder) -> str:
     devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     if order.devices is not None:
         devices["CUDA_VISIBLE_DEVICES"] = ",".join(order.devices)
-    return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), f"exec {join(plan.argv)}", ""))
+    await_free = (f"(devices={quote(','.join(order.devices))}", host_file("free_devices.sh"), ")") if order.devices else ()
+    return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), *await_free, f"exec {join(plan.argv)}", ""))
 
 
 def _crash_at() -> str:
