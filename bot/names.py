@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import timedelta
 
 import click
 
@@ -105,6 +107,33 @@ def assignments(_context: click.Context, param: click.Parameter, value: tuple[st
         if not pair.partition("=")[1]:
             raise click.BadParameter(f"{pair!r} sets nothing; write {param.opts[0]} VAR=value", param=param)
     return dict(pair.split("=", 1) for pair in value)
+
+
+_SPAN = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,3})?)(?P<unit>m|min|h|d)")
+_SPANS_S = {"m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_MEMORY = re.compile(r"(?P<number>\d{1,6}(?:\.\d{1,3})?)(?P<unit>[MG])(?:i?B)?", re.IGNORECASE)
+
+
+def span(_context: click.Context, param: click.Parameter, value: str | None) -> timedelta | None:
+    """``45m``, ``12h``, ``2d``."""
+    match = _SPAN.fullmatch(value.strip().lower()) if value else None
+    if value and (match is None or not float(match["number"])):
+        raise click.BadParameter(f"{value!r} is no length of time; write 45m, 12h or 2d", param=param)
+    return timedelta(seconds=float(match["number"]) * _SPANS_S[match["unit"]]) if match else None
+
+
+def memory(_context: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """``20G``, ``800M``: in MiB."""
+    match = _MEMORY.fullmatch(value.strip()) if value else None
+    mib = round(float(match["number"]) * (1024 if match["unit"].upper() == "G" else 1)) if match else 0
+    if value and not mib:
+        raise click.BadParameter(f"{value!r} is no amount of memory; write 20G or 800M", param=param)
+    return mib or None
+
+
+def known_runs(context: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """The ids of several runs."""
+    return tuple(found for value in values if (found := known_run(context, param, value)))
 
 
 def finite(_context: click.Context, param: click.Parameter, value: float | None) -> float | None:

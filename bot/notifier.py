@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
-from bot.views.words import escaped, person
+from bot.views.words import duration, escaped, person
 from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
@@ -93,6 +94,26 @@ def _starts_from(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_reply(event, run, channel, escaped(f"{begun}{counts}.")),)
 
 
+def _time_limit_near(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    left_s = event.payload.get("left_s")
+    left = duration(timedelta(seconds=left_s)) if isinstance(left_s, int) else "some time"
+    text = f"{event.payload.get('per_cent')} % of its time limit are used up; it is stopped in {left}, and can be resumed then."
+    return (_reply(event, run, channel, text),)
+
+
+def _preempting(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    by = escaped(str(event.payload.get("for_run")))
+    text = f"{person(run.owner)} {run.id} gives its devices to {by}, whose priority is higher, after its next checkpoint. It goes on by itself."
+    return (_owed(event, run, channel, "text", {"text": text, "in_thread": True}),)
+
+
+def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    used_mib, where = event.payload.get("used_mib"), f"GPU {event.payload.get('device')} of {event.payload.get('host')}"
+    holds = f", and holds {used_mib / 1024:.1f} GiB" if isinstance(used_mib, int) and used_mib else ""
+    text = f"{event.payload.get('user')} has moved in on {where}, which this run uses{holds}. It may become slower, or lack memory."
+    return (_reply(event, run, channel, escaped(text)),)
+
+
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
     return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
 
@@ -112,4 +133,7 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "refused_checkpoint": _refused_checkpoint,
     "attempt_failed": _attempt_failed,
     "starts_from": _starts_from,
+    "time_limit_near": _time_limit_near,
+    "preempting": _preempting,
+    "moved_in": _moved_in,
 }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypedDict, TypeVar
 
 import click
 
-from bot.names import finite, known_place
+from bot.names import finite, known_place, known_runs, memory, span
 from bot.verb import Asking
 from runner.service.hosts import Wish
-from runner.specs import Overrides
+from runner.specs import Overrides, Turn
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -36,6 +37,13 @@ def training_options(*, host_default: str = "any that fits") -> Callable[[Comman
             "--no-distributed", "distributed", flag_value=False, default=True,
             help="one process drives all GPUs, where a framework's launcher fails (MMDetection 1.x)",
         ),
+        click.option(
+            "--priority", type=click.IntRange(-100, 100), metavar="N", default=0, show_default="0",
+            help="higher goes first; above 0: operators",
+        ),
+        click.option("--mem", callback=memory, metavar="20G", show_default="what such runs took, else all", help="memory of each GPU"),
+        click.option("--time", "limit", callback=span, metavar="12h", show_default="none", help="it is stopped after so long"),
+        click.option("--after", callback=known_runs, multiple=True, metavar="RUN", help="start once that run has succeeded"),
     )
 
     def decorate(command: Command) -> Command:
@@ -64,6 +72,10 @@ class TrainingOptions(TypedDict):
     eval_every: int | None
     keep: int | None
     distributed: bool
+    priority: int
+    mem: int | None
+    limit: timedelta | None
+    after: tuple[str, ...]
 
 
 def overrides(asking: Asking, given: TrainingOptions) -> Overrides:
@@ -75,16 +87,27 @@ def overrides(asking: Asking, given: TrainingOptions) -> Overrides:
 
 
 def wish(given: TrainingOptions) -> Wish:
-    """Where it shall be."""
-    return Wish(given["host"], given["gpus"])
+    """Where and when it shall be."""
+    return Wish(given["host"], given["gpus"], turn(given))
+
+
+def turn(given: TrainingOptions) -> Turn:
+    """What is asked of the queue."""
+    limit = given["limit"]
+    return Turn(
+        priority=given["priority"], memory_mib=given["mem"], limit_s=None if limit is None else limit.total_seconds(), after=given["after"]
+    )
 
 
 def as_words(asking: Asking, given: TrainingOptions) -> list[str]:
     """The options as they would be typed, raw framework options included."""
     said = {
         "gpus": given["gpus"], "host": given["host"], "epochs": given["epochs"], "lr": given["lr"], "batch": given["batch"],
-        "eval-every": given["eval_every"], "keep": given["keep"],
+        "eval-every": given["eval_every"], "keep": given["keep"], "priority": given["priority"] or None,
+        "mem": f"{given['mem']}M" if given["mem"] else None,
+        "time": f"{given['limit'].total_seconds() / 3600:g}h" if given["limit"] else None,
     }
     words = [word for key, value in said.items() if value is not None for word in (f"--{key}", str(value))]
+    words += [word for run_id in given["after"] for word in ("--after", run_id)]
     alone = [] if given["distributed"] else ["--no-distributed"]
     return [*words, *alone, *(["--", *asking.raw] if asking.raw else [])]

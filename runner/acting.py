@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from runner import acts
+from runner.allotting import allotment_of
 from runner.decisions import Collect, HostFacts, Launch, Stage, Stop, environment_on
 from runner.entities import Attempt, Environment, Host, Run
 from runner.errors import BadSpecError
@@ -69,8 +70,10 @@ def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
 
 def _ordered(house: House, link: HostLink, run: Run, attempt: Attempt) -> tuple[Work, LaunchOrder]:
     work = all_kinds()[run.kind].work(house, run, host=link.host, environment=_environment(house, run, link.host))
-    devices = tuple(lease.device for lease in hosts.leases(house.store.reading(), run.id))
-    return work, acts.order_for(work, run=run, attempt=attempt, devices=devices)
+    db = house.store.reading()
+    devices = tuple(lease.device for lease in hosts.leases(db, run.id))
+    allotment = allotment_of(db, link.host, run, devices)
+    return work, acts.order_for(work, run=run, attempt=attempt, devices=devices, allotment=allotment)
 
 
 def _environment(house: House, run: Run, host: Host) -> Environment | None:

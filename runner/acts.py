@@ -12,7 +12,7 @@ from runner.collecting import Brought, bring
 from runner.crash_points import crash_point
 from runner.entities import Attempt, Environment, Host, Run, WorkStep
 from runner.errors import HostError, UnreachableError
-from runner.executors.base import Executor, Fence, LaunchOrder
+from runner.executors.base import Allotment, Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
@@ -118,12 +118,14 @@ def prepare(
     return PreparedOutcome(run_id, read_answer(finished), environment.fingerprint)
 
 
-def order_for(work: Work, *, run: Run, attempt: Attempt, devices: tuple[str, ...]) -> LaunchOrder:
+def order_for(
+    work: Work, *, run: Run, attempt: Attempt, devices: tuple[str, ...], allotment: Allotment = Allotment()
+) -> LaunchOrder:
     """Everything the attempt needs to start."""
     return LaunchOrder(
         directory=attempt.directory, nonce=run.nonce, session=attempt.session, marker=attempt.marker, plan=work.plan,
         spec_json=run.spec.model_dump_json(indent=1).encode(), devices=tuple(device for device in devices if not device.startswith("cpu:")),
-        dataset_manifest=work.manifest,
+        dataset_manifest=work.manifest, allotment=allotment,
     )
 
 

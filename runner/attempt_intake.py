@@ -10,18 +10,17 @@ from dataclasses import dataclass
 from runner.crash_points import crash_point
 from runner.entities import Attempt, Evaluation, Record, Run
 from runner.errors import ConflictError
-from runner.evidence import ClaimSeen, DirectoryGone, ExitSeen, LogBytes, Vanished
+from runner.evidence import ClaimSeen, DirectoryGone, ExitSeen, LogBytes, OfAttempt, Queued, Vanished
 from runner.frameworks.base import LogParser
 from runner.kinds import all_kinds
 from runner.service.house import House
+from runner.slurm_words import why_it_waits
 from runner.specs import Kind
 from runner.states import Reason, State
 from runner.store import events, progress, runs
 from runner.store.progress import LogPosition
 
 log = logging.getLogger(__name__)
-
-OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone
 
 
 @dataclass(slots=True)
@@ -60,6 +59,8 @@ class AttemptIntake:
                 self._ended(run, attempt, code=evidence.code, evidence=evidence)
             case Vanished():
                 self._ended(run, attempt, code=None, evidence=evidence)
+            case Queued():
+                self._queued(run, attempt, evidence)
             case DirectoryGone():
                 self._gone(run, attempt)
 
@@ -84,6 +85,12 @@ class AttemptIntake:
             if run.state is State.RUNNING and run.reason in (Reason.STAGING, Reason.LAUNCHING):
                 self._move(run, Reason.WORKING)
         crash_point("runner.after_claim_seen")
+
+    def _queued(self, run: Run, attempt: Attempt, evidence: Queued) -> None:
+        """The cluster's own reason why an attempt has not begun."""
+        why = why_it_waits(evidence)
+        if run.attempt == attempt.number and attempt.claimed_at is None and run.reason is Reason.LAUNCHING and run.detail != why:
+            self._move(run, Reason.LAUNCHING, why)
 
     def _log(self, run: Run, attempt: Attempt, evidence: LogBytes) -> None:
         reading = self._reading(run, attempt, evidence)

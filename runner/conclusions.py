@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from recipes.errors import DatasetError
 from runner.collecting import Brought
+from runner.deadlines import ended_early
 from runner.diagnosis import Circumstances
 from runner.entities import Attempt, Diagnosis, Run
 from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 MOST_RETRIES = 3
 SAME_EPOCH_FAILURES = 3
 TAIL_LINES = 2000
+ENDED_BY_SLURM = "slurmstepd"
+KILLED = 137
 LISTED_FILES = 1000
 """As many are named in the event that tells of them; all lie in the run's results."""
 
@@ -43,6 +46,9 @@ class Made:
 def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> Run:
     """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word."""
     with house.store.writing() as db:
+        early = ended_early(house, db, run)
+        if early is not None:
+            return early
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
@@ -62,12 +68,13 @@ def refusal(error: Exception) -> tuple[Reason, str]:
 def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
     """Why an attempt failed, from its exit and the end of its log."""
     tail = log_tail(house, run.id, lines=TAIL_LINES)
-    if attempt.exit_code is None:
+    if attempt.exit_code is None and not any(ENDED_BY_SLURM in line for line in tail[-15:]):
         why = "the kernel killed for want of memory in that minute" if attempt.oom_kills else "killed from outside, or the host restarted"
         sentence = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: {why}."
         return Diagnosis(Reason.LOST, sentence, f"`resume {run.id}` goes on from its newest whole checkpoint.", tuple(tail[-15:]))
     try:
-        return all_kinds()[run.kind].cause(attempt.exit_code, "\n".join(tail).encode(), _circumstances(run, attempt))
+        code = KILLED if attempt.exit_code is None else attempt.exit_code
+        return all_kinds()[run.kind].cause(code, "\n".join(tail).encode(), _circumstances(run, attempt))
     except Exception:  # a defect in reading a log must not keep a run from ending
         log.exception("The log of %s could not be judged", run.id)
         sentence = f"It ended with exit code {attempt.exit_code}."

@@ -82,13 +82,19 @@ class Conclude:
 Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Collect | Conclude
 
 
-def decide_pending(run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime) -> Decision:
-    """What a waiting run does next. ``acting``: something remote is under way for it."""
+def decide_pending(
+    run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime, awaited: Sequence[Run] = ()
+) -> Decision:
+    """What a waiting run does next. ``acting``: something remote is under way for it; ``awaited`` are the runs that have to succeed first
+    and have not yet."""
     if run.stop_requested_by is not None:
         again = "the next attempt" if run.attempt else "it"
         return Move(Reason.BY_USER, f"Cancelled by {run.stop_requested_by} before {again} started.")
-    if acting or run.reason is Reason.HELD or (run.retry_at is not None and now < run.retry_at):
+    if acting:
         return Nothing()
+    kept = _kept(run, awaited, now)
+    if kept is not None:
+        return kept
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
     if not fitting:
         return Move(Reason.WAITING_FOR_HOST, _no_host(needs))
@@ -154,6 +160,21 @@ def _over(run: Run, attempt: Attempt) -> bool:
     if attempt.ended_at is None:  # fenced before anybody claimed, by a runner that died before it could say why
         return attempt.fenced and attempt.claimed_at is None and run.stop_requested_by is None
     return attempt.fenced or attempt.exit_code is None or (attempt.exit_code == 0 and run.stop_requested_by is None)
+
+
+def _kept(run: Run, awaited: Sequence[Run], now: datetime) -> Decision | None:
+    """What keeps a run waiting whatever the hosts say."""
+    if run.held_by is not None:
+        return Move(Reason.HELD, f"Held by {run.held_by}; `release {run.id}` lets it go on.")
+    if run.retry_at is not None and now < run.retry_at:
+        return Nothing()
+    return Move(Reason.WAITING_FOR_RUN, " ".join(map(_awaits, awaited))) if awaited else None
+
+
+def _awaits(run: Run) -> str:
+    if run.state.final:
+        return f"{run.id} has to succeed first, and ended: {run.reason.in_words}. Resume that, or stop this."
+    return f"{run.id} has to succeed first ({run.reason.in_words})."
 
 
 def environment_on(facts: HostFacts, needs: Needs, fingerprint: str | None = None) -> Environment | None:

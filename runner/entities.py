@@ -23,7 +23,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One request and what became of it. ``nonce`` makes its directories and claims unique for ever."""
+    """One request and what became of it. ``nonce`` makes its directories and claims unique for ever.
+
+    ``queue_place`` orders what was moved before all else of its ``priority``; ``held_by`` keeps it from starting.
+    ``stop_reason`` says why where no person asked for the stop (TIME_LIMIT, PREEMPTED); ``limit_told`` are the per cent of its time
+    limit that the owner was told of.
+    """
 
     id: str
     nonce: str
@@ -43,6 +48,13 @@ class Run:
     stop_requested_by: str | None = None
     prepared: Mapping[str, object] | None = None
     retry_at: datetime | None = None
+    priority: int = 0
+    queue_place: float | None = None
+    held_by: str | None = None
+    stop_reason: Reason | None = None
+    preempted_for: str | None = None
+    preempted_at: datetime | None = None
+    limit_told: int = 0
 
     @property
     def kind(self) -> Kind:
@@ -72,6 +84,7 @@ class Attempt:
     fenced: bool = False
     staged: bool = False
     oom_kills: int | None = None
+    devices: int = 0
 
     @property
     def marker(self) -> str:
@@ -88,7 +101,8 @@ class TransportName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A server. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds everything of ours there."""
+    """A server, or a cluster reached by its login node. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds
+    everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's."""
 
     name: str
     transport: TransportName
@@ -106,11 +120,18 @@ class Host:
     python: str | None = None
     seen_at: datetime | None = None
     trouble: str = ""
+    executor: str = "screen"
+    partition: str = ""
+    options: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """A device, by UUID. A host without any offers its CPU slots as devices ``cpu:0``, ``cpu:1``…"""
+    """A device, by UUID. A host without any offers its CPU slots as devices ``cpu:0``, ``cpu:1``…
+
+    ``foreign`` are (user, MiB) of programs that are none of ours, None where the driver names none; ``broken`` says why it cannot be
+    used, and is empty while it can.
+    """
 
     host: str
     uuid: str
@@ -118,6 +139,8 @@ class Gpu:
     name: str
     memory_mib: int
     used_mib: int = 0
+    foreign: tuple[tuple[str, int], ...] | None = None
+    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)

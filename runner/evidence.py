@@ -89,6 +89,28 @@ class Vanished:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A cluster's own queue has an attempt that nobody claimed yet: as the job of that name, in its words for state and reason."""
+
+    host: str
+    directory: str
+    job: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unstarted:
+    """A cluster ended the job of an attempt before anybody claimed; fields as in Queued."""
+
+    host: str
+    directory: str
+    job: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryGone:
     """An attempt's directory that was there is no more."""
 
@@ -97,8 +119,17 @@ class DirectoryGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs of one user on a device; ``attempt`` is the marker of the attempt that they belong to, "" where that is none."""
+
+    user: str
+    attempt: str
+    used_mib: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceUse:
-    """One GPU as nvidia-smi shows it."""
+    """One GPU as nvidia-smi shows it. ``processes`` is None where the driver names none; ``broken`` says why it cannot be used."""
 
     uuid: str
     index: int
@@ -107,6 +138,8 @@ class DeviceUse:
     used_mib: int
     utilization_percent: int | None = None
     temperature_c: int | None = None
+    broken: str = ""
+    processes: tuple[Programs, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +153,11 @@ class Resources:
     load: float = 0.0
     cpus: int = 1
     notes: tuple[str, ...] = field(default=())
+    driver: str = ""
 
 
-Evidence = Connected | Heartbeat | Disconnected | ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone | Resources
+OfAttempt = ClaimSeen | LogBytes | ExitSeen | Vanished | Queued | Unstarted | DirectoryGone
+Evidence = Connected | Heartbeat | Disconnected | OfAttempt | Resources
 
 
 @dataclass(frozen=True, slots=True)

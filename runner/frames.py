@@ -18,7 +18,10 @@ from runner.evidence import (
     Heartbeat,
     Identity,
     LogBytes,
+    Programs,
+    Queued,
     Resources,
+    Unstarted,
     Vanished,
 )
 
@@ -77,9 +80,31 @@ class _Vanished(_Frame):
     oom_kills: Count | None = None
 
 
+class _OfSlurm(_Frame):
+    directory: Text
+    job: Text
+    state: Text
+    reason: Text
+
+
+class _Queued(_OfSlurm):
+    frame: Literal["queued"]
+
+
+class _Unstarted(_OfSlurm):
+    frame: Literal["unstarted"]
+
+
 class _Gone(_Frame):
     frame: Literal["gone"]
     directory: Text
+
+
+class _Programs(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    user: Text
+    attempt: Text
+    used_mib: Count
 
 
 class _Device(BaseModel):
@@ -91,6 +116,8 @@ class _Device(BaseModel):
     used_mib: Count
     utilization_percent: int | None
     temperature_c: int | None
+    broken: Text = ""
+    processes: Annotated[list[_Programs], Field(max_length=64)] | None = None
 
 
 class _Resources(_Frame):
@@ -101,6 +128,7 @@ class _Resources(_Frame):
     load: float
     cpus: Count
     notes: Annotated[list[Text], Field(max_length=64)]
+    driver: Text = ""
 
 
 class Note(_Frame):
@@ -111,7 +139,7 @@ class Note(_Frame):
     text: Text
 
 
-_AnyFrame = _Connected | _Heartbeat | _Claim | _Log | _Exit | _Vanished | _Gone | _Resources | Note
+_AnyFrame = _Connected | _Heartbeat | _Claim | _Log | _Exit | _Vanished | _Queued | _Unstarted | _Gone | _Resources | Note
 _FRAMES: TypeAdapter[_AnyFrame] = TypeAdapter(Annotated[_AnyFrame, Field(discriminator="frame")])
 
 
@@ -173,6 +201,10 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
             return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), frame.oom_kills)
         case _Vanished():
             return Vanished(host, frame.directory, frame.oom_kills)
+        case _Queued():
+            return Queued(host, frame.directory, frame.job, frame.state, frame.reason)
+        case _Unstarted():
+            return Unstarted(host, frame.directory, frame.job, frame.state, frame.reason)
         case _Gone():
             return DirectoryGone(host, frame.directory)
         case _Resources():
@@ -182,8 +214,16 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
 
 
 def _resources(host: str, frame: _Resources) -> Resources:
-    devices = None if frame.devices is None else tuple(DeviceUse(**device.model_dump()) for device in frame.devices)
-    return Resources(host, devices, frame.disk_free_bytes, frame.disk_total_bytes, frame.load, frame.cpus, tuple(frame.notes))
+    devices = None if frame.devices is None else tuple(_device(device) for device in frame.devices)
+    return Resources(
+        host, devices, frame.disk_free_bytes, frame.disk_total_bytes, frame.load, frame.cpus, tuple(frame.notes), frame.driver
+    )
+
+
+def _device(device: _Device) -> DeviceUse:
+    named = device.processes
+    processes = None if named is None else tuple(Programs(**each.model_dump()) for each in named)
+    return DeviceUse(**device.model_dump(exclude={"processes"}), processes=processes)
 
 
 def _time(seconds: float) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+from runner import neighbours
 from runner.acts import (
     RESULTS,
     CollectedOutcome,
@@ -16,15 +17,17 @@ from runner.acts import (
     StagedOutcome,
     StoppedOutcome,
 )
-from runner.attempt_intake import AttemptIntake, OfAttempt
+from runner.attempt_intake import AttemptIntake
 from runner.collecting import Brought
 from runner.conclusions import Made, conclude, refusal
 from runner.crash_points import crash_point
 from runner.entities import Host, Run
-from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Identity, Resources
+from runner.errors import HostError
+from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Identity, OfAttempt, Queued, Resources, Unstarted
 from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
+from runner.slurm_words import why_never_begun
 from runner.states import Reason, State
 from runner.store import events, hosts, progress, runs
 
@@ -63,10 +66,20 @@ class Intake:
         """What could not be kept has to be told again, from what is committed: a host says everything only once."""
         try:
             self._attempts.take(evidence)
+            self._take_of_job(link, evidence)
         except BaseException:
             self._attempts.forget(evidence.directory)
             link.reread(evidence.directory)
             raise
+
+    def _take_of_job(self, link: HostLink, evidence: OfAttempt) -> None:
+        """What a cluster has in its own queue needs no second launch; what it will never begin is given up."""
+        if isinstance(evidence, Queued):
+            link.launched[evidence.directory] = self.house.now()
+        elif isinstance(evidence, Unstarted) and (why := why_never_begun(evidence)):
+            attempt = runs.attempt_in(self.house.store.reading(), evidence.directory)
+            if attempt is not None and attempt.claimed_at is None:
+                link.broken[attempt.run_id] = HostError(why)
 
     def _take_host(self, evidence: Connected | Disconnected | Heartbeat | Resources) -> None:
         link = self._links.get(evidence.host)
@@ -84,7 +97,7 @@ class Intake:
                     case Heartbeat() if link.connected:
                         hosts.note_seen(db, evidence.host, now=self.house.now())
                     case Resources() if link.connected:
-                        hosts.note_resources(db, evidence)
+                        neighbours.note(self.house, db, evidence)
         except BaseException:
             if isinstance(evidence, Connected):
                 link.reconnect()  # said once a connection, and nothing else counts before it

@@ -39,7 +39,7 @@ class HostLink:
         self.connected = False
         self.trouble = ""
         self.transport = open_transport(host)
-        self.executor: Executor = executors()["screen"]
+        self.executor: Executor = executors()[host.executor]
         self.acting: dict[str, str] = {}
         self.launched: dict[str, datetime] = {}
         self.staged: set[str] = set()

@@ -23,6 +23,7 @@ from runner.acts import Outcome, SendingStep
 from runner.collecting import forget_old
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
+from runner.deadlines import enforce, preempt
 from runner.decisions import (
     Collect,
     Conclude,
@@ -44,7 +45,8 @@ from runner.evidence import Evidence, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
-from runner.placement import Candidate, Placed, Waiting, place
+from runner.queue_scene import Candidate, scene_of, turn_of
+from runner.queueing.decide import Start, Wait, decide
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
@@ -60,6 +62,8 @@ LOOK_AROUND_S = 1.0
 BEAT = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=1)
 MOST_AT_ONCE = 500
+TOLD_POSITIONS = 20
+FAR_BEHIND = "Its turn has not come yet."
 LOOK_BACK = 200
 """Runs. So many of the newest are tidied up after again at the start: a crash may have come between their end and that."""
 
@@ -144,8 +148,7 @@ class Runner:
         try:
             decision = self._decide(run, facts)
             if isinstance(decision, Eligible):
-                needs = all_kinds()[run.kind].needs(run)
-                eligible.append(Candidate(run, decision.hosts, needs.devices, needs.chosen))
+                eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run)))
             else:
                 self._apply(run, decision)
         except (ConflictError, DatabaseError, OSError):
@@ -197,11 +200,13 @@ class Runner:
         now = self.house.now()
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
-            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now)
+            awaited = runs.awaited(self.house.store.reading(), turn_of(run).after)
+            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited)
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        enforce(self.house, run, attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
         launched_at = link.launched.get(attempt.directory)
@@ -254,27 +259,34 @@ class Runner:
             conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
         crash_point("runner.after_finished")
 
-    def _place(self, queue: list[Candidate]) -> None:
-        db = self.house.store.reading()
-        devices = {name: hosts.devices(db, link.host) for name, link in self._links.items()}
-        for decision in place(queue, devices, hosts.leases(db)):
-            step = partial(self._start, decision) if isinstance(decision, Placed) else partial(self._wait, decision)
-            self._guard(step, about=decision.run.id)
+    def _place(self, candidates: list[Candidate]) -> None:
+        """Start what has its turn and its devices; all else is told why it waits."""
+        db, policy = self.house.store.reading(), self.house.settings.queue
+        known = {name: link.host for name, link in self._links.items()}
+        decisions = decide(scene_of(db, candidates, known, policy, now=self.house.now()), policy)
+        queued = {candidate.run.id: candidate.run for candidate in candidates}
+        for start in decisions.starts:
+            self._guard(partial(self._start, queued[start.run_id], start), about=start.run_id)
+        for wait in decisions.waits:
+            self._guard(partial(self._wait, queued[wait.run_id], wait), about=wait.run_id)
+        for each in decisions.preempts:
+            self._guard(partial(preempt, self.house, runs.get(db, each.run_id), each), about=each.run_id)
 
-    def _wait(self, decision: Waiting) -> None:
-        run = decision.run
-        if (run.reason, run.detail) != (decision.reason, decision.detail):
+    def _wait(self, run: Run, wait: Wait) -> None:
+        """Of thousands that wait, only those near the front are told what they wait for as it changes; ``why`` says it of every one."""
+        detail = wait.why if wait.position <= TOLD_POSITIONS or wait.reason is not Reason.WAITING_FOR_GPU else FAR_BEHIND
+        if (run.reason, run.detail) != (wait.reason, detail):
             with self.house.store.writing() as db:
-                runs.transition(db, run, decision.reason, now=self.house.now(), detail=decision.detail)
+                runs.transition(db, run, wait.reason, now=self.house.now(), detail=detail)
 
-    def _start(self, decision: Placed) -> None:
-        run, number, now = decision.run, decision.run.attempt + 1, self.house.now()
-        root = self._links[decision.host].host.root
+    def _start(self, run: Run, start: Start) -> None:
+        number, now = run.attempt + 1, self.house.now()
+        root = self._links[start.host].host.root
         with self.house.store.writing() as db:
-            hosts.lease(db, run, decision.host, decision.devices, now=now)
+            hosts.lease(db, run, start.host, start.devices, now=now)
             crash_point("runner.after_lease")
-            runs.open_attempt(db, run, number=number, host=decision.host, root=root, now=now)
-            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=decision.host)
+            runs.open_attempt(db, run, number=number, host=start.host, root=root, now=now, devices=len(start.devices))
+            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=start.host)
         crash_point("runner.after_attempt_opened")
         self._act(run, Stage())
 
@@ -334,7 +346,7 @@ class Runner:
 
 
 def _address(host: Host) -> tuple[object, ...]:
-    return (host.transport, host.address, host.port, host.user, host.key_path, host.host_key, host.root)
+    return (host.transport, host.address, host.port, host.user, host.key_path, host.host_key, host.root, host.executor, host.partition)
 
 
 def run_runner(settings: Settings) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from runner.allotting import nodes_of
 from runner.diagnosis import UNKNOWN, Circumstances, diagnose
 from runner.entities import Attempt, Diagnosis, Environment, Host, Run
 from runner.frameworks.base import Framework, LaunchPlan, LogParser, Prepared, Ranks
@@ -50,7 +51,8 @@ class ModelWork:
         """The framework's launch line and what it reads."""
         assert environment is not None
         spec = _spec(run)
-        plan = self.launch(framework_of(house, spec), spec, prepared_from(run.prepared or {}), environment, ranks_of(run, spec.gpus))
+        ranks = ranks_of(house, run, host, spec.gpus)
+        plan = self.launch(framework_of(house, spec), spec, prepared_from(run.prepared or {}), environment, ranks)
         manifest, objects = data_of(house, spec.dataset, spec.files)
         return Work(with_code(house, plan, spec.preset), manifest, objects)
 
@@ -70,10 +72,12 @@ class ModelWork:
         """Nothing: what it made stays."""
 
 
-def ranks_of(run: Run, devices: int) -> Ranks:
-    """The processes of a run on one host, a device each; the port differs from attempt to attempt."""
+def ranks_of(house: House, run: Run, host: Host, devices: int) -> Ranks:
+    """The processes of a run, a device each, on one host or on the fewest nodes of a cluster; the port differs from attempt to attempt."""
     digest = hashlib.sha256(f"{run.nonce}/{run.attempt}".encode()).digest()
-    return Ranks(processes=max(1, devices), port=_FIRST_PORT + int.from_bytes(digest[:4], "big") % _PORTS)
+    nodes = nodes_of(house.store.reading(), host, devices)
+    port = _FIRST_PORT + int.from_bytes(digest[:4], "big") % _PORTS
+    return Ranks(processes=max(1, devices) // nodes, nodes=nodes, port=port, slurm=nodes > 1)
 
 
 def with_code(house: House, plan: LaunchPlan, preset: Preset) -> LaunchPlan:

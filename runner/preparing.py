@@ -16,8 +16,8 @@ _PREPARED = TypeAdapter(Prepared)
 
 
 def as_bytes(request: PrepareRequest) -> bytes:
-    """The request as the program reads it from stdin."""
-    return json.dumps({**asdict(request), "spec": request.spec.model_dump(mode="json")}).encode()
+    """The request as the program reads it from stdin; what the queue was asked is none of its business."""
+    return json.dumps({**asdict(request), "spec": request.spec.model_dump(mode="json", exclude={"turn"})}).encode()
 
 
 def read_answer(finished: Finished) -> Prepared:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recipes.yaml_lines import parse_yaml, read_yaml
+from runner.queueing.policy import Policy
 
 
 class Role(IntEnum):
@@ -78,6 +79,7 @@ class Settings(_Group):
     access: Access = Access()
     limits: Limits = Limits()
     imports: Imports = Imports()
+    queue: Policy = Policy()
     extensions: tuple[Path, ...] = ()
     slack: dict[str, object] = Field(default_factory=dict)
 

@@ -106,6 +106,16 @@ class Start(_Frozen):
     at_epoch: int | None = Field(default=None, ge=0)
 
 
+class Turn(_Frozen):
+    """What a run asks of the queue. ``memory_mib`` on each GPU (None: a GPU that nobody else uses); after ``limit_s`` it is stopped;
+    it starts once the runs of ``after`` have succeeded. Its priority can be changed later and is the run's own then."""
+
+    priority: int = Field(default=0, ge=-100, le=100)
+    memory_mib: int | None = Field(default=None, gt=0)
+    limit_s: float | None = Field(default=None, gt=0)
+    after: tuple[str, ...] = ()
+
+
 class TrainSpec(_Frozen):
     """A training run, frozen at submission."""
 
@@ -118,6 +128,7 @@ class TrainSpec(_Frozen):
     host: str | None = None
     devices: tuple[str, ...] = ()
     """The very GPUs, by UUID, that were asked for by their numbers; there are ``gpus`` of them."""
+    turn: Turn = Turn()
 
 
 class ResultFile(StrEnum):
@@ -157,6 +168,7 @@ class ModelSpec(_Frozen):
     devices: tuple[str, ...] = ()
     results: tuple[ResultFile, ...] = ()
     score: float = Field(default=0.3, ge=0, le=1)
+    turn: Turn = Turn()
     publish_as: str | None = None
     """An export becomes the start checkpoint of a new preset of this name."""
 

@@ -10,12 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
-from importlib import resources
-from pathlib import Path
 
 from runner.entities import Host
 from runner.errors import HostError, SignalboxError, UnreachableError
-from runner.evidence import ClaimSeen, DirectoryGone, Disconnected, Evidence, ExitSeen, LogBytes, Vanished, WatchedAttempt
+from runner.evidence import ClaimSeen, Disconnected, Evidence, LogBytes, OfAttempt, WatchedAttempt
+from runner.executors import executors
 from runner.frames import FrameReader, Note
 from runner.transports.base import Channel, Transport
 
@@ -85,7 +84,9 @@ class HostWatch:
 
     def _order(self, *, watch: Iterable[WatchedAttempt] = (), unwatch: Iterable[str] = (), root: str | None = None) -> None:
         if self._orders is not None:
-            order = {"watch": [asdict(attempt) for attempt in watch], "unwatch": list(unwatch), "root": root}
+            order = {
+                "watch": [asdict(attempt) for attempt in watch], "unwatch": list(unwatch), "root": root, "partition": self._host.partition,
+            }
             self._orders.put(json.dumps(order).encode() + b"\n")
 
     def _run(self) -> None:
@@ -114,9 +115,8 @@ class HostWatch:
 
     def _follow(self) -> None:
         """One connection, from its start to its break."""
-        program = resources.files("runner.host") / "watch.py"
-        with resources.as_file(program) as path:
-            channel = self._transport.stream(self._host.python or "python3", Path(path), timeout_s=START_TIMEOUT_S)
+        program = executors()[self._host.executor].watch_program
+        channel = self._transport.stream(self._host.python or "python3", program, timeout_s=START_TIMEOUT_S)
         orders: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         with self._lock:
             self._channel, self._orders = channel, orders
@@ -146,10 +146,10 @@ class HostWatch:
     def _take(self, evidence: Evidence | Note) -> None:
         if isinstance(evidence, Note):
             _log.warning("%s: %s %s", self._host.name, evidence.directory, evidence.text)
-        elif not isinstance(evidence, ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone) or self._is_next(evidence):
+        elif not isinstance(evidence, OfAttempt) or self._is_next(evidence):
             self._emit(evidence)
 
-    def _is_next(self, evidence: ClaimSeen | LogBytes | ExitSeen | Vanished | DirectoryGone) -> bool:
+    def _is_next(self, evidence: OfAttempt) -> bool:
         """Whether this is about an attempt still watched; moves its place in the log. UnreachableError for a gap."""
         with self._lock:
             attempt = self._watched.get(evidence.directory)

@@ -5,18 +5,14 @@ from __future__ import annotations
 import click
 
 from bot.answer import Answer
-from bot.names import known_run
+from bot.names import known_runs
 from bot.verb import Asking, Topic, Verb
 from bot.views.comparison import comparison
 from runner.service import comparing
 
 
-def _known_runs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(found for value in values if (found := known_run(context, parameter, value)))
-
-
 @click.command("compare", help="Trainings side by side: results, what differs in what was asked for, and in the resolved configs.")
-@click.argument("runs", nargs=-1, required=True, metavar="<run> <run> …", callback=_known_runs)
+@click.argument("runs", nargs=-1, required=True, metavar="<run> <run> …", callback=known_runs)
 @click.pass_obj
 def compare(asking: Asking, runs: tuple[str, ...]) -> Answer:
     text, blocks = comparison(comparing.compare(asking.house, runs))

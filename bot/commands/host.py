@@ -13,7 +13,8 @@ from bot.views.submitted import submitted
 from bot.views.words import code
 from bot.views.words import name as shown
 from runner.environments import USUAL, profiles
-from runner.service import environments, hosts, views
+from runner.executors import executors
+from runner.service import environments, hosts, queue, views
 from runner.specs import DeclaredEnvironment
 
 EXAMPLE_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExample"
@@ -38,10 +39,18 @@ def listed(asking: Asking) -> Answer:
 @click.option("--host-key", metavar="KEY", required=True, help="the server's public key, pinned: `ssh-ed25519 AAAA…`")
 @click.option("--root", metavar="FOLDER", show_default="~/.signalbox of that user", help="the folder there that holds all of ours")
 @click.option("--slots", type=click.IntRange(1, 256), show_default="1", metavar="N", help="runs at a time where there is no GPU")
+@click.option("--executor", type=click.Choice(sorted(executors())), help="`slurm`: a cluster, and this its login node")
+@click.option("--partition", metavar="NAME", default="", help="the cluster's partition, where it is not the usual one")
+@click.option("--sbatch", metavar="OPTIONS", default="", help="more for sbatch, such as `--account=vision`")
 @click.pass_obj
-def add(asking: Asking, name: str, login: str, *, key_file: str | None, host_key: str, root: str | None, slots: int | None) -> Answer:
+def add(  # noqa: PLR0913 - each of them an option
+    asking: Asking, name: str, login: str, *, key_file: str | None, host_key: str, root: str | None, slots: int | None,
+    executor: str | None, partition: str, sbatch: str,
+) -> Answer:
+    held = hosts.Held(executor or ("slurm" if partition or sbatch else "screen"), partition, sbatch)
     added = hosts.add(
-        asking.house, asking.who, name=name.lower(), login=login, key_path=key_file, host_key=host_key, root=root, slots=slots
+        asking.house, asking.who, name=name.lower(), login=login, key_path=key_file, host_key=host_key, root=root, slots=slots,
+        held=held if executor or partition or sbatch else None,
     )
     return _with_buttons(
         f"{code(added.name)} is added. The runner connects to it now; {code(f'host check {added.name}')} says how that went.",
@@ -103,6 +112,23 @@ def forget_environment(asking: Asking, host: str, name: str) -> Answer:
     return Answer(f"The environment {code(name.lower())} of {code(host)} is forgotten. What lies there was not touched.")
 
 
+@host.command("drain", help="Let nothing new start on a server; what runs there goes on.")
+@click.argument("host", callback=known_host)
+@click.pass_obj
+def drain(asking: Asking, host: str) -> Answer:
+    queue.drain(asking.house, asking.who, host, drained=True)
+    text = f"Nothing new starts on {code(host)}; what runs there goes on."
+    return _with_buttons(text, Button("Let it take runs again", f"host resume {host}"))
+
+
+@host.command("resume", help="Let a drained server take runs again.")
+@click.argument("host", callback=known_host)
+@click.pass_obj
+def resume(asking: Asking, host: str) -> Answer:
+    queue.drain(asking.house, asking.who, host, drained=False)
+    return Answer(f"{code(host)} takes runs again.")
+
+
 @host.command("remove", help="Forget a server. Nothing on it is touched.")
 @click.argument("host", callback=known_host)
 @click.option("--yes", is_flag=True, help="forget it without asking first")
@@ -134,7 +160,9 @@ verb = Verb(
     host, Topic.SERVERS,
     examples=(
         "host", "host list", f'host add gpu9 train@gpu9.example.com:2222 --host-key "{EXAMPLE_KEY}"',
+        f'host add cluster1 train@login.example.com --executor slurm --partition gpus --host-key "{EXAMPLE_KEY}"',
         "host check gpu1", "host bootstrap gpu1", "host bootstrap gpu1 --environment tfod",
-        "host declare gpu1 m2det --framework m2det --python /opt/m2det/bin/python --code /opt/m2det/M2Det", "host remove gpu1",
+        "host declare gpu1 m2det --framework m2det --python /opt/m2det/bin/python --code /opt/m2det/M2Det",
+        "host drain gpu1", "host resume gpu1", "host remove gpu1",
     ),
 )

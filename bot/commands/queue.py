@@ -7,6 +7,7 @@ import click
 from bot.answer import Answer
 from bot.verb import Asking, Topic, Verb
 from bot.views.runs import queue_list
+from runner.service import queue as service
 from runner.service import views
 from runner.states import State
 
@@ -14,9 +15,10 @@ from runner.states import State
 @click.command("queue", help="What waits, in its order, and why.")
 @click.pass_obj
 def queue(asking: Asking) -> Answer:
-    live = views.live_views(asking.house)
+    house = asking.house
+    live, places = views.live_views(house), service.places(house)
     waiting = [view for view in live if view.run.state is State.PENDING]
-    text, blocks = queue_list(waiting, running=len(live) - len(waiting), now=asking.house.now())
+    text, blocks = queue_list(waiting, places, running=len(live) - len(waiting), now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 

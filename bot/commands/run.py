@@ -8,7 +8,7 @@ import click
 
 from bot.answer import Answer
 from bot.names import known_dataset, known_preset
-from bot.training_options import TrainingOptions, overrides, training_options
+from bot.training_options import TrainingOptions, overrides, training_options, turn
 from bot.verb import Asking, Topic, Verb
 from bot.views.submitted import submitted
 from runner.service import runs, views
@@ -21,7 +21,9 @@ from runner.service import runs, views
 @click.pass_obj
 def run(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOptions]) -> Answer:
     changed, gpus, host = overrides(asking, given), given["gpus"], given["host"]
-    queued = runs.submit_training(asking.house, asking.who, preset=preset, dataset=dataset, overrides=changed, gpus=gpus, host=host)
+    queued = runs.submit_training(
+        asking.house, asking.who, preset=preset, dataset=dataset, overrides=changed, gpus=gpus, host=host, turn=turn(given)
+    )
     return submitted(views.view(asking.house, queued.id))
 
 

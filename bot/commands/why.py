@@ -8,7 +8,8 @@ from bot.answer import Answer
 from bot.names import known_run
 from bot.verb import Asking, Topic, Verb
 from bot.views.history import why_page
-from runner.service import views
+from runner.service import queue, views
+from runner.states import State
 
 
 @click.command("why", help="Why a run waits or failed, in a sentence, and what happened to it.")
@@ -17,7 +18,8 @@ from runner.service import views
 def why(asking: Asking, run: str) -> Answer:
     house = asking.house
     shown, events, silent = views.view(house, run), views.history(house, run), views.runner_silent_since(house)
-    text, blocks = why_page(shown, events, zone=house.settings.time_zone, runner_silent_since=silent)
+    place = queue.places(house).get(shown.run.id) if shown.run.state is State.PENDING else None
+    text, blocks = why_page(shown, events, zone=house.settings.time_zone, runner_silent_since=silent, place=place)
     return Answer(text, tuple(blocks))
 
 

@@ -10,17 +10,24 @@ from bot.views.runs_in_words import buttons, title
 from bot.views.states import REASONS, explanation, headline, sign
 from bot.views.words import ap, clock, name, person, prose, sentence
 from runner.entities import Event
+from runner.service.queue import QueuePlace
 from runner.service.views import RunView
 from runner.states import Reason, State
 
 SHOWN = 15
 
 
-def why_page(view: RunView, events: Sequence[Event], *, zone: tzinfo, runner_silent_since: datetime | None) -> Message:
-    """One sentence of why, what to do, and the last things that happened."""
+def why_page(
+    view: RunView, events: Sequence[Event], *, zone: tzinfo, runner_silent_since: datetime | None,
+    place: QueuePlace | None = None,
+) -> Message:
+    """One sentence of why, its ``place`` in the queue, what to do, and the last things that happened."""
     run = view.run
-    cause = view.diagnosis.sentence if view.diagnosis and run.state is State.FAILED else explanation(run)
+    cause = view.diagnosis.sentence if view.diagnosis and run.state is State.FAILED else place.why if place else explanation(run)
     lines = [f"{sign(run)} *{title(run)}*  `{run.id}`: {headline(run).lower()}", sentence(prose(cause, 900))]
+    if place is not None:
+        starts = f"; it starts about {clock(place.starts_at, zone)}" if place.starts_at else ""
+        lines.append(f"Number {place.position} in the queue{starts}.")
     if view.diagnosis and view.diagnosis.remedy and run.state is State.FAILED:
         lines.append(f"*What to do:* {sentence(prose(view.diagnosis.remedy, 900))}")
     if runner_silent_since is not None and not run.state.final:
@@ -58,6 +65,10 @@ def _in_words(event: Event) -> str:
             return f"epoch {payload.get('epoch')}: mAP {ap(value if isinstance(value, float | int) else None)}{best}"
         case "stop_requested":
             return "asked to stop"
+        case "held" | "released":
+            return event.kind
+        case "moved":
+            return f"moved in the queue (priority {payload.get('priority')})"
         case "claimed":
             return f"attempt {payload.get('attempt')} runs (pid {payload.get('pid')})"
         case "attempt_failed":

@@ -37,6 +37,9 @@ def host_page(view: HostView, declared: Sequence[DeclaredView] = (), *, now: dat
     lines = [_head(view, now, zone), *_devices(view, {})]
     reached = "this machine itself" if host.transport is TransportName.LOCAL else f"{name(host.user)}@{name(host.address)}:{host.port}"
     lines.append(f"• reached as {reached}, everything of ours in {code(host.root)}")
+    if host.executor == "slurm":
+        partition = f"partition {name(host.partition)}" if host.partition else "its usual partition"
+        lines.append(f"• the login node of a Slurm cluster, {partition}")
     if host.host_name:
         lines.append(f"• calls itself {name(host.host_name)}; Python {code(host.python or 'not found')}")
     lines += _measures(view)
@@ -94,7 +97,9 @@ def _devices(view: HostView, live: Mapping[str, RunView]) -> list[str]:
         memory = f"{each.get('used_mib', 0) / 1024:.0f} of {each.get('memory_mib', 0) / 1024:.0f} GiB"
         run_id = taken.get(str(each.get("uuid")))
         device = f"GPU {each.get('index', '?')} {name(str(each.get('name', '')), 40)}"
-        lines.append(f"      {device}, {memory}: {_use(run_id, live) if run_id else 'free'}")
+        where = memory if each.get("memory_mib") else name(str(each.get("uuid", "")), 60)  # a cluster says the node, and no memory
+        unused = prose(str(each["broken"]), 200) if each.get("broken") else "free"
+        lines.append(f"      {device}, {where}: {_use(run_id, live) if run_id else unused}")
     return lines
 
 

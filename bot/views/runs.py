@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 
 from bot.answer import Block
@@ -11,6 +11,7 @@ from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.states import explanation, headline, sign
 from bot.views.words import ap, clock, code, count, duration, name, person, prose, sentence
+from runner.service.queue import QueuePlace
 from runner.service.views import RunView
 from runner.states import State
 
@@ -25,18 +26,26 @@ def run_list(views: Sequence[RunView], *, now: datetime, zone: tzinfo) -> Messag
     return _listed(f"*{count(len(views), 'run')}*", [_entry(view, now, zone) for view in views[:SHOWN]], len(views))
 
 
-def queue_list(waiting: Sequence[RunView], *, running: int, now: datetime) -> Message:
-    """What waits, first come first, each with its reason in a sentence."""
+def queue_list(
+    waiting: Sequence[RunView], places: Mapping[str, QueuePlace], *, running: int, now: datetime, zone: tzinfo
+) -> Message:
+    """What waits, in the order of the queue, each with its reason in a sentence; then what waits for something else than its turn."""
     at_work = f"{count(running, 'run')} at work" if running else "nothing is at work"
     if not waiting:
         text = f"Nothing waits; {at_work}."
         return text, [section(text)]
-    entries = [
-        f"{place}. {sign(view.run)} `{view.run.id}`  {title(view.run)}, {person(view.run.owner)}, {_since(view, now)}\n"
-        f"      {sentence(prose(explanation(view.run), 400))}"
-        for place, view in enumerate(waiting[:SHOWN], start=1)
-    ]
+    ordered = sorted(waiting, key=lambda view: places[view.run.id].position if view.run.id in places else len(waiting) + 1)
+    entries = [_queued(view, places.get(view.run.id), now, zone) for view in ordered[:SHOWN]]
     return _listed(f"*{count(len(waiting), 'run')} waiting*, {at_work}", entries, len(waiting))
+
+
+def _queued(view: RunView, place: QueuePlace | None, now: datetime, zone: tzinfo) -> str:
+    run = view.run
+    facts = [title(run), person(run.owner), _since(view, now), f"priority {run.priority}" if run.priority else ""]
+    starts = f" Starts about {clock(place.starts_at, zone, near=now)}." if place and place.starts_at and place.starts_at > now else ""
+    number = f"{place.position}." if place else "–"
+    why = sentence(prose(place.why if place else explanation(run), 400))
+    return f"{number} {sign(run)} `{run.id}`  {', '.join(fact for fact in facts if fact)}\n      {why}{starts}"
 
 
 def _entry(view: RunView, now: datetime, zone: tzinfo) -> str:

@@ -21,6 +21,7 @@ from runner.specs import (
     Origin,
     StartMode,
     TrainSpec,
+    Turn,
     VersionsSpec,
 )
 from runner.states import Reason, State
@@ -234,7 +235,7 @@ def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
     }
     options = {key: f"{value:g}" for key, value in asked.items() if value is not None} | changed
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
-    words += [] if given.distributed else ["--no-distributed"]
+    words += [*([] if given.distributed else ["--no-distributed"]), *_turn(spec.turn)]
     raw = ["--", *given.options] if given.options else []
     if spec.start.mode is StartMode.FINETUNE and run.parent_id:
         checkpoint = [*_from(spec.start.checkpoint), *(_at(spec) if spec.devices else [])]
@@ -243,6 +244,15 @@ def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
     place += _at(spec) if run.parent_id is None else []
     verb = "finetune" if spec.start.at_epoch is not None and run.parent_id is None else "run"
     return quoted([verb, spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])
+
+
+def _turn(turn: Turn) -> list[str]:
+    """What was asked of the queue; what it waited for has ended."""
+    asked = {
+        "priority": f"{turn.priority}" if turn.priority else "", "mem": f"{turn.memory_mib}M" if turn.memory_mib else "",
+        "time": f"{turn.limit_s / 3600:g}h" if turn.limit_s else "",
+    }
+    return [word for key, value in asked.items() if value for word in (f"--{key}", value)]
 
 
 def _at(spec: TrainSpec | ModelSpec) -> list[str]:

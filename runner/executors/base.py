@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from runner.frameworks.base import LaunchPlan
@@ -11,10 +12,24 @@ from runner.transports.base import Transport
 
 
 @dataclass(frozen=True, slots=True)
+class Allotment:
+    """What a cluster's own queue is asked for: ``gpus`` of one ``kind`` ("" is any) on ``nodes``, with their CPUs, for ``limit_s``."""
+
+    gpus: int = 0
+    kind: str = ""
+    nodes: int = 1
+    cpus_per_gpu: int = 1
+    limit_s: float | None = None
+    partition: str = ""
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchOrder:
     """Everything one attempt needs to start. The same order may be carried out any number of times: one claim wins.
 
-    ``directory`` is ``<root>/runs/<run id>-<nonce>/<attempt>``; ``devices`` are GPU UUIDs, empty for a CPU slot.
+    ``directory`` is ``<root>/runs/<run id>-<nonce>/<attempt>``; ``devices`` are GPU UUIDs, empty for a CPU slot, None
+    where a cluster says at the start which they are (``allotment``).
     ``dataset_manifest`` maps the tree ``data/`` to digests in the host's object store.
     """
 
@@ -24,9 +39,10 @@ class LaunchOrder:
     marker: str
     plan: LaunchPlan
     spec_json: bytes
-    devices: tuple[str, ...] = ()
+    devices: tuple[str, ...] | None = ()
     threads: int = 1
     dataset_manifest: Mapping[str, str] = field(default_factory=dict)
+    allotment: Allotment = Allotment()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,8 @@ class Executor(Protocol):
     """A way to hold a program."""
 
     name: str
+    watch_program: Path
+    """What runs on the host and tells what becomes of attempts held this way."""
 
     def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> int:
         """Lay the attempt's directory: spec.json, launch.sh, launch.env, command.sh, the plan's files, the data tree. Returns how many

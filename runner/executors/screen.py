@@ -10,6 +10,7 @@ import os
 import posixpath
 import re
 from importlib import resources
+from pathlib import Path
 from shlex import join, quote
 
 from runner import crash_points
@@ -54,6 +55,7 @@ class ScreenExecutor:
     """The executor that needs nothing but a shell on the host."""
 
     name = "screen"
+    watch_program = Path(str(resources.files("runner.host") / "watch_host"))
 
     def stage(self, transport: Transport, order: LaunchOrder, *, root: str) -> int:
         """Lay the attempt's directory, its data first; nothing changes once it is claimed."""
@@ -77,9 +79,9 @@ class ScreenExecutor:
         values = settings(
             directory=directory, nonce=nonce, marker=marker, grace_s=str(grace), limit_s=str(grace + round(STOP_MARGIN_S / 2))
         )
-        finished = transport.shell(values + _host_file("stop.sh"), timeout_s=grace + STOP_MARGIN_S)
+        finished = transport.shell(values + host_file("stop.sh"), timeout_s=grace + STOP_MARGIN_S)
         _require(finished, f"The attempt in {directory} cannot be stopped")
-        return _fence(finished)
+        return fence_of(finished)
 
 
 executor = ScreenExecutor()
@@ -89,14 +91,15 @@ def _files(order: LaunchOrder) -> dict[str, bytes]:
     """What lies in the directory besides the data. launch.sh comes last: where it lies, all the rest does."""
     files = dict(order.plan.files)
     files["spec.json"] = order.spec_json
-    files["command.sh"] = _command(order).encode("utf-8", "surrogateescape")
+    files["command.sh"] = command_of(order).encode("utf-8", "surrogateescape")
     files["launch.env"] = settings(nonce=order.nonce, marker=order.marker, crash_at=_crash_at()).encode()
-    files["launch.sh"] = _host_file("launch.sh").encode()
+    files["launch.sh"] = host_file("launch.sh").encode()
     return files
 
 
-def _command(order: LaunchOrder) -> str:
-    """The program with its whole environment. The devices come last: no set-up line may take them back."""
+def command_of(order: LaunchOrder) -> str:
+    """A script that becomes the program with its whole environment, once its GPUs are free. The devices come last: no set-up line may
+    take them back."""
     plan = order.plan
     if not plan.argv or not posixpath.isabs(plan.argv[0]):
         raise BadSpecError(f"The program {' '.join(plan.argv[:1]) or '(none)'} has to be named by its absolute path.")
@@ -107,8 +110,11 @@ def _command(order: LaunchOrder) -> str:
         "OMP_NUM_THREADS": str(order.threads),
         **plan.variables,
     }
-    devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(order.devices)}
-    return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), f"exec {join(plan.argv)}", ""))
+    devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    if order.devices is not None:
+        devices["CUDA_VISIBLE_DEVICES"] = ",".join(order.devices)
+    await_free = (f"(devices={quote(','.join(order.devices))}", host_file("free_devices.sh"), ")") if order.devices else ()
+    return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), *await_free, f"exec {join(plan.argv)}", ""))
 
 
 def _crash_at() -> str:
@@ -124,7 +130,7 @@ def _exports(variables: dict[str, str]) -> list[str]:
     return [f"export {name}={quote(value)}" for name, value in variables.items()]
 
 
-def _host_file(name: str) -> str:
+def host_file(name: str) -> str:
     return (resources.files("runner.host") / name).read_text(encoding="utf-8")
 
 
@@ -133,7 +139,7 @@ def _require(finished: Finished, sentence: str) -> None:
         raise HostError(f"{sentence}: {finished.stderr.decode('utf-8', 'replace').strip()[-500:] or 'the host does not say why'}")
 
 
-def _fence(finished: Finished) -> Fence:
+def fence_of(finished: Finished) -> Fence:
     said = dict(line.split("=", 1) for line in finished.stdout.decode("utf-8", "replace").splitlines() if "=" in line)
     try:
         return Fence(claim=said["claim"], processes_left=int(said["left"]), exited=said["exited"] == "yes")

@@ -1,4 +1,4 @@
-"""Tells what happens to the attempts on this host, as it happens. One stdlib file for Python >= 3.6, alone on the host.
+"""Tells what happens to the attempts on this host, as it happens. Stdlib for Python >= 3.6: the part that watch_host and watch_slurm share.
 
 stdin:  JSON lines {"root": path, "watch": [{directory, marker, offset, generation, inode, claimed}], "unwatch": [directory]}, every
         key optional; ``{}`` says that the other side lives. Ends itself when stdin closes or nothing came for a minute.
@@ -6,13 +6,10 @@ stdout: frames: one JSON line with "frame" and "length", then that many bytes (o
 """
 
 import collections
-import contextlib
 import getpass
 import json
 import os
 import select
-import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -25,11 +22,9 @@ CHECK_S = 1.0
 OOM_CHECKS = 60  # how far before its end a kill for want of memory still counts for an attempt
 HEARTBEAT_S = 5.0
 RESOURCES_S = 15.0
-NVIDIA_SMI_TIMEOUT_S = 10.0
 PATIENCE_S = 60.0
 FRAME_BYTES = 256 * 1024
 TURN_BYTES = 4 * FRAME_BYTES
-QUERY = "uuid,index,name,memory.total,memory.used,utilization.gpu,temperature.gpu"
 
 
 class Frames:
@@ -244,43 +239,8 @@ class Attempt:
         return bool(self.processes)
 
 
-def devices(notes):
-    """The GPUs as nvidia-smi shows them, None where it fails; a field it does not know ([N/A]) becomes null."""
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    command = [program, "--query-gpu=" + QUERY, "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=NVIDIA_SMI_TIMEOUT_S, check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        notes.append("nvidia-smi gives no answer: %s" % error)
-        return None
-    lines = answer.stdout.decode("utf-8", "replace").splitlines()
-    if answer.returncode != 0:
-        notes.append("nvidia-smi failed with code %d: %s" % (answer.returncode, " ".join(lines)[:200]))
-        return None
-    return [device for device in map(parse_device, lines) if device]
-
-
-def parse_device(line):
-    cells = [cell.strip() for cell in line.split(",")]
-    if len(cells) != 7:
-        return None
-    numbers = [int(cell) if cell.lstrip("-").isdigit() else None for cell in cells]
-    return {
-        "uuid": cells[0],
-        "index": numbers[1] or 0,
-        "name": cells[2],
-        "memory_mib": numbers[3] or 0,
-        "used_mib": numbers[4] or 0,
-        "utilization_percent": numbers[5],
-        "temperature_c": numbers[6],
-    }
-
-
 def resources(root):
+    """Disk and load of the machine; its devices are the two packages'."""
     notes = []
     free = total = 0
     try:
@@ -289,7 +249,6 @@ def resources(root):
     except OSError as error:
         notes.append("cannot read the disk of %s: %s" % (root, error))
     return {
-        "devices": devices(notes),
         "disk_free_bytes": free,
         "disk_total_bytes": total,
         "load": os.getloadavg()[0],
@@ -301,11 +260,11 @@ def resources(root):
 class Watch:
     """The loop: what is asked for on stdin against what is there."""
 
+    attempt, resources = Attempt, staticmethod(resources)
+
     def __init__(self, frames):
         self.frames = frames
-        self.attempts = {}
-        self.root = None
-        self.unread = b""
+        self.attempts, self.root, self.unread = {}, None, b""
         self.heard_at = time.monotonic()
 
     def connected(self):
@@ -368,7 +327,7 @@ class Watch:
                 self.forget(directory)
             for wanted in order.get("watch", ()):
                 self.forget(wanted["directory"])
-                self.attempts[wanted["directory"]] = Attempt(wanted)
+                self.attempts[wanted["directory"]] = self.attempt(wanted)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.frames.send("note", directory="", text="cannot read an order: %s: %s" % (type(error).__name__, error))
 
@@ -385,16 +344,5 @@ class Watch:
 
     def tell_resources(self):
         while True:
-            self.frames.send("resources", **resources(self.root))
+            self.frames.send("resources", **self.resources(self.root))
             time.sleep(RESOURCES_S)
-
-
-def main():
-    with contextlib.suppress(BrokenPipeError, KeyboardInterrupt):
-        Watch(Frames(sys.stdout.buffer)).run()
-    # The resources thread may sit in a slow nvidia-smi, and a closed stdout must not fail again while Python cleans up.
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

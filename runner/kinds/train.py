@@ -35,7 +35,7 @@ class Train:
         assert environment is not None
         spec, prepared = starting_spec(house, run), prepared_from(run.prepared or {})
         assert isinstance(spec, TrainSpec)
-        plan = framework_of(house, spec).train(spec, prepared, environment, ranks_of(run, spec.gpus))
+        plan = framework_of(house, spec).train(spec, prepared, environment, ranks_of(house, run, host, spec.gpus))
         manifest, objects = data_of(house, spec.dataset)
         return Work(with_code(house, plan, spec.preset), manifest, objects)
 

@@ -236,17 +236,18 @@ def _hosts(scene: Scene) -> dict[str, _Host]:
 
 
 def _has_room(device: Device, run: Waiting, policy: Policy) -> bool:
-    """Whether what others hold on a device leaves a run its memory; without a known need, it wants a device for itself."""
+    """Whether what others hold on a device leaves a run its memory; where that or the device's is not known, it wants one for itself."""
     if device.is_slot:
         return True
-    if run.memory_mib is None:
+    if run.memory_mib is None or not device.memory_mib:
         return device.foreign_mib <= policy.free_mib
     return device.memory_mib - device.foreign_mib >= run.memory_mib
 
 
 def _usable(host: _Host, run: Waiting) -> list[Device]:
     """Devices that could ever serve a run: sound, and large enough when empty."""
-    return [device for device in host.devices if not device.broken and (device.is_slot or device.memory_mib >= (run.memory_mib or 0))]
+    need = run.memory_mib or 0
+    return [each for each in host.devices if not each.broken and (each.is_slot or not each.memory_mib or each.memory_mib >= need)]
 
 
 def _choice(devices: Iterable[Device], run: Waiting) -> Sequence[Device] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +11,10 @@ from sqlite_utils import Database
 
 from runner.entities import Environment, Host, Lease, Run, TransportName
 from runner.errors import RequestError
+from runner.executors import executors
 from runner.service.house import House, Requester
 from runner.settings import Role
+from runner.specs import Turn
 from runner.states import Reason
 from runner.store import events, hosts, runs
 
@@ -19,6 +22,9 @@ USUAL_KEY = "~/.ssh/id_ed25519"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _ADDRESS = re.compile(r"(?P<user>[A-Za-z0-9._-]{1,64})@(?P<address>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::(?P<port>\d{1,5}))?")
 _HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,1000}={0,2}")
+
+_PARTITION = re.compile(r"[A-Za-z0-9._,+-]{1,200}")
+_OURS = frozenset({"--wrap", "--comment", "--chdir", "--output", "--error", "--open-mode", "--requeue", "--array", "--parsable", "--nodes"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +50,17 @@ def host_view(house: House, name: str) -> HostView:
         return _view(db, hosts.get(db, name))
 
 
+ANY_TURN = Turn()
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody said of where a run shall be: a host as in :func:`where_to_run`, a number of GPUs, or nothing."""
+    """What somebody said of where and when a run shall be: a host as in :func:`where_to_run`, a number of GPUs, or nothing; and what
+    is asked of the queue."""
 
     host: str | None = None
     gpus: int | None = None
+    turn: Turn = ANY_TURN
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +100,35 @@ def where_to_run(house: House, wish: Wish) -> WhereToRun:
     return WhereToRun(name, len(wanted), tuple(wanted))
 
 
-def add(
+@dataclass(frozen=True, slots=True)
+class Held:
+    """How programs are held on a host; ``partition`` and ``options`` (words for sbatch) are a cluster's."""
+
+    executor: str = "screen"
+    partition: str = ""
+    options: str = ""
+
+    def checked(self) -> Held:
+        """The same, or RequestError for what no host can be."""
+        if self.executor not in executors():
+            raise RequestError(f"There is no executor {self.executor!r}; there are {', '.join(sorted(executors()))}.")
+        if self.executor == "screen" and (self.partition or self.options):
+            raise RequestError("A partition and options for sbatch are for clusters only; add `--executor slurm`.")
+        if self.partition and not _PARTITION.fullmatch(self.partition):
+            raise RequestError(f"{self.partition!r} cannot name a partition of Slurm.")
+        try:
+            words = shlex.split(self.options)
+        except ValueError as error:
+            raise RequestError(f"The options for sbatch cannot be read ({error}): {self.options}") from error
+        strange = [word for word in words if not word.startswith("--") or word.split("=")[0] in _OURS]
+        if strange:
+            raise RequestError(f"{strange[0]!r} cannot be given to sbatch: write --name=value, and none that the run itself sets.")
+        return self
+
+
+def add(  # noqa: PLR0913 - each of them an option of the verb
     house: House, who: Requester, *, name: str, login: str, host_key: str,
-    key_path: str | None = None, root: str | None = None, slots: int | None = None,
+    key_path: str | None = None, root: str | None = None, slots: int | None = None, held: Held | None = None,
 ) -> Host:
     """Keep a host reached as ``user@address[:port]``, or change how one is reached: what is not given stays. Its public key is pinned.
 
@@ -116,11 +153,12 @@ def add(
     user = parts["user"]
     with house.store.writing() as db:
         before = next((host for host in hosts.all_hosts(db) if host.name == name and host.user == user), None)
+        how = held.checked() if held else Held(before.executor, before.partition, before.options) if before else Held()
         hosts.put(db, Host(
             name, TransportName.SSH, root or (before.root if before else _usual_root(user)),
             address=parts["address"].strip("[]"), port=int(parts["port"] or 22), user=user,
             key_path=key_path or (before.key_path if before else USUAL_KEY), host_key=pinned,
-            slots=slots or (before.slots if before else 1),
+            slots=slots or (before.slots if before else 1), executor=how.executor, partition=how.partition, options=how.options,
         ))
         events.record(db, "audit", at=house.now(), actor=who.person, payload={"host added": name, "login": login})
         return hosts.get(db, name)

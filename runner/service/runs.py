@@ -13,7 +13,7 @@ from runner.service.hosts import WhereToRun, Wish, where_to_run
 from runner.service.house import House, Requester
 from runner.service.presets import find as find_preset
 from runner.settings import Role
-from runner.specs import ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec
+from runner.specs import ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec, Turn
 from runner.start_checkpoints import require_start
 from runner.states import State
 from runner.store import runs
@@ -21,10 +21,10 @@ from runner.store import runs
 
 def submit_training(
     house: House, who: Requester, *, preset: str, dataset: str, overrides: Overrides = Overrides(), gpus: int | None = None,
-    host: str | None = None,
+    host: str | None = None, turn: Turn = Turn(),
 ) -> Run:
     """Queue a training of a preset on a dataset (``fish`` means the newest version its framework reads)."""
-    spec = training_spec(house, who, preset=preset, dataset=dataset, overrides=overrides, wish=Wish(host, gpus))
+    spec = training_spec(house, who, preset=preset, dataset=dataset, overrides=overrides, wish=Wish(host, gpus, turn))
     return _submit(house, who, spec)
 
 
@@ -34,7 +34,7 @@ def training_spec(
     """What :func:`submit_training` would freeze, refused where that would be. A preset's start checkpoint is what it starts from."""
     chosen = find_preset(house, preset)
     start = Start(mode=StartMode.FINETUNE if chosen.start else StartMode.FRESH)
-    return _training_spec(house, who, chosen, dataset, overrides=overrides, where=where_to_run(house, wish), start=start)
+    return _training_spec(house, who, chosen, dataset, overrides=overrides, where=where_to_run(house, wish), start=start, turn=wish.turn)
 
 
 def resume(
@@ -69,7 +69,7 @@ def finetune(
     if where.host != parent.host:
         raise RequestError(f"The checkpoints of {parent.id} lie on {parent.host}, so it is fine-tuned there; leave --host out.")
     start = Start(mode=StartMode.FINETUNE, run_id=parent.id, checkpoint=checkpoint, at_epoch=at_epoch)
-    again = _training_spec(house, who, spec.preset, dataset, overrides=overrides, where=where, start=start)
+    again = _training_spec(house, who, spec.preset, dataset, overrides=overrides, where=where, start=start, turn=wish.turn)
     return _submit(house, who, again, parent_id=parent.id)
 
 
@@ -85,7 +85,7 @@ def finetune_preset(
             f"`presets add NAME --like {chosen.name} --start URL` makes a preset that has one."
         )
     start, where = Start(mode=StartMode.FINETUNE, at_epoch=at_epoch), where_to_run(house, wish)
-    return _submit(house, who, _training_spec(house, who, chosen, dataset, overrides=overrides, where=where, start=start))
+    return _submit(house, who, _training_spec(house, who, chosen, dataset, overrides=overrides, where=where, start=start, turn=wish.turn))
 
 
 def submit_convert(
@@ -140,15 +140,20 @@ def _finished_training(house: House, run_id: str, what: str) -> tuple[Run, Train
 
 
 def _training_spec(
-    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, where: WhereToRun, start: Start
+    house: House, who: Requester, preset: Preset, dataset: str, *, overrides: Overrides, where: WhereToRun, start: Start, turn: Turn
 ) -> TrainSpec:
     _may_pass_options(who, overrides)
+    if turn.priority > 0:
+        who.must_be(Role.OPERATOR, "go before the runs of others (--priority above 0)")
+    for run_id in turn.after:
+        find(house, run_id)
     framework = find_framework(preset.framework, house.settings.extensions)
     if start.mode is StartMode.FINETUNE and start.run_id is None and preset.start is not None:
         require_start(preset.start, house.catalog)
     reference = newest_readable(house, dataset, framework.formats)
     return TrainSpec(
-        preset=preset, dataset=reference, overrides=overrides, gpus=where.gpus, host=where.host, devices=where.devices, start=start
+        preset=preset, dataset=reference, overrides=overrides, gpus=where.gpus, host=where.host, devices=where.devices, start=start,
+        turn=turn,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from sqlite3 import Row
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -19,12 +20,14 @@ from runner.store.connection import required_time, to_text, to_time
 def put(db: Database, host: Host) -> None:
     """Add a host, or change how it is reached; what was observed of it stays."""
     db.conn.execute(
-        "INSERT INTO hosts (name, transport, root, address, port, user, key_path, host_key, slots, drained, python)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET transport = excluded.transport, root = excluded.root,"
+        "INSERT INTO hosts (name, transport, root, address, port, user, key_path, host_key, slots, drained, python, executor,"
+        " partition, options) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET transport = excluded.transport, root = excluded.root,"
         " address = excluded.address, port = excluded.port, user = excluded.user, key_path = excluded.key_path,"
-        " host_key = excluded.host_key, slots = excluded.slots, python = coalesce(excluded.python, python)",
+        " host_key = excluded.host_key, slots = excluded.slots, python = coalesce(excluded.python, python),"
+        " executor = excluded.executor, partition = excluded.partition, options = excluded.options",
         (host.name, host.transport.value, host.root, host.address, host.port, host.user, host.key_path, host.host_key,
-         host.slots, int(host.drained), host.python),
+         host.slots, int(host.drained), host.python, host.executor, host.partition, host.options),
     )
 
 
@@ -47,6 +50,11 @@ def remove(db: Database, name: str) -> None:
     db.conn.execute("DELETE FROM declarations WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))
+
+
+def drain(db: Database, name: str, *, drained: bool) -> None:
+    """Note whether new runs may start on a host; what runs there goes on."""
+    db.conn.execute("UPDATE hosts SET drained = ? WHERE name = ?", (int(drained), name))
 
 
 def note_identity(db: Database, name: str, identity: Identity, *, now: datetime) -> None:
@@ -84,7 +92,11 @@ def devices(db: Database, host: Host) -> list[Gpu]:
     said = resources(db, host.name).get("devices")
     if not isinstance(said, list):
         return []
-    found = [Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"]) for item in said]
+    found = [
+        Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"], _foreign(item.get("processes")),
+            item.get("broken", ""))
+        for item in said
+    ]
     return found or [Gpu(host.name, f"cpu:{slot}", slot, "CPU slot", 0) for slot in range(host.slots)]
 
 
@@ -135,10 +147,18 @@ def leases(db: Database, run_id: str | None = None) -> list[Lease]:
     return [Lease(row["run_id"], row["host"], row["device"], required_time(row["since"])) for row in rows]
 
 
+def _foreign(processes: list[dict[str, Any]] | None) -> tuple[tuple[str, int], ...] | None:
+    """(user, MiB) of programs that belong to no attempt, one a user; None where the driver names none."""
+    if processes is None:
+        return None
+    return tuple((each["user"], each["used_mib"]) for each in processes if not each["attempt"])
+
+
 def _host(row: Row) -> Host:
     return Host(
         name=row["name"], transport=TransportName(row["transport"]), root=row["root"], address=row["address"], port=row["port"],
         user=row["user"], key_path=row["key_path"], host_key=row["host_key"], slots=row["slots"], drained=bool(row["drained"]),
         machine_id=row["machine_id"], host_name=row["host_name"], boot_id=row["boot_id"], python=row["python"],
         seen_at=to_time(row["seen_at"]), trouble=row["trouble"],
+        executor=row["executor"], partition=row["partition"], options=row["options"],
     )

@@ -120,6 +120,26 @@ CREATE TABLE waiting_lines (
     settled_at TEXT);
 """
 
+_QUEUE = """
+ALTER TABLE runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN queue_place REAL;
+ALTER TABLE runs ADD COLUMN held_by TEXT;
+ALTER TABLE runs ADD COLUMN stop_reason TEXT;
+ALTER TABLE runs ADD COLUMN preempted_for TEXT;
+ALTER TABLE runs ADD COLUMN preempted_at TEXT;
+ALTER TABLE runs ADD COLUMN limit_told INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE attempts ADD COLUMN devices INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE locks (
+    host TEXT NOT NULL, device TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL, until TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY (host, device));
+"""
+
+_CLUSTERS = """
+ALTER TABLE hosts ADD COLUMN executor TEXT NOT NULL DEFAULT 'screen';
+ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
+ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -155,6 +175,18 @@ def own_presets(db: Database) -> None:
 def waiting_lines(db: Database) -> None:
     """Command lines that wait for files which were shared with them."""
     _carry_out(db, _WAITING_LINES)
+
+
+@migrations()
+def queue(db: Database) -> None:
+    """Priorities, moves and holds; how many devices an attempt had, for fair shares; locks on devices."""
+    _carry_out(db, _QUEUE)
+
+
+@migrations()
+def clusters(db: Database) -> None:
+    """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
+    _carry_out(db, _CLUSTERS)
 
 
 def _carry_out(db: Database, statements: str) -> None:

@@ -93,6 +93,12 @@ def checkpoints(db: Database, run_id: str) -> list[tuple[int, Checkpoint]]:
     return [(row["attempt"], _checkpoint(row)) for row in rows]
 
 
+def newest_checkpoint_at(db: Database, run_id: str) -> datetime | None:
+    """When a run's newest checkpoint was heard of."""
+    row = db.conn.execute("SELECT max(at) AS newest FROM checkpoints WHERE run_id = ? AND removed = 0", (run_id,)).fetchone()
+    return to_time(row["newest"])
+
+
 def work_step(db: Database, run_id: str) -> WorkStep | None:
     """How far work without epochs is."""
     row = db.conn.execute("SELECT * FROM work_steps WHERE run_id = ?", (run_id,)).fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from sqlite3 import Row
 
@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from runner.entities import Attempt, Place, Run
 from runner.errors import ConflictError, RequestError
-from runner.specs import RunSpec
+from runner.specs import ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time
@@ -22,7 +22,8 @@ _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are read aloud and typed on phones
 _COLUMNS = (
     "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
-    "started_at, ended_at, stop_requested_by, prepared, retry_at"
+    "started_at, ended_at, stop_requested_by, prepared, retry_at, priority, queue_place, held_by, "
+    "stop_reason, preempted_for, preempted_at, limit_told"
 )
 
 
@@ -30,10 +31,10 @@ def submit(db: Database, spec: RunSpec, *, owner: str, place: Place, now: dateti
     """Record a new run as PENDING / SUBMITTED, with its event. Call inside ``store.writing()``."""
     run_id, nonce, moment = _new_id(db), secrets.token_hex(8), to_text(now)
     db.conn.execute(
-        "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at,"
+        " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run_id, nonce, spec.kind.value, spec.model_dump_json(), State.PENDING.value, Reason.SUBMITTED.value, owner,
-         place.channel, place.thread, parent_id, moment, moment),
+         place.channel, place.thread, parent_id, moment, moment, spec.turn.priority if isinstance(spec, TrainSpec | ModelSpec) else 0),
     )
     events.record(db, "state", at=now, run_id=run_id, actor=owner,
                   payload={"state": State.PENDING.value, "reason": Reason.SUBMITTED.value, "detail": ""})
@@ -94,10 +95,64 @@ def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def request_stop(db: Database, run: Run, *, by: str, now: datetime) -> None:
-    """Note that somebody wants the run stopped; the runner acts on it."""
-    db.conn.execute("UPDATE runs SET stop_requested_by = coalesce(stop_requested_by, ?) WHERE id = ?", (by, run.id))
+def request_stop(db: Database, run: Run, *, by: str, now: datetime, reason: Reason | None = None) -> None:
+    """Note that somebody wants the run stopped; the runner acts on it. ``reason`` where that is no person; a person's word is last."""
+    db.conn.execute(
+        "UPDATE runs SET stop_requested_by = CASE WHEN stop_requested_by IS NULL OR stop_reason IS NOT NULL THEN ?"
+        " ELSE stop_requested_by END, stop_reason = ? WHERE id = ?",
+        (by, reason.value if reason else None, run.id),
+    )
     events.record(db, "stop_requested", at=now, run_id=run.id, actor=by, payload={})
+
+
+def note_preemption(db: Database, run: Run, for_run: str, *, now: datetime) -> None:
+    """Note which run it gives way to, and since when that is known."""
+    db.conn.execute("UPDATE runs SET preempted_for = ?, preempted_at = ? WHERE id = ?", (for_run, to_text(now), run.id))
+
+
+def forget_stop(db: Database, run_id: str) -> None:
+    """What it was stopped for is over: it may start again."""
+    db.conn.execute(
+        "UPDATE runs SET stop_requested_by = NULL, stop_reason = NULL, preempted_for = NULL, preempted_at = NULL, limit_told = 0"
+        " WHERE id = ?", (run_id,),
+    )
+
+
+def note_limit_told(db: Database, run_id: str, per_cent: int) -> None:
+    """Note of which part of its time limit the owner was told."""
+    db.conn.execute("UPDATE runs SET limit_told = ? WHERE id = ?", (per_cent, run_id))
+
+
+def hold(db: Database, run: Run, by: str | None, *, now: datetime, actor: str) -> None:
+    """Note that somebody holds the run back; None lets it go on."""
+    db.conn.execute("UPDATE runs SET held_by = ? WHERE id = ?", (by, run.id))
+    events.record(db, "held" if by else "released", at=now, run_id=run.id, actor=actor, payload={})
+
+
+def move(db: Database, run: Run, *, priority: int, queue_place: float | None, now: datetime, actor: str) -> None:
+    """Note a new priority, and a place before all else of it."""
+    db.conn.execute("UPDATE runs SET priority = ?, queue_place = ? WHERE id = ?", (priority, queue_place, run.id))
+    events.record(db, "moved", at=now, run_id=run.id, actor=actor, payload={"priority": priority, "place": queue_place})
+
+
+def front(db: Database) -> float:
+    """A place in the queue before every other."""
+    row = db.conn.execute("SELECT min(queue_place) AS first FROM runs WHERE state = 'PENDING'").fetchone()
+    return (row["first"] or 0.0) - 1.0
+
+
+def awaited(db: Database, run_ids: Sequence[str]) -> list[Run]:
+    """Those of these runs that have not succeeded, neither themselves nor in a run that went on from them."""
+    found = [get(db, run_id) for run_id in run_ids]
+    return [run for run in found if not _succeeded(db, run.id)]
+
+
+def _succeeded(db: Database, run_id: str) -> bool:
+    return db.conn.execute(
+        "WITH RECURSIVE line(id) AS (SELECT ? UNION SELECT runs.id FROM runs JOIN line ON runs.parent_id = line.id"
+        " WHERE json_extract(runs.spec, '$.start.mode') = 'resume') SELECT 1 FROM runs WHERE id IN line AND state = 'SUCCEEDED' LIMIT 1",
+        (run_id,),
+    ).fetchone() is not None
 
 
 def retry_at(db: Database, run_id: str, moment: datetime) -> None:
@@ -153,12 +208,12 @@ def move_to_thread(db: Database, run_id: str, place: Place) -> None:
     db.conn.execute("UPDATE runs SET channel = ?, thread = ? WHERE id = ?", (place.channel, place.thread, run_id))
 
 
-def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime) -> Attempt:
-    """Record the next attempt. Its directory depends on run id, nonce and number alone."""
+def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime, devices: int = 0) -> Attempt:
+    """Record the next attempt, which holds so many devices. Its directory depends on run id, nonce and number alone."""
     directory = f"{root}/runs/{run.id}-{run.nonce}/{number}"
     db.conn.execute(
-        "INSERT INTO attempts (run_id, number, host, directory, session, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (run.id, number, host, directory, f"sb-{run.id}-{number}", to_text(now)),
+        "INSERT INTO attempts (run_id, number, host, directory, session, created_at, devices) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (run.id, number, host, directory, f"sb-{run.id}-{number}", to_text(now), devices),
     )
     return attempt(db, run.id, number)
 
@@ -225,7 +280,9 @@ def _run(value: Row) -> Run:
         attempt=value["attempt"], created_at=required_time(value["created_at"]), updated_at=required_time(value["updated_at"]),
         started_at=to_time(value["started_at"]), ended_at=to_time(value["ended_at"]),
         stop_requested_by=value["stop_requested_by"], prepared=json.loads(value["prepared"]) if value["prepared"] else None,
-        retry_at=to_time(value["retry_at"]),
+        retry_at=to_time(value["retry_at"]), priority=value["priority"], queue_place=value["queue_place"], held_by=value["held_by"],
+        stop_reason=Reason(value["stop_reason"]) if value["stop_reason"] else None, preempted_for=value["preempted_for"],
+        preempted_at=to_time(value["preempted_at"]), limit_told=value["limit_told"],
     )
 
 
@@ -235,5 +292,5 @@ def _attempt(value: Row) -> Attempt:
         session=value["session"], created_at=required_time(value["created_at"]), claimed_at=to_time(value["claimed_at"]),
         pid=value["pid"], process_start=value["process_start"], boot_id=value["boot_id"], exit_code=value["exit_code"],
         ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]), staged=bool(value["staged"]),
-        oom_kills=value["oom_kills"],
+        oom_kills=value["oom_kills"], devices=value["devices"],
     )

@@ -91,6 +91,8 @@ def test_files_of_a_run_are_owed_after_what_is_said_of_it() -> None:
          "Starts from epoch_2.pth of epoch 2."),
         ("starts_from", {"checkpoint": "epoch_2.pth", "epoch": None, "taken_parameters": 9, "new_parameters": ["head.weight"]},
          "Starts from epoch_2.pth: 9 tensors taken, 1 new, head.weight."),
+        ("moved_in", {"host": "gpu-1", "device": 2, "user": "<!here>", "used_mib": 5120},
+         "&lt;!here&gt; has moved in on GPU 2 of gpu-1, which this run uses, and holds 5.0 GiB. It may become slower, or lack memory."),
     ],
 )
 def test_what_else_is_told_in_the_thread(kind: str, payload: dict[str, object], text: str) -> None:
@@ -130,3 +132,14 @@ def test_every_event_owes_once(tmp_path: Path) -> None:
             db.conn.execute("DELETE FROM cursors")  # even if the cursor were lost
         assert notify(served.house, home_channel=None) == 1
         assert len(served.rows("SELECT id FROM deliveries")) == 1
+
+
+def test_a_limit_that_comes_near_and_a_preemption_are_told_in_the_thread() -> None:
+    working = run(Reason.WORKING)
+    near = event("time_limit_near", per_cent=80, left_s=7200)
+    given_up = event("preempting", for_run="r-high", grace_s=3600.0)
+
+    (notice,), (told,) = (deliveries_for(each, working, home_channel=None) for each in (near, given_up))
+    assert notice.body["text"] == "80 % of its time limit are used up; it is stopped in 2 h 00 min, and can be resumed then."
+    assert "gives its devices to r-high" in str(told.body["text"])
+    assert notice.body["in_thread"] and told.body["in_thread"]

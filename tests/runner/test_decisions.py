@@ -55,12 +55,16 @@ def test_a_stop_before_the_start_comes_first() -> None:
     ("run", "acting"),
     [
         (run_value(), True),
-        (run_value(reason=Reason.HELD), False),
         (run_value(reason=Reason.RETRYING, retry_at=NOW + timedelta(seconds=1)), False),
     ],
 )
 def test_what_must_wait_waits(run: Run, acting: bool) -> None:
     assert pending(run, [facts()], acting=acting) == Nothing()
+
+
+def test_what_is_held_stays_so_whatever_the_hosts_say() -> None:
+    held = run_value(held_by="U2")
+    assert pending(held, [facts()]) == Move(Reason.HELD, f"Held by U2; `release {held.id}` lets it go on.")
 
 
 def test_a_retry_whose_time_has_come_goes_on() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.errors import UnreachableError
-from runner.evidence import ClaimSeen, Evidence, ExitSeen, Heartbeat, LogBytes, Vanished
+from runner.evidence import ClaimSeen, Evidence, ExitSeen, Heartbeat, LogBytes, Queued, Unstarted, Vanished
 from runner.frames import FrameReader, Note
 
 LOG = b'{"a": 1}\n\x00\xff'
@@ -25,6 +25,8 @@ STREAM = (
     + frame("log", LOG, directory="/r/1", offset=0, generation=0, inode=7, grown_at=1.0)
     + frame("exit", directory="/r/1", code=137, ended_at=2, oom_kills=1)
     + frame("note", directory="", text="hm")
+    + frame("queued", directory="/r/3", job="12", state="PENDING", reason="Resources")
+    + frame("unstarted", directory="/r/3", job="12", state="FAILED", reason="NonZeroExitCode")
     + frame("vanished", directory="/r/2", a_later_version="says more")
 )
 WANTED: list[Evidence | Note] = [
@@ -33,6 +35,8 @@ WANTED: list[Evidence | Note] = [
     LogBytes("gpu-1", "/r/1", 0, 0, LOG, datetime.fromtimestamp(1, UTC), 7),
     ExitSeen("gpu-1", "/r/1", 137, datetime.fromtimestamp(2, UTC), 1),
     Note(frame="note", length=0, directory="", text="hm"),
+    Queued("gpu-1", "/r/3", "12", "PENDING", "Resources"),
+    Unstarted("gpu-1", "/r/3", "12", "FAILED", "NonZeroExitCode"),
     Vanished("gpu-1", "/r/2"),
 ]
 

@@ -39,7 +39,7 @@ def test_runs_wait_for_the_slot_with_a_reason_and_follow_each_other(scripted: Sc
         scripted.wait(first, Reason.WORKING)
         second = scripted.submit()
         waiting = scripted.wait(second, Reason.WAITING_FOR_GPU)
-        assert waiting.run.detail == f"gpu-1 is taken by {first.id}."
+        assert waiting.run.detail == f"Needs a device on gpu-1: held by {first.id}."
         scripted.wait(first, Reason.COMPLETED)
         scripted.wait(second, Reason.COMPLETED)
 

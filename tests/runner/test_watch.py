@@ -153,7 +153,7 @@ def test_stopping_is_quick_and_leaves_no_watch_behind(any_host: Reached) -> None
                 line = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
             except OSError:
                 continue
-            if line.endswith(b"/watch.py\0") and any_host.host.root.encode() in line:
+            if line.endswith(b"/watch_host\0") and any_host.host.root.encode() in line:
                 found.append(entry)
         return found
 

@@ -51,7 +51,7 @@ PER_RUN: dict[str, Callable[[RunView], Message]] = {
     "against": lambda shown: final_result(shown, parent=shown),
     "stop": lambda shown: stop_question(shown, now=NOW),
     "ps": lambda shown: run_list([shown] * 60, now=NOW, zone=ZONE),
-    "queue": lambda shown: queue_list([shown] * 60, running=2, now=NOW),
+    "queue": lambda shown: queue_list([shown] * 60, {}, running=2, now=NOW, zone=ZONE),
     "why": lambda shown: why_page(shown, [], zone=ZONE, runner_silent_since=NOW),
     "log": lambda shown: log_page(shown.run, [HOSTILE * 20] * 400, whole=False),
     "submitted": lambda shown: (submitted(shown).text, list(submitted(shown).blocks)),

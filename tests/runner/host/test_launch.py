@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from runner.executors.base import LaunchOrder
 from runner.frameworks.base import LaunchPlan
 from tests.conftest import AWKWARD
 from tests.support.hosts import MARKER, NONCE, end_all, eventually, marked, order, reach_locally
+from tests.support.nvidia_standin import NvidiaStandin, app, gpu
 
 SHELLS = [path for path in (shutil.which("dash"), shutil.which("bash"), shutil.which("busybox")) if path]
 
@@ -99,6 +101,74 @@ def test_signals_to_the_window_harm_nothing_and_term_is_passed_on(root: Path, sh
     assert exit_code(directory) == 5
     assert (directory / "log").read_bytes().endswith(b"asked\n")
     holder.wait(5)
+
+
+@pytest.fixture
+def earlier(nvidia: NvidiaStandin) -> Iterator[subprocess.Popen[bytes]]:
+    """A program of an attempt before, which holds memory of GPU-0."""
+    process = subprocess.Popen(["/bin/sleep", "60"], env={"SIGNALBOX_ATTEMPT": "r-0-abc/1"})
+    eventually(lambda: b"SIGNALBOX_ATTEMPT" in Path(f"/proc/{process.pid}/environ").read_bytes())
+    nvidia.shows(gpu(0, memory__used=9000), gpu(1, memory__used=9000), apps=[app(0, process.pid, 8000), app(1, os.getpid(), 8000)])
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def nvidia(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NvidiaStandin:
+    standin = NvidiaStandin(tmp_path)
+    for name, value in standin.variables.items():
+        monkeypatch.setenv(name, value)
+    return standin
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_program_starts_once_what_ran_before_has_left_its_gpu(
+    root: Path, shell: str, nvidia: NvidiaStandin, earlier: subprocess.Popen[bytes]
+) -> None:
+    directory = stage(order(root, "echo trained", devices=("GPU-0",)), root)
+    holder = hold(directory, shell)
+    eventually(lambda: len(nvidia.asked) > 2)
+    assert (directory / "log").read_bytes() == b""
+    earlier.kill()
+    nvidia.shows(gpu(0, memory__used=9000))  # it is gone, and its memory not yet free
+    seen = len(nvidia.asked)
+    eventually(lambda: len(nvidia.asked) > seen)
+    assert (directory / "log").read_bytes() == b""
+    nvidia.shows(gpu(0))
+    assert holder.wait(10) == exit_code(directory) == 0
+    log = (directory / "log").read_text().splitlines()
+    assert re.fullmatch(r"Signalbox waited \d+ s until the memory of its GPUs was free\.", log[0])
+    assert log[1:] == ["trained"]
+
+
+def test_other_peoples_programs_and_other_gpus_are_not_waited_for(root: Path, earlier: subprocess.Popen[bytes]) -> None:
+    directory = stage(order(root, "echo trained", devices=("GPU-1",)), root)
+    assert hold(directory).wait(10) == 0
+    assert (directory / "log").read_text() == "trained\n"
+    assert earlier.poll() is None
+
+
+def test_memory_that_nobody_gives_back_delays_for_five_seconds(root: Path, nvidia: NvidiaStandin) -> None:
+    nvidia.shows(gpu(0, memory__used=9000))
+    directory = stage(order(root, "echo trained", devices=("GPU-0",)), root)
+    assert hold(directory).wait(15) == 0
+    assert re.match(r"Signalbox waited [56] s, and memory of its GPUs is still held", (directory / "log").read_text())
+
+
+def test_a_stop_ends_the_waiting(root: Path, nvidia: NvidiaStandin, earlier: subprocess.Popen[bytes]) -> None:
+    wanted = order(root, "echo trained", devices=("GPU-0",))
+    directory = stage(wanted, root)
+    holder = hold(directory)
+    eventually(lambda: len(nvidia.asked) > 2)
+    fence = executors()["screen"].stop(
+        reach_locally(root).transport, directory=wanted.directory, nonce=NONCE, marker=MARKER, grace_s=2
+    )
+    assert fence.done
+    assert exit_code(directory) == 143
+    assert holder.wait(10) == 0
+    assert (directory / "log").read_bytes() == b""
+    assert earlier.poll() is None
 
 
 def test_the_program_gets_its_environment_and_nothing_of_ours(root: Path) -> None:

@@ -1,30 +1,46 @@
-"""watch.py by itself: what it reads, says and survives."""
+"""watch_host by itself: what it reads, says and survives."""
 
 from __future__ import annotations
 
 import ast
+import atexit
+import functools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).parents[3] / "runner/host/watch.py"
+from runner.host_program import packed
+from tests.support.nvidia_standin import NvidiaStandin, app, gpu
+
+PROGRAM = Path(__file__).parents[3] / "runner/host/watch_host"
 OLD_PYTHONS = [path for path in (shutil.which(f"python3.{minor}") for minor in (6, 8)) if path]
 
 
+@functools.cache
+def sent() -> str:
+    """The program as a host gets it."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    path = Path(folder.name) / PROGRAM.name
+    path.write_bytes(packed(PROGRAM))
+    return str(path)
+
+
 class Program:
-    """A running watch.py."""
+    """A running watch_host."""
 
     def __init__(self, interpreter: str = sys.executable, **variables: str) -> None:
         self.process = subprocess.Popen(
-            [interpreter, str(PROGRAM)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **variables}
+            [interpreter, sent()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, **variables}
         )
 
     def order(self, **order: object) -> None:
@@ -40,7 +56,7 @@ class Program:
         assert self.process.stdout
         while True:
             line = self.process.stdout.readline()
-            assert line, "watch.py ended"
+            assert line, "watch_host ended"
             frame = json.loads(line)
             frame["body"] = self.process.stdout.read(frame["length"])
             if frame["frame"] == kind:
@@ -85,7 +101,7 @@ def end(directory: Path, text: str = "0 1700000000\n") -> None:
 
 
 def test_it_is_python_36() -> None:
-    ast.parse(PROGRAM.read_text(encoding="utf-8"), feature_version=(3, 6))
+    ast.parse((PROGRAM / "watch.py").read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
 @pytest.mark.parametrize("interpreter", OLD_PYTHONS)
@@ -243,28 +259,22 @@ def test_one_bad_path_ends_nothing(program: Program, tmp_path: Path) -> None:
     assert program.frame("log")["body"] == b"on"
 
 
-def test_gpus_are_read_from_nvidia_smi(tmp_path: Path) -> None:
-    (tmp_path / "nvidia-smi").write_text(
-        '#!/bin/sh\n[ "$2" = "--format=csv,noheader,nounits" ] || exit 2\n'
-        'echo "GPU-1, 0, NVIDIA A100-SXM4-80GB, 81920, 1234, 97, 61"\necho "GPU-2, 1, Old, 8192, 0, [N/A], [Not Supported]"\n',
-        encoding="ascii",
-    )
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    running = Program(PATH=f"{tmp_path}:{os.environ['PATH']}")
+def test_gpus_are_told_among_the_resources(tmp_path: Path) -> None:
+    standin = NvidiaStandin(tmp_path)
+    standin.shows(gpu(0, memory__used=1234), apps=[app(0, os.getpid(), 1200)])
+    running = Program(**standin.variables)
     running.order(root=str(tmp_path))
-    one, two = running.frame("resources")["devices"]
-    assert one == {
-        "uuid": "GPU-1", "index": 0, "name": "NVIDIA A100-SXM4-80GB", "memory_mib": 81920, "used_mib": 1234,
-        "utilization_percent": 97, "temperature_c": 61,
-    }  # fmt: skip
-    assert (two["uuid"], two["utilization_percent"], two["temperature_c"]) == ("GPU-2", None, None)
+    resources = running.frame("resources")
+    (device,) = resources["devices"]
+    assert (device["uuid"], device["used_mib"], device["processes"][0]["used_mib"]) == ("GPU-0", 1234, 1200)
+    assert resources["driver"] == "550.54.15"
     running.close()
 
 
 def test_a_broken_nvidia_smi_becomes_a_note(tmp_path: Path) -> None:
-    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 'Failed to initialize NVML: Driver/library version mismatch'; exit 18\n")
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    running = Program(PATH=f"{tmp_path}:{os.environ['PATH']}")
+    standin = NvidiaStandin(tmp_path)
+    standin.shows(fails="Failed to initialize NVML: Driver/library version mismatch")
+    running = Program(**standin.variables)
     running.order(root=str(tmp_path))
     resources = running.frame("resources")
     assert resources["devices"] is None

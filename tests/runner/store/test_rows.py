@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from runner.evidence import DeviceUse, Resources
+from runner.evidence import DeviceUse, Programs, Resources
 from runner.service.house import House
 from runner.store import events, hosts, runs
 from runner.store.connection import to_text, to_time
@@ -79,6 +79,15 @@ def test_a_host_lends_only_what_it_has_said_it_has(house: House) -> None:
                 hosts.note_resources(db, said)
         lent.append([device.uuid for device in hosts.devices(house.store.reading(), host)])
     assert lent == [[], ["cpu:0"], ["GPU-1"], []]  # not yet said; none: its CPU; its GPU; its driver fails
+
+
+def test_programs_of_no_attempt_are_foreign_and_unnamed_ones_unknown(house: House) -> None:
+    host = hosts.get(house.store.reading(), "gpu-1")
+    shared = (Programs("train", "r-1-abc/1", 3000), Programs("ada", "", 500))
+    told = tuple(DeviceUse(f"GPU-{number}", number, "a GPU", 8000, 3500, processes=each) for number, each in enumerate((shared, (), None)))
+    with house.store.writing() as db:
+        hosts.note_resources(db, Resources("gpu-1", told))
+    assert [gpu.foreign for gpu in hosts.devices(house.store.reading(), host)] == [(("ada", 500),), (), None]
 
 
 def test_ids_are_drawn_so_that_they_can_be_read_aloud(house: House) -> None:

@@ -1,0 +1,156 @@
+"""What people ask of the queue: who waits for what and until when; and to hold, move, lock and drain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlite_utils import Database
+
+from runner.decisions import Eligible, HostFacts, decide_pending
+from runner.entities import Host, Run
+from runner.errors import RequestError
+from runner.kinds import all_kinds
+from runner.queue_scene import Candidate, scene_of, turn_of
+from runner.queueing.decide import decide
+from runner.queueing.facts import Lock, Scene
+from runner.queueing.forecast import forecast
+from runner.queueing.order import ordered
+from runner.service.house import House, Requester
+from runner.service.runs import find
+from runner.settings import Role
+from runner.states import State
+from runner.store import events, hosts, locks, runs
+
+LONGEST_LOCK = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlace:
+    """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows."""
+
+    position: int
+    why: str
+    starts_at: datetime | None
+
+
+def places(house: House) -> Mapping[str, QueuePlace]:
+    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none."""
+    policy = house.settings.queue
+    with house.store.snapshot() as db:
+        scene = _scene(house, db)
+    decisions, guesses = decide(scene, policy), forecast(scene, policy)
+    why = {wait.run_id: (wait.why, wait.starts_at) for wait in decisions.waits}
+    found = {}
+    for position, run in enumerate(ordered(scene, policy), start=1):
+        sentence, promised = why.get(run.id, ("It starts now.", scene.now))
+        found[run.id] = QueuePlace(position, sentence, promised or guesses.get(run.id))
+    return found
+
+
+def hold(house: House, who: Requester, run_id: str) -> Run:
+    """Keep a waiting run from starting, until it is released."""
+    return _change(house, who, run_id, "hold", lambda db, run: runs.hold(db, run, who.person, now=house.now(), actor=who.person))
+
+
+def release(house: House, who: Requester, run_id: str) -> Run:
+    """Let a held run go on. Who holds a run of somebody else is an operator, and so is who releases that."""
+    run = _waiting(house, run_id, "release")
+    if run.held_by is None:
+        raise RequestError(f"{run.id} is not held; {run.reason.in_words}.")
+    if run.held_by != who.person:
+        who.must_be(Role.OPERATOR, f"release what {run.held_by} holds")
+    return _change(house, who, run_id, "release", lambda db, run: runs.hold(db, run, None, now=house.now(), actor=who.person))
+
+
+def move(house: House, who: Requester, run_id: str, *, to_front: bool = False, priority: int | None = None) -> Run:
+    """Put a run before all else of its priority, or give it another: operators; one's own may be moved back by anybody."""
+    run = _waiting(house, run_id, "move")
+    if to_front or (priority is not None and priority > run.priority):
+        who.must_be(Role.OPERATOR, "move runs before those of others")
+
+    def change(db: Database, run: Run) -> None:
+        place = runs.front(db) if to_front else run.queue_place
+        runs.move(db, run, priority=run.priority if priority is None else priority, queue_place=place, now=house.now(), actor=who.person)
+
+    return _change(house, who, run_id, "move", change)
+
+
+def lock(house: House, who: Requester, *, host: str, devices: tuple[str, ...], lasts: timedelta, reason: str) -> list[Lock]:
+    """Keep a host, or some of its devices, for something of one's own; what runs there goes on. RequestError for a lock of others."""
+    who.must_be(Role.MEMBER, "lock devices")
+    if not timedelta() < lasts <= LONGEST_LOCK:
+        raise RequestError(f"A lock holds for {LONGEST_LOCK.days} days at most; `lock {host} --for 4h` is usual.")
+    now = house.now()
+    with house.store.writing() as db:
+        hosts.get(db, host)
+        for other in locks.all_locks(db, now=now):
+            if other.host == host and other.owner != who.person and (other.device is None or not devices or other.device in devices):
+                raise RequestError(f"{_name(other)} is locked by {other.owner} until {other.until:%d %b %H:%M} UTC: {other.reason or '–'}.")
+        made = [Lock(host, device, who.person, now + lasts, reason) for device in devices or (None,)]
+        for each in made:
+            locks.put(db, each, now=now)
+            events.record(db, "locked", at=now, run_id=None, actor=who.person, payload={"lock": _name(each), "reason": reason})
+    return made
+
+
+def unlock(house: House, who: Requester, *, host: str, devices: tuple[str, ...] = ()) -> list[Lock]:
+    """Give back what one locked; an operator may break the lock of another. Returns what was locked."""
+    now = house.now()
+    with house.store.writing() as db:
+        held = [each for each in locks.all_locks(db, now=now) if each.host == host and (not devices or each.device in devices)]
+        if not held:
+            raise RequestError(f"Nothing of {host} is locked.")
+        for each in held:
+            if each.owner != who.person:
+                who.must_be(Role.OPERATOR, f"break the lock of {each.owner}")
+            locks.remove(db, each.host, each.device)
+            events.record(db, "unlocked", at=now, run_id=None, actor=who.person, payload={"lock": _name(each), "owner": each.owner})
+    return held
+
+
+def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
+    """Let nothing new start on a host, or let it again. What runs there goes on."""
+    who.must_be(Role.OPERATOR, "drain hosts")
+    with house.store.writing() as db:
+        hosts.get(db, host)
+        hosts.drain(db, host, drained=drained)
+        events.record(db, "drained" if drained else "undrained", at=house.now(), run_id=None, actor=who.person, payload={"host": host})
+        return hosts.get(db, host)
+
+
+def _scene(house: House, db: Database) -> Scene:
+    """As the runner sees it, or nearly: whether a host answers is what it last wrote down."""
+    known = {host.name: host for host in hosts.all_hosts(db)}
+    facts = [
+        HostFacts(host, connected=not host.trouble, trouble=host.trouble, environments=hosts.environments(db, host=name))
+        for name, host in known.items()
+    ]
+    candidates, now = [], house.now()
+    for run in runs.live(db):
+        if run.state is State.PENDING and run.held_by is None:
+            needs = all_kinds()[run.kind].needs(run)
+            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
+            if isinstance(decision, Eligible):
+                candidates.append(Candidate(run, decision.hosts, needs))
+    return scene_of(db, candidates, known, house.settings.queue, now=now)
+
+
+def _waiting(house: House, run_id: str, what: str) -> Run:
+    run = find(house, run_id)
+    if run.state is not State.PENDING:
+        raise RequestError(f"{run.id} does not wait any more ({run.reason.in_words}), so there is nothing to {what}.")
+    return run
+
+
+def _change(house: House, who: Requester, run_id: str, what: str, change: Callable[[Database, Run], None]) -> Run:
+    with house.store.writing() as db:
+        run = _waiting(house, run_id, what)
+        who.must_own(run, what)
+        change(db, run)
+        return runs.get(db, run.id)
+
+
+def _name(lock: Lock) -> str:
+    return lock.host if lock.device is None else f"{lock.host} {lock.device}"

@@ -1,0 +1,49 @@
+"""What people have used of the GPUs, and what earlier runs of the same model teach: how long an epoch takes, how much memory it needs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlite_utils import Database
+
+from runner.store.connection import required_time, to_text
+
+_LIKE = (
+    "SELECT id FROM runs WHERE kind = 'train' AND started_at IS NOT NULL AND json_extract(spec, '$.preset.name') = ?"
+)
+
+
+def spans(db: Database, *, since: datetime, now: datetime) -> list[tuple[str, datetime, datetime, int]]:
+    """(person, began, ended or now, devices) of every attempt that held devices after ``since``."""
+    rows = db.conn.execute(
+        "SELECT runs.owner, attempts.claimed_at AS began, coalesce(attempts.ended_at, CASE WHEN runs.state = 'RUNNING' AND"
+        " runs.attempt = attempts.number THEN ? ELSE attempts.claimed_at END) AS ended, attempts.devices FROM attempts"
+        " JOIN runs ON runs.id = attempts.run_id WHERE attempts.devices > 0 AND attempts.claimed_at IS NOT NULL"
+        " AND coalesce(attempts.ended_at, ?) > ?",
+        (to_text(now), to_text(now), to_text(since)),
+    )
+    return [(row["owner"], required_time(row["began"]), required_time(row["ended"]), row["devices"]) for row in rows]
+
+
+def epoch_seconds(db: Database, preset: str, dataset: str) -> float | None:
+    """How long an epoch of this preset on this dataset took in the newest run that finished three of them; None where none did."""
+    row = db.conn.execute(
+        f"SELECT min(at) AS began, max(at) AS ended, count(DISTINCT epoch) AS epochs FROM progress WHERE run_id IN ({_LIKE}"  # noqa: S608
+        " AND json_extract(spec, '$.dataset.name') = ? ORDER BY created_at DESC LIMIT 5) GROUP BY run_id HAVING epochs > 2"
+        " ORDER BY ended DESC LIMIT 1",
+        (preset, dataset),
+    ).fetchone()
+    if row is None:
+        return None
+    took = required_time(row["ended"]) - required_time(row["began"])
+    return took.total_seconds() / (int(row["epochs"]) - 1)
+
+
+def memory_mib(db: Database, preset: str, batch: int) -> int | None:
+    """The most memory that a GPU of a run of this preset and batch was seen to hold; None where no log told."""
+    row = db.conn.execute(
+        f"SELECT max(memory_mib) AS most FROM progress WHERE run_id IN ({_LIKE} AND"  # noqa: S608
+        " json_extract(prepared, '$.batch') = ? ORDER BY created_at DESC LIMIT 5)",
+        (preset, batch),
+    ).fetchone()
+    return row["most"] if row else None
