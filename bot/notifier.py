@@ -103,7 +103,7 @@ def _time_limit_near(event: Event, run: Run, channel: str) -> Sequence[NewDelive
 
 def _preempting(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     by = escaped(str(event.payload.get("for_run")))
-    text = f"{person(run.owner)} {run.id} gives its devices to {by}, whose priority is higher, after its next checkpoint. It goes on by itself."
+    text = f"{person(run.owner)} {run.id} gives its devices to {by} of higher priority after its next checkpoint, and goes on by itself."
     return (_owed(event, run, channel, "text", {"text": text, "in_thread": True}),)
 
 
