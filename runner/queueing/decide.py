@@ -269,14 +269,18 @@ def _choice(devices: Iterable[Device], run: Waiting) -> Sequence[Device] | None:
 def _why(run: Waiting, hosts: Mapping[str, _Host], before: _Reservation | None, policy: Policy) -> str:
     """What a run waits for, in one sentence."""
     where = " or ".join(hosts) if len(hosts) <= 2 else f"one of {len(hosts)} hosts"
-    needs = "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
+    needs = _listed(run.chosen) if run.chosen else "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
     if before is not None:
         return f"Its turn on {where} comes after {before.run_id}."
-    holders = sorted({holder.id for host in hosts.values() for holder in host.holders.values()})
-    locks = {lock.owner: lock for host in hosts.values() for lock in host.locks.values()}
+
+    def matters(device: str) -> bool:
+        return not run.chosen or device in run.chosen
+
+    holders = sorted({holder.id for host in hosts.values() for device, holder in host.holders.items() if matters(device)})
+    locks = {lock.owner: lock for host in hosts.values() for device, lock in host.locks.items() if matters(device)}
     strangers = sorted({
         f"{each.user} on {device.host}:{device.index}" for host in hosts.values() for device in host.free
-        if not _has_room(device, run, policy) for each in device.foreign
+        if matters(device.id) and not _has_room(device, run, policy) for each in device.foreign
     })
     parts = [f"held by {_listed(holders)}"] if holders else []
     parts += [f"locked by {_listed(sorted(locks))}"] if locks else []

@@ -84,7 +84,7 @@ def test_a_run_gets_the_slots_it_chose_and_waits_for_them_alone() -> None:
         made.wait(long, Reason.WORKING)
         both = submit_training(made.house, made.who("b"), preset="quick", dataset="fish", host=f"{HOST}:1,2")
         waiting = made.wait(both, Reason.WAITING_FOR_GPU)
-        assert waiting.run.detail == f"Waits for cpu:1 ({long.id} has it or comes first) of gpu-1."
+        assert waiting.run.detail == f"Needs cpu:1, cpu:2 on gpu-1: held by {long.id}."
         other = submit_training(made.house, made.who("c"), preset="quick", dataset="fish")
         made.wait(other, Reason.COMPLETED)
         made.wait(long, Reason.COMPLETED)
