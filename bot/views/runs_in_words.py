@@ -110,7 +110,7 @@ def _use_again(spec: ModelSpec) -> str:
         words += ["--score", f"{spec.score:g}", *(word for result in spec.results for word in ("--as", result.value))]
     words += [word for key, value in given.items() if value is not None for word in (f"--{key}", str(value))]
     raw = ["--", *spec.overrides.options] if spec.overrides.options else []
-    gpus = ["--gpus", str(spec.gpus)] if spec.gpus > 1 and not spec.devices else []
+    gpus = ["--gpus", str(spec.gpus)] if spec.gpus != 1 and not spec.devices else []
     return quoted([*words, *gpus, *(_at(spec) if spec.devices else []), *raw])
 
 

@@ -29,8 +29,8 @@ def whole(script: str) -> bytes:
 def program_script(
     interpreter: str, program: Path, *, root: str, arguments: Sequence[str] = (), options: Sequence[str] = (), setup: Sequence[str] = ()
 ) -> bytes:
-    """A script that puts one of our programs below ``root`` by its content, carries out the ``setup`` lines (what these print is
-    dropped), says MARK and becomes the program; ``options`` are Python's."""
+    """A script that puts one of our programs below ``root`` by its content, carries out the ``setup`` lines (what these print goes to
+    stderr, and they have nothing to read), says MARK and becomes the program; ``options`` are Python's."""
     content = packed(program)
     digest = hashlib.sha256(content).hexdigest()[:16]
     path = posixpath.join(root, "programs", digest, program.name)
@@ -45,7 +45,7 @@ def program_script(
         "fi",
         f"[ -f {quoted} ] || exit 74",
         "export LC_ALL=C.UTF-8 PYTHONIOENCODING=utf-8",
-        *setup,
+        *(("exec 3>&1 4<&0 >&2 </dev/null", *setup, "exec >&3 <&4 3>&- 4<&-") if setup else ()),
         SAY_MARK,
         f"exec {command}",
         "}",

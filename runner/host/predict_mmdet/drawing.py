@@ -71,7 +71,8 @@ def font(texts: tuple[str, ...], size: int) -> Any:
         except (OSError, RuntimeError):  # of matplotlib's list, which it keeps from run to run: gone, or broken
             return False
 
-    paths = [own, *(entry.fname for entry in font_manager.fontManager.ttflist)]
+    # The Last Resort font of later matplotlibs has a frame for every letter, and the letter for none.
+    paths = [own, *(entry.fname for entry in font_manager.fontManager.ttflist if not entry.name.startswith("Last Resort"))]
     return ImageFont.truetype(next(filter(has_all, paths), own), size)
 
 

@@ -36,7 +36,7 @@ def raw_options(texts):
         key, _, value = text.partition("=")
         try:
             options[key] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             options[key] = value
     return options
 

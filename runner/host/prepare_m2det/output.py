@@ -1,5 +1,5 @@
-"""What a prediction leaves below ``results/``: predictions.json (COCO's result list with names; classes count from 1), drawn pictures
-and videos, and where asked for coco.bbox.json and predictions.pkl (boxes of each class of each picture, as test.py keeps them)."""
+"""What a prediction leaves below ``results/``: predictions.json (COCO's result list with names; classes count from 1), drawn videos, and
+where asked for drawn pictures, coco.bbox.json and predictions.pkl (boxes of each class of each picture, as test.py keeps them)."""
 
 import colorsys
 import heapq
@@ -49,7 +49,8 @@ class Output:
         image = cv2.imread(path)
         if image is not None:
             found = self.note(image_id, name, detect(image))
-            self.show(name, drawn(image, found, self.classes), found)
+            if "pictures" in self.wanted:
+                self.show(name, drawn(image, found, self.classes), found)
         elif not self.video(image_id, name, path, detect):
             why = "it is neither a picture nor a video that can be read" if os.path.isfile(path) else "the file is not there"
             self.left_out.append({"name": name, "why": why})

@@ -16,19 +16,22 @@ CODEC = "mp4v"
 
 
 class Drawings:
-    """``results/pictures/<name>.jpg`` and ``results/video.mp4``; frames are pictures of their own only where pictures are asked for."""
+    """``results/video.mp4``, and where pictures are asked for ``results/pictures/<name>.jpg``, of frames too."""
 
     def __init__(self, request):
         self.request, self.videos, self.now, self.writer = request, 0, None, None
         os.makedirs("%s/%s" % (RESULTS, PICTURES), exist_ok=True)
 
     def add(self, picture, found):
-        """The path of a drawn picture below ``results/``; None of a frame that is only part of its video."""
+        """The path of a drawn picture below ``results/``; None where none is asked for."""
+        kept = "pictures" in self.request["results"]
+        if not (kept or picture.video):
+            return None
         pixels = self.drawn(picture, found)
         if picture.video:
             self.add_frame(picture, pixels)
-            if "pictures" not in self.request["results"]:
-                return None
+        if not kept:
+            return None
         path = "%s/%s" % (PICTURES, picture.file)
         cv2.imwrite("%s/%s" % (RESULTS, path), pixels)
         return path

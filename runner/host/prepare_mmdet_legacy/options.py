@@ -56,7 +56,7 @@ def raw_options(texts):
         try:
             literal = ast.literal_eval(value)
             options[key] = list(literal) if isinstance(literal, tuple) and not value.startswith("(") else literal
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             options[key] = value.split(",") if "," in value else value
     return options
 

@@ -40,6 +40,7 @@ BOTH = [
 ]
 LINES = [
     (MODEL, "eval r-7f3k on fish@2 --split test --checkpoint epoch_12"),
+    (MODEL.model_copy(update={"gpus": 0}), "eval r-7f3k on fish@2 --split test --checkpoint epoch_12 --gpus 0"),
     (MODEL.model_copy(update={"gpus": 4, "overrides": Overrides(batch=8, options=("a=b c",))}),
      'eval r-7f3k on fish@2 --split test --checkpoint epoch_12 --batch 8 --gpus 4 -- "a=b c"'),
     (MODEL.model_copy(update={"kind": Kind.PREDICT, "score": 0.5, "results": (ResultFile.PICTURES, ResultFile.COCO)}),

@@ -252,6 +252,14 @@ def test_a_prediction_draws_and_lists_what_it_finds(parent: tuple[Standin, Prepa
     assert [len(by_class), len(by_class[1])] == [2, IMAGES]
 
 
+def test_nothing_is_drawn_where_only_boxes_are_asked_for(parent: tuple[Standin, Prepared, Attempt]) -> None:
+    standin, trained, _ = parent
+    spec = standin.predicting(results=(ResultFile.COCO,))
+    attempt = standin.run(spec, standin.prepare(spec, standin.made[0] / "weights" / FINAL, trained=trained))
+    assert attempt.exit_code == 0, attempt.log
+    assert not list((standin.made[-1] / "results/pictures").iterdir())
+
+
 def test_given_pictures_and_videos_are_drawn_and_what_is_neither_is_told(parent: tuple[Standin, Prepared, Attempt]) -> None:
     standin, trained, _ = parent
     spec = standin.predicting("a b.png", "a b.jpg", "clip.mp4", "notes.txt", "list.mp4")

@@ -148,7 +148,7 @@ def test_predicts_on_given_pictures_and_a_video(tmp_path: Path) -> None:
     cv2.imwrite(str(inputs / "clip_000002.png"), numpy.full((24, 32, 3), 255, numpy.uint8))
     given = (inputs / "clip_000002.png").read_bytes()
     files = ("a 'b'.png", "broken.jpg", "clip_000002.png", "clip.mp4", "list.mp4")
-    spec = at.using(Kind.PREDICT, files=files, overrides={"batch": 2}, score=0.5)
+    spec = at.using(Kind.PREDICT, files=files, results=(ResultFile.PICTURES,), overrides={"batch": 2}, score=0.5)
     using = at.prepare(spec, trained.newest(), trained=prepared)
     test = parsed(using.config)["data"]["test"]
     assert ("ImageToTensor" in str(test), test["samples_per_gpu"], using.batch) == (False, 2, 2)
@@ -156,7 +156,8 @@ def test_predicts_on_given_pictures_and_a_video(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.log
     (summary,) = (record.summary for record in done.records if isinstance(record, WorkResult))
     assert (summary["images"], summary["frames"], summary["boxes"], summary["left_out_count"]) == (5, 3, 5, 2)
-    shown = [{"picture": f"pictures/{name}.jpg", "boxes": 1, "score": 0.9} for name in ("a _b_", "clip_000002")]
+    names = ("a _b_", "clip_000002", "clip_000001", "clip_000002_2", "clip_000003")
+    shown = [{"picture": f"pictures/{name}.jpg", "boxes": 1, "score": 0.9} for name in names]
     assert (summary["shown"], (inputs / "clip_000002.png").read_bytes()) == (shown, given)
     capture = cv2.VideoCapture(str(directory / "results/video.mp4"))
     assert (capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)) == (3, 5)
@@ -178,6 +179,7 @@ def test_result_files_of_cityscapes(tmp_path: Path) -> None:
     done = at.run(spec, at.prepare(spec, trained.newest(), trained=prepared))
     assert done.exit_code == 0, done.log
     assert len(list((done.directory / "results/cityscapes").glob("*_pred.txt"))) == 4
+    assert list((done.directory / "results/pictures").iterdir()) == []
     both = at.using(Kind.PREDICT, preset, results=(ResultFile.CITYSCAPES, ResultFile.COCO))
     assert "ask for one of them" in at.refused(both, trained.newest(), trained=prepared)
 

@@ -75,7 +75,8 @@ def test_a_schedule_that_ends_in_an_error_is_refused(changes: dict[str, object],
 
 
 def test_options_are_python_literals_or_text() -> None:
-    assert raw_options(["a.b=[1, 2]", "c=none of these", "d=None"]) == {"a.b": [1, 2], "c": "none of these", "d": None}
+    read = raw_options(["a.b=[1, 2]", "c=none of these", "d=None", "e={[]: 1}"])
+    assert read == {"a.b": [1, 2], "c": "none of these", "d": None, "e": "{[]: 1}"}
 
 
 @pytest.mark.parametrize("text", ["nonsense", "--resume_net=x", "=1", "a b=1", ""])

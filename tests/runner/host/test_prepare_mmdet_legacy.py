@@ -221,9 +221,9 @@ def test_python_3_6_prepares_and_trains(tmp_path: Path, version: str) -> None:
 
 def test_options_reach_into_lists_and_refuse_what_is_not_there() -> None:
     cfg: dict[str, Any] = {"model": {"heads": [{"type": "A", "depth": 1}, {"type": "B"}]}, "lr_config": {}}
-    apply_options(cfg, raw_options(["model.heads.0.depth=(1, 2)", "lr_config.x.y=a,b", "log_level=DEBUG", "model.heads.1.name=1,2"]), "w")
+    apply_options(cfg, raw_options(["model.heads.0.depth=(1, 2)", "lr_config.x.y=a,b", "log_level={[]: 1}", "model.heads.1.name=1,2"]), "w")
     assert cfg["model"]["heads"] == [{"type": "A", "depth": (1, 2)}, {"type": "B", "name": [1, 2]}]
-    assert (cfg["lr_config"], cfg["log_level"]) == ({"x": {"y": ["a", "b"]}}, "DEBUG")
+    assert (cfg["lr_config"], cfg["log_level"]) == ({"x": {"y": ["a", "b"]}}, "{[]: 1}")
     for option, words in (
         ("model.heads.2.depth=1", "model.heads has no '2'"),
         ("modle=1", "did you mean 'model'"), ("data.trian.type=x", "did you mean 'train'"),

@@ -107,6 +107,16 @@ def test_a_folder_of_ours_runs_there_as_one_file(any_host: Reached, tmp_path: Pa
     assert sent.is_file()
 
 
+def test_what_prepares_a_program_may_print_and_read_and_disturbs_nothing(any_host: Reached, tmp_path: Path) -> None:
+    program = tmp_path / "told.py"
+    program.write_text("import os\nprint(input(), os.environ['TOLD'])\n", encoding="utf-8")
+    setup = ("cat", "yes noise | head -c 3000000", "export TOLD=yes")
+    finished = any_host.transport.python(any_host.host.python or "", program, stdin=b"said", setup=setup, timeout_s=20)
+    assert (finished.exit_code, finished.stdout) == (0, b"said yes\n")
+    failed = any_host.transport.python(any_host.host.python or "", program, stdin=b"said", setup=("echo why; exit 3",), timeout_s=20)
+    assert (failed.exit_code, failed.stderr) == (3, b"why\n")
+
+
 def test_a_missing_interpreter_is_said(any_host: Reached, tmp_path: Path) -> None:
     program = tmp_path / "some.py"
     program.write_text("pass\n", encoding="utf-8")
