@@ -40,7 +40,7 @@ def scene_of(db: Database, candidates: Iterable[Candidate], known: Mapping[str, 
     since = now - timedelta(days=REMEMBERED_HALF_LIVES * policy.half_life_days)
     return Scene(
         waiting=tuple(_waiting(candidate, learned) for candidate in candidates),
-        running=tuple(_running(db, leases, learned, now)),
+        running=tuple(running(db, leases, learned, now)),
         devices=tuple(device for host in known.values() for device in _devices(db, host, leases)),
         now=now,
         locks=tuple(locks.all_locks(db, now=now)),
@@ -100,7 +100,8 @@ def _waiting(candidate: Candidate, learned: Learned) -> Waiting:
     )
 
 
-def _running(db: Database, leases: Iterable[Lease], learned: Learned, now: datetime) -> Iterable[Running]:
+def running(db: Database, leases: Iterable[Lease], learned: Learned, now: datetime) -> Iterable[Running]:
+    """The runs that hold devices, and until when by measured epochs or by their limits."""
     of_run: defaultdict[tuple[str, str], list[Lease]] = defaultdict(list)
     for lease in leases:
         of_run[lease.run_id, lease.host].append(lease)

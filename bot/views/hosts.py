@@ -7,9 +7,8 @@ from datetime import datetime, timedelta, tzinfo
 
 from bot.answer import Block
 from bot.views.blocks import Button, Message, actions, fitting, section
-from bot.views.run_card import share_done
-from bot.views.runs_in_words import title
-from bot.views.words import bar, clock, code, count, duration, name, person, prose, sentence, size
+from bot.views.device_map import device_lines
+from bot.views.words import clock, code, count, duration, name, prose, sentence, size
 from runner.entities import TransportName
 from runner.service.environments import DeclaredView
 from runner.service.hosts import HostView
@@ -17,7 +16,6 @@ from runner.service.views import RunView
 from runner.states import State
 
 SILENT_AFTER = timedelta(seconds=30)
-SHOWN_DEVICES = 16
 
 
 def host_list(hosts: Sequence[HostView], live: Mapping[str, RunView], *, now: datetime, zone: tzinfo) -> Message:
@@ -25,7 +23,7 @@ def host_list(hosts: Sequence[HostView], live: Mapping[str, RunView], *, now: da
     if not hosts:
         text = "There is no server yet. `host add NAME user@address --host-key \"ssh-ed25519 …\"` adds one."
         return text, [section(text)]
-    entries = ["\n".join([_head(view, now, zone), *_devices(view, live)]) for view in hosts]
+    entries = ["\n".join([_head(view, now, zone), *device_lines(view, live, now=now, zone=zone)]) for view in hosts]
     heading = f"*{count(len(hosts), 'server')}*"
     blocks: list[Block] = [section(heading), *(section(entry) for entry in entries)]
     return "\n".join([heading, *entries]), fitting(blocks)
@@ -34,7 +32,7 @@ def host_list(hosts: Sequence[HostView], live: Mapping[str, RunView], *, now: da
 def host_page(view: HostView, declared: Sequence[DeclaredView] = (), *, now: datetime, zone: tzinfo) -> Message:
     """All that is known of one host, and what to do about what is wrong."""
     host = view.host
-    lines = [_head(view, now, zone), *_devices(view, {})]
+    lines = [_head(view, now, zone), *device_lines(view, {}, now=now, zone=zone)]
     reached = "this machine itself" if host.transport is TransportName.LOCAL else f"{name(host.user)}@{name(host.address)}:{host.port}"
     lines.append(f"• reached as {reached}, everything of ours in {code(host.root)}")
     if host.executor == "slurm":
@@ -81,35 +79,6 @@ def _head(view: HostView, now: datetime, zone: tzinfo) -> str:
         return f"🟡 *{name(host.name)}*  last seen {clock(host.seen_at, zone, near=now)}, {duration(now - host.seen_at)} ago"
     drained = ", takes no new runs" if host.drained else ""
     return f"🟢 *{name(host.name)}*  answers{drained}"
-
-
-def _devices(view: HostView, live: Mapping[str, RunView]) -> list[str]:
-    taken = {lease.device: lease.run_id for lease in view.leases}
-    said = view.resources.get("devices")
-    known = [each for each in said if isinstance(each, dict)] if isinstance(said, list) else []
-    if not known:
-        free = view.devices - len(taken)
-        used = [f"      {_use(run_id, live)}" for run_id in sorted(set(taken.values()))]
-        has = f"{count(free, 'free CPU slot')} of {view.devices}" if view.devices else "what it has is not known yet"
-        return [f"      {has}", *used]
-    lines = []
-    for each in known[:SHOWN_DEVICES]:
-        memory = f"{each.get('used_mib', 0) / 1024:.0f} of {each.get('memory_mib', 0) / 1024:.0f} GiB"
-        run_id = taken.get(str(each.get("uuid")))
-        device = f"GPU {each.get('index', '?')} {name(str(each.get('name', '')), 40)}"
-        where = memory if each.get("memory_mib") else name(str(each.get("uuid", "")), 60)  # a cluster says the node, and no memory
-        unused = prose(str(each["broken"]), 200) if each.get("broken") else "free"
-        lines.append(f"      {device}, {where}: {_use(run_id, live) if run_id else unused}")
-    return lines
-
-
-def _use(run_id: str, live: Mapping[str, RunView]) -> str:
-    view = live.get(run_id)
-    if view is None:
-        return f"`{run_id}`"
-    share = share_done(view)
-    done = f"  {bar(share, 8)} {share:.0%}" if share is not None else ""
-    return f"`{run_id}` {title(view.run)}, {person(view.run.owner)}{done}"
 
 
 def _measures(view: HostView) -> list[str]:

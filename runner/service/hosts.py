@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from sqlite_utils import Database
 
-from runner.entities import Environment, Host, Lease, Run, TransportName
+from runner.entities import Environment, Gpu, Host, Lease, Run, TransportName
 from runner.errors import RequestError
 from runner.executors import executors
+from runner.queue_scene import Learned, running
+from runner.queueing.facts import Lock
 from runner.service.house import House, Requester
 from runner.settings import Role
 from runner.specs import Turn
 from runner.states import Reason
-from runner.store import events, hosts, runs
+from runner.store import events, hosts, locks, runs
 
 USUAL_KEY = "~/.ssh/id_ed25519"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -29,25 +32,29 @@ _OURS = frozenset({"--wrap", "--comment", "--chdir", "--output", "--error", "--o
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """A host as lists show it: what it last said of itself, its environments, and which runs hold its devices."""
+    """A host as lists show it: what it last said of itself, its environments, which runs hold its devices and until when (where anybody
+    knows), and what people have locked."""
 
     host: Host
     resources: Mapping[str, object]
     environments: Sequence[Environment]
     leases: Sequence[Lease]
     devices: int
+    until: Mapping[str, datetime] = field(default_factory=dict)
+    locks: Sequence[Lock] = ()
+    gpus: Sequence[Gpu] = ()
 
 
 def all_hosts(house: House) -> list[HostView]:
     """Every host, by name, in one moment."""
     with house.store.snapshot() as db:
-        return [_view(db, host) for host in hosts.all_hosts(db)]
+        return [_view(db, host, now=house.now()) for host in hosts.all_hosts(db)]
 
 
 def host_view(house: House, name: str) -> HostView:
     """One host; RequestError names those there are."""
     with house.store.snapshot() as db:
-        return _view(db, hosts.get(db, name))
+        return _view(db, hosts.get(db, name), now=house.now())
 
 
 ANY_TURN = Turn()
@@ -204,6 +211,11 @@ def _runs_on(db: Database, name: str) -> list[Run]:
     return [run for run in on_it if run.stop_requested_by is None or run.reason not in (Reason.UNREACHABLE, Reason.UNCLEAR)]
 
 
-def _view(db: Database, host: Host) -> HostView:
-    held = [lease for lease in hosts.leases(db) if lease.host == host.name]
-    return HostView(host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(hosts.devices(db, host)))
+def _view(db: Database, host: Host, *, now: datetime) -> HostView:
+    held, gpus = [lease for lease in hosts.leases(db) if lease.host == host.name], hosts.devices(db, host)
+    ends = {each.id: each.ends_at or each.at_most_until for each in running(db, held, Learned(db), now)}
+    return HostView(
+        host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(gpus),
+        until={run_id: ends_at for run_id, ends_at in ends.items() if ends_at},
+        locks=[lock for lock in locks.all_locks(db, now=now) if lock.host == host.name], gpus=gpus,
+    )

@@ -15,6 +15,7 @@ from bot.views.alert import failure_alert
 from bot.views.blocks import Message
 from bot.views.catalog import dataset_list, recipe_list, recipe_page
 from bot.views.dataset_card import dataset_card
+from bot.views.device_map import device_lines
 from bot.views.history import why_page
 from bot.views.hosts import host_list, host_page
 from bot.views.log_lines import log_page
@@ -32,7 +33,8 @@ from recipes.checks.check import Finding, Kind, Severity
 from recipes.ledger import LeftOut
 from recipes.recipe import library, load_recipe
 from recipes.summary import Summary
-from runner.entities import Checkpoint, Diagnosis, Evaluation, Lease, Place, Progress, Remedy, WorkStep
+from runner.entities import Checkpoint, Diagnosis, Evaluation, Gpu, Lease, Place, Progress, Remedy, WorkStep
+from runner.queueing.facts import Lock
 from runner.service import hosts
 from runner.service.house import House
 from runner.service.views import RunView, history, view
@@ -277,10 +279,11 @@ def test_lists_of_the_catalog_can_be_sent() -> None:
 def test_hosts_show_gpus_runs_and_trouble(house: House) -> None:
     shown = working(house)
     plain = hosts.host_view(house, "gpu1")
-    gpu = {"uuid": "GPU-1", "index": 0, "name": "H200 " + HOSTILE, "memory_mib": 143_000, "used_mib": 100_000}
     disk = {"disk_free_bytes": 10**12, "disk_total_bytes": 2 * 10**12}
-    resources = {"devices": [gpu] * 40, **disk, "load": 1.5, "cpus": 16, "notes": [HOSTILE] * 20}
-    busy = replace(plain, resources=resources, leases=[Lease(shown.run.id, "gpu1", "GPU-1", NOW)])
+    resources = {**disk, "load": 1.5, "cpus": 16, "notes": [HOSTILE] * 20, "driver": HOSTILE}
+    gpus = [Gpu("gpu1", "GPU-1", number, "H200 " + HOSTILE, 143_000, 100_000, ((HOSTILE, 5000),) * 9, HOSTILE * 9) for number in range(40)]
+    locks = [Lock("gpu1", device, ADA, NOW + timedelta(hours=3), HOSTILE) for device in (None, "GPU-1")]
+    busy = replace(plain, resources=resources, leases=[Lease(shown.run.id, "gpu1", "GPU-1", NOW)], gpus=gpus, locks=locks)
     text, blocks = host_list([busy, plain], {shown.run.id: shown}, now=NOW, zone=ZONE)
     assert_sendable(text, blocks)
     assert f"`{shown.run.id}` rtmdet-nano on fish@2" in text and "98 of 140 GiB" in text
@@ -289,6 +292,29 @@ def test_hosts_show_gpus_runs_and_trouble(house: House) -> None:
     hostile = replace(busy, host=replace(plain.host, name=HOSTILE, trouble=HOSTILE * 9, root=HOSTILE, host_name=HOSTILE))
     assert_sendable(*host_list([hostile] * 60, {}, now=NOW, zone=ZONE))
     assert_sendable(*host_page(hostile, now=NOW, zone=ZONE))
+
+
+def test_the_map_of_a_host_has_a_line_a_device(house: House) -> None:
+    shown = working(house)
+    gpus = [
+        Gpu("gpu1", "GPU-0", 0, "A100", 81_920, 40_960, (("bob", 5120),)), Gpu("gpu1", "GPU-1", 1, "A100", 81_920, 4, ()),
+        Gpu("gpu1", "GPU-2", 2, "A100", 81_920, 4, (), "Xid 79: GPU has fallen off the bus."),
+        Gpu("gpu1", "GPU-3", 3, "A100", 81_920, 4, ()), Gpu("gpu1", "GPU-4", 4, "A100", 81_920, 70_000),
+    ]
+    view_of_host = replace(
+        hosts.host_view(house, "gpu1"), gpus=gpus, resources={"driver": "550.54.15"},
+        leases=[Lease(shown.run.id, "gpu1", "GPU-0", NOW - timedelta(hours=1))], until={shown.run.id: NOW + timedelta(hours=2)},
+        locks=[Lock("gpu1", "GPU-3", "terminal:ada", NOW + timedelta(hours=3), "debugging")],
+    )
+    heading, *lines = (line.strip() for line in device_lines(view_of_host, {}, now=NOW, zone=ZONE))
+    assert heading == "5 × A100, driver 550.54.15"
+    assert lines == [
+        f"GPU 0, 40 of 80 GiB: `{shown.run.id}`, since 13:32 CET until about 16:32 CET; bob's own programs 5.0 GiB",
+        "GPU 1, 0 of 80 GiB: free",
+        "GPU 2, 0 of 80 GiB: ❌ Xid 79: GPU has fallen off the bus.",
+        "GPU 3, 0 of 80 GiB: 🔒 locked by ada (terminal) until 17:32 CET (debugging)",
+        "GPU 4, 68 of 80 GiB: somebody's programs",
+    ]
 
 
 def test_schedules_and_history_can_be_sent(house: House) -> None:
