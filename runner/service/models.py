@@ -255,7 +255,8 @@ def _paths(house: House, run: Run, what: str) -> tuple[str, tuple[str, ...]]:
     newest = runs.attempt(db, run.id, run.attempt).directory
     match what:
         case "config":
-            return newest, ("config.*", "run_config.*", "*.config", "spec.json", "command.sh", "code/**")
+            # Not spec.json and command.sh: these may hold tokens, of a start checkpoint's URL and of an environment's variables.
+            return newest, ("config.*", "run_config.*", "*.config", "code/**")
         case "results":
             return newest, ("results/**",)
         case "log" if not isinstance(run.spec, TrainSpec):

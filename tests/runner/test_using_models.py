@@ -132,7 +132,7 @@ def test_an_exported_model_becomes_the_start_of_a_preset(trained: Trained) -> No
         ("latest", {"epoch_3.pth"}),
         ("epoch_2", {"epoch_2.pth"}),
         ("all-checkpoints", {"epoch_1.pth", "epoch_2.pth", "epoch_3.pth"}),
-        ("config", {"config.py", "spec.json", "command.sh"}),
+        ("config", {"config.py"}),
         ("log", {"log"}),
         ("results", None),
         ("epoch_9", None),
