@@ -45,7 +45,7 @@ from runner.evidence import Evidence, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
-from runner.queue_scene import Candidate, scene_of, turn_of
+from runner.queue_scene import Candidate, Past, past, scene_of, turn_of
 from runner.queueing.decide import Start, Wait, decide
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
@@ -77,6 +77,7 @@ class Runner:
         self._links: dict[str, HostLink] = {}
         self._intake = Intake(house, self._links)
         self._beaten: datetime | None = None
+        self._past: Past | None = None
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
@@ -261,9 +262,13 @@ class Runner:
 
     def _place(self, candidates: list[Candidate]) -> None:
         """Start what has its turn and its devices; all else is told why it waits."""
+        if not candidates:
+            return
         db, policy = self.house.store.reading(), self.house.settings.queue
         known = {name: link.host for name, link in self._links.items()}
-        decisions = decide(scene_of(db, candidates, known, policy, now=self.house.now()), policy)
+        now = self.house.now()
+        self._past = past(db, policy, now=now, known=self._past)
+        decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
         queued = {candidate.run.id: candidate.run for candidate in candidates}
         for start in decisions.starts:
             self._guard(partial(self._start, queued[start.run_id], start), about=start.run_id)

@@ -22,6 +22,7 @@ from runner.time_left import time_left
 MEMORY_MARGIN = 1.15
 """Times what earlier runs of the same model and batch held: fragments, and larger pictures."""
 REMEMBERED_HALF_LIVES = 6
+LASTS = timedelta(seconds=30)
 ANY_TURN = Turn()
 
 
@@ -34,23 +35,40 @@ class Candidate:
     needs: Needs
 
 
-def scene_of(db: Database, candidates: Iterable[Candidate], known: Mapping[str, Host], policy: Policy, *, now: datetime) -> Scene:
-    """Everything that a decision of the queue is made from, in the caller's read."""
-    learned, leases = Learned(db), hosts.leases(db)
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What has been up to a moment: what each person used, and what earlier runs teach. True enough for ``LASTS`` after it."""
+
+    read_at: datetime
+    used: Mapping[str, float]
+    learned: Learned
+
+
+def past(db: Database, policy: Policy, *, now: datetime, known: Past | None = None) -> Past:
+    """The past as it is known already, or read anew: many thousand rows, which a pass of twenty a second must not ask for."""
+    if known is not None and now - known.read_at < LASTS:
+        return known
     since = now - timedelta(days=REMEMBERED_HALF_LIVES * policy.half_life_days)
+    used = decayed(usage.spans(db, since=since, now=now), now=now, half_life_days=policy.half_life_days)
+    return Past(now, used, Learned(db))
+
+
+def scene_of(db: Database, candidates: Iterable[Candidate], known: Mapping[str, Host], past: Past, *, now: datetime) -> Scene:
+    """Everything that a decision of the queue is made from, in the caller's read."""
+    leases = hosts.leases(db)
     return Scene(
-        waiting=tuple(_waiting(candidate, learned) for candidate in candidates),
-        running=tuple(running(db, leases, learned, now)),
+        waiting=tuple(_waiting(candidate, past.learned) for candidate in candidates),
+        running=tuple(running(db, leases, past.learned, now)),
         devices=tuple(device for host in known.values() for device in _devices(db, host, leases)),
         now=now,
         locks=tuple(locks.all_locks(db, now=now)),
-        used=decayed(usage.spans(db, since=since, now=now), now=now, half_life_days=policy.half_life_days),
+        used=past.used,
     )
 
 
 @dataclass(slots=True)
 class Learned:
-    """What earlier runs teach, asked once a pass for each model and dataset."""
+    """What earlier runs teach, asked once for each model and dataset."""
 
     db: Database
     _epochs: dict[tuple[str, str], float | None] = field(default_factory=dict)

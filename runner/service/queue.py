@@ -12,7 +12,7 @@ from runner.decisions import Eligible, HostFacts, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
 from runner.kinds import all_kinds
-from runner.queue_scene import Candidate, scene_of, turn_of
+from runner.queue_scene import Candidate, past, scene_of, turn_of
 from runner.queueing.decide import decide
 from runner.queueing.facts import Lock, Scene
 from runner.queueing.forecast import forecast
@@ -134,7 +134,7 @@ def _scene(house: House, db: Database) -> Scene:
             decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
             if isinstance(decision, Eligible):
                 candidates.append(Candidate(run, decision.hosts, needs))
-    return scene_of(db, candidates, known, house.settings.queue, now=now)
+    return scene_of(db, candidates, known, past(db, house.settings.queue, now=now), now=now)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

@@ -129,6 +129,8 @@ ALTER TABLE runs ADD COLUMN preempted_for TEXT;
 ALTER TABLE runs ADD COLUMN preempted_at TEXT;
 ALTER TABLE runs ADD COLUMN limit_told INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE attempts ADD COLUMN devices INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX attempts_by_end ON attempts(ended_at) WHERE devices > 0;
+CREATE INDEX trainings_of_preset ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train';
 CREATE TABLE locks (
     host TEXT NOT NULL, device TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL, until TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
     PRIMARY KEY (host, device));

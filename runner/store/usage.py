@@ -19,8 +19,8 @@ def spans(db: Database, *, since: datetime, now: datetime) -> list[tuple[str, da
         "SELECT runs.owner, attempts.claimed_at AS began, coalesce(attempts.ended_at, CASE WHEN runs.state = 'RUNNING' AND"
         " runs.attempt = attempts.number THEN ? ELSE attempts.claimed_at END) AS ended, attempts.devices FROM attempts"
         " JOIN runs ON runs.id = attempts.run_id WHERE attempts.devices > 0 AND attempts.claimed_at IS NOT NULL"
-        " AND coalesce(attempts.ended_at, ?) > ?",
-        (to_text(now), to_text(now), to_text(since)),
+        " AND (attempts.ended_at > ? OR attempts.ended_at IS NULL)",
+        (to_text(now), to_text(since)),
     )
     return [(row["owner"], required_time(row["began"]), required_time(row["ended"]), row["devices"]) for row in rows]
 

@@ -79,7 +79,7 @@ def test_held_moved_and_awaited_runs_start_when_they_may(house: ScriptedHouse) -
 
 
 def test_what_was_moved_to_the_front_goes_next(house: ScriptedHouse) -> None:
-    working, second, third = (submit(house, "step_s=0.1") for _ in range(3))
+    working, second, third = submit(house, "step_s=0.8"), submit(house), submit(house)
     with house.running():
         house.wait(working, Reason.WORKING)
         house.wait(third, Reason.WAITING_FOR_GPU)
