@@ -78,7 +78,7 @@ def test_an_own_backbone_neck_dataset_and_config_train(own: Own) -> None:
     config = own.prepared.config
     assert all(name in config for name in ("PocketMobileNet", "PocketAugFPN", "SquareDataset", "AutoAugment", "custom_imports"))
     assert str(own.training.directory) not in config
-    assert (own.prepared.lr, own.prepared.values) == (0.02 * 4 / 16, {"auto_scale_lr": True})
+    assert (own.prepared.lr, own.prepared.values) == (0.02 * 4 / 16, {"auto_scale_lr": True, "keep": 3})
     assert steps(own.records)[-1].epoch == 2
     assert [item.epoch for item in own.records if isinstance(item, Evaluation)] == [1, 2]
 

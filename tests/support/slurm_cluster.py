@@ -127,8 +127,9 @@ class SlurmCluster:
     def return_power(self, name: str) -> None:
         """The node comes back, and takes jobs again."""
         self.start_node(name)
-        if "down" in self.ask("sinfo", "-h", "-n", name, "-o", "%T"):
-            self.ask("scontrol", "update", f"nodename={name}", "state=resume")
+        # Slurm may find out by itself that the node is back; asked to resume then, it refuses.
+        told = ("scontrol", "update", f"nodename={name}", "state=resume")
+        subprocess.run(told, env=os.environ | self.variables, capture_output=True, timeout=30, check=False)
         eventually(self.idle, 40)
 
     def end_all(self) -> None:

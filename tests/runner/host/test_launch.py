@@ -130,8 +130,8 @@ def test_a_program_starts_once_what_ran_before_has_left_its_gpu(
     holder = hold(directory, shell)
     eventually(lambda: len(nvidia.asked) > 2)
     assert (directory / "log").read_bytes() == b""
-    earlier.kill()
     nvidia.shows(gpu(0, memory__used=9000))  # it is gone, and its memory not yet free
+    earlier.kill()
     seen = len(nvidia.asked)
     eventually(lambda: len(nvidia.asked) > seen)
     assert (directory / "log").read_bytes() == b""
