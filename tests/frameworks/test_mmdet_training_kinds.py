@@ -93,7 +93,7 @@ def test_two_processes_begin_with_the_weights_of_a_checkpoint_whose_objects_stay
     prepared = training.prepare(spec, [poisoned])
     assert prepared.checkpoint not in (None, str(poisoned))
     assert prepared.new_parameters == ()
-    assert (prepared.values, prepared.iterations) == ({"auto_scale_lr": True, "backend": "gloo"}, 4)
+    assert (prepared.values, prepared.iterations) == ({"auto_scale_lr": True, "backend": "gloo", "keep": 3}, 4)
     assert "SyncBN" not in prepared.config
     records = training.train(spec, prepared)
     log = (training.directory / "log").read_text()
