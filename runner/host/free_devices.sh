@@ -16,10 +16,11 @@ holders() {
     ask_nvidia_smi --query-compute-apps=gpu_uuid,pid | while IFS=', ' read -r uuid pid rest; do
         case ",$devices," in *",$uuid,"*) ;; *) continue ;; esac
         case $pid in '' | *[!0-9]*) continue ;; esac
-        if [ ! -d "/proc/$pid" ] || grep -q '^State:[[:space:]]*[ZX]' "/proc/$pid/status" 2>/dev/null; then
-            echo gone
-        elif { lines_of "/proc/$pid/environ" | grep -q '^SIGNALBOX_ATTEMPT='; } 2>/dev/null; then
+        # Whether it is gone is asked last: one that dies in between has no environment any more, and is nobody else's for that.
+        if { lines_of "/proc/$pid/environ" | grep -q '^SIGNALBOX_ATTEMPT='; } 2>/dev/null; then
             echo ours
+        elif [ ! -d "/proc/$pid" ] || grep -q '^State:[[:space:]]*[ZX]' "/proc/$pid/status" 2>/dev/null; then
+            echo gone
         else
             echo other
         fi
