@@ -275,16 +275,18 @@ class SshPipe:
             self._channel.shutdown_write()
 
     def receive(self, timeout_s: float) -> Received:
-        """Wait for output of either kind."""
-        channel = self._channel
-        until = Deadline.after(timeout_s)
+        """Wait for output of either kind. UnreachableError where the connection breaks over it."""
+        channel, until = self._channel, Deadline.after(timeout_s)
         # In slices: paramiko closes the descriptor first and never wakes who polls it.
         while not (self._closed or channel.recv_ready() or channel.recv_stderr_ready()):
             if self._poll.poll(min(SLICE_S, until.left_s()) * 1000) or until.passed:
                 break
         ending = bool(channel.eof_received or channel.closed or self._closed)
-        stdout = channel.recv(BLOCK) if channel.recv_ready() else b""
-        stderr = channel.recv_stderr(BLOCK) if channel.recv_stderr_ready() else b""
+        try:  # to take something in sends a word as well: that there is room for more
+            stdout = channel.recv(BLOCK) if channel.recv_ready() else b""
+            stderr = channel.recv_stderr(BLOCK) if channel.recv_stderr_ready() else b""
+        except (OSError, EOFError, paramiko.SSHException) as error:
+            raise UnreachableError(f"The connection to {self._name} broke while a command ran.") from error
         self._answered = self._answered or bool(stdout or stderr)
         return Received(stdout, stderr, ended=ending and not stdout and not stderr)
 

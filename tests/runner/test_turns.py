@@ -13,7 +13,7 @@ from runner.entities import Run
 from runner.errors import NotAllowedError, RequestError
 from runner.queueing.policy import Policy
 from runner.service import queue
-from runner.service.runs import submit_training
+from runner.service.runs import request_stop, submit_training
 from runner.settings import Role
 from runner.specs import Overrides, Turn
 from runner.states import Reason
@@ -79,13 +79,14 @@ def test_held_moved_and_awaited_runs_start_when_they_may(house: ScriptedHouse) -
 
 
 def test_what_was_moved_to_the_front_goes_next(house: ScriptedHouse) -> None:
-    working, second, third = submit(house, "step_s=0.8"), submit(house), submit(house)
+    working, second, third = submit(house, "step_s=60"), submit(house), submit(house)
     with house.running():
         house.wait(working, Reason.WORKING)
         house.wait(third, Reason.WAITING_FOR_GPU)
         assert list(queue.places(house.house)) == [second.id, third.id]
         queue.move(house.house, house.who(), third.id, to_front=True)
         assert list(queue.places(house.house)) == [third.id, second.id]
+        request_stop(house.house, house.who("stop"), working.id)
         house.wait(second, Reason.COMPLETED)
     ended = [house.view(run).run.started_at for run in (working, third, second)]
     assert ended == sorted(ended)  # type: ignore[type-var]

@@ -23,8 +23,8 @@ from runner.transports import open_transport
 from runner.transports.ssh import SESSIONS
 from tests.support.hosts import Reached, eventually, reach_over_ssh
 
-# SSH_MSG_CHANNEL_DATA and SSH_MSG_CHANNEL_EOF
-DATA, END_OF_INPUT = 94, 96
+# SSH_MSG_CHANNEL_WINDOW_ADJUST, SSH_MSG_CHANNEL_DATA and SSH_MSG_CHANNEL_EOF
+MORE_ROOM, DATA, END_OF_INPUT = 93, 94, 96
 
 
 def key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
@@ -132,6 +132,22 @@ def test_the_next_call_after_a_break_connects_again(ssh_host: Reached, sshd: Loo
         ssh_host.transport.shell("sleep 20", timeout_s=10)
     breaking.join()
     assert ssh_host.transport.shell("echo two", timeout_s=10).stdout == b"two\n"
+
+
+@pytest.mark.parametrize("end", [EOFError(), OSError("gone"), paramiko.SSHException("gone")], ids=repr)
+def test_a_connection_that_breaks_while_output_is_taken_in_is_unreachable(
+    ssh_host: Reached, monkeypatch: pytest.MonkeyPatch, end: Exception
+) -> None:
+    said = paramiko.Transport._send_user_message
+
+    def break_off(transport: paramiko.Transport, data: paramiko.Message) -> None:
+        if data.asbytes()[0] == MORE_ROOM:
+            raise end
+        said(transport, data)
+
+    monkeypatch.setattr(paramiko.Transport, "_send_user_message", break_off)
+    with pytest.raises(UnreachableError, match="gpu-1"):
+        ssh_host.transport.shell("head -c 50000000 /dev/zero", timeout_s=20)
 
 
 @pytest.mark.slow
