@@ -142,6 +142,13 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+_ACCESS = """
+CREATE TABLE group_members (group_id TEXT NOT NULL, person TEXT NOT NULL, PRIMARY KEY (group_id, person));
+CREATE TABLE confirmations (id TEXT PRIMARY KEY, line TEXT NOT NULL, person TEXT NOT NULL, asked_at TEXT NOT NULL, settled_at TEXT);
+ALTER TABLE runs ADD COLUMN approved_by TEXT;
+CREATE INDEX requests_by_time ON requests(at);
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -189,6 +196,12 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def access(db: Database) -> None:
+    """Who is in a group, questions before something is lost, who approved a run; requests by time, for the audit."""
+    _carry_out(db, _ACCESS)
 
 
 def _carry_out(db: Database, statements: str) -> None:
