@@ -39,7 +39,7 @@ class Placing:
             return []
         db, policy, now = self._house.store.reading(), self._house.settings.queue, self._house.now()
         known = {name: link.host for name, link in links.items()}
-        self._past = past(db, policy, now=now, known=self._past)
+        self._past = past(self._house, db, now=now, known=self._past)
         decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
         queued = {candidate.run.id: candidate.run for candidate in candidates}
         started: list[Run] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from runner.queueing.facts import Device, Lock, Running, Scene, Waiting
@@ -106,6 +106,8 @@ class _Room:
         self._held_in: Counter[str] = Counter()
         for run in scene.running:
             self._count(run.owner, run.channel, len(run.devices))
+        self._disks = {disk.host: disk for disk in scene.disks}
+        self._roomy: dict[tuple[object, ...], tuple[str, ...]] = {}
         self._full: dict[tuple[object, ...], str] = {}
         self._possible: dict[tuple[object, ...], Sequence[str]] = {}
         self._openings: dict[tuple[object, ...], tuple[datetime, frozenset[str]]] = {}
@@ -123,6 +125,11 @@ class _Room:
 
     def place(self, run: Waiting) -> Start | _Refusal:
         """The first host that has room for a run now; else why there is none, and a reservation where it will be first."""
+        roomy = self._with_disk(run)
+        if not roomy:
+            return Reason.WAITING_FOR_HOST, self._disk_in_words(run), None
+        if len(roomy) < len(run.hosts):
+            run = replace(run, hosts=roomy)
         if run.devices == 0:
             return Start(run.id, run.hosts[0], ())
         # Of thousands that want the same, the first refusal stands for all behind it: nothing becomes free within a pass.
@@ -136,8 +143,28 @@ class _Room:
         self._full[wanted] = run.id
         return self._refuse(run)
 
+    def _with_disk(self, run: Waiting) -> tuple[str, ...]:
+        """The hosts whose disk holds what it will write, where both are known."""
+        if not run.disk or not self._disks:
+            return run.hosts
+        wanted = (id(run.disk), run.hosts)  # of many that want the same, all have the same mapping
+        if wanted not in self._roomy:
+            lack = {name for name in run.hosts if name in self._disks and run.disk.get(name, 0) > self._disks[name].free_bytes}
+            self._roomy[wanted] = tuple(name for name in run.hosts if name not in lack)
+        return self._roomy[wanted]
+
+    def _disk_in_words(self, run: Waiting) -> str:
+        lacks = [
+            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, has {in_gb(self._disks[name].free_bytes)} free"
+            for name in run.hosts
+        ]
+        return f"Needs {'; '.join(lacks[:3])}. Free some there; `--keep` says how many checkpoints stay."
+
     def _start(self, run: Waiting, name: str, devices: Sequence[Device]) -> Start:
         host, taken = self._hosts[name], frozenset(device.id for device in devices)
+        if name in self._disks and run.disk.get(name):
+            self._disks[name] = replace(self._disks[name], free_bytes=self._disks[name].free_bytes - run.disk[name])
+            self._roomy.clear()
         host.free = [device for device in host.free if device.id not in taken]
         until = self._now + timedelta(seconds=run.limit_s) if run.limit_s else None
         ends = self._now + timedelta(seconds=run.lasts_s) if run.lasts_s else until
@@ -297,6 +324,12 @@ def _never(run: Waiting, hosts: Mapping[str, _Host]) -> str:
     memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
     trouble = f"; out of order: {_listed(broken)}" if broken else ""
     return f"Needs {run.devices} devices of one kind{memory} on one host; the most that {_listed(known)} has of a kind are {most}{trouble}."
+
+
+def in_gb(size_bytes: int) -> str:
+    """``12 GB``, ``0.4 GB``."""
+    value = size_bytes / 1e9
+    return f"{value:.1f} GB" if value < 10 else f"{value:,.0f} GB"
 
 
 def _listed(names: Sequence[str]) -> str:

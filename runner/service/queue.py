@@ -134,7 +134,7 @@ def _scene(house: House, db: Database) -> Scene:
             decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
             if isinstance(decision, Eligible):
                 candidates.append(Candidate(run, decision.hosts, needs))
-    return scene_of(db, candidates, known, past(db, house.settings.queue, now=now), now=now)
+    return scene_of(db, candidates, known, past(house, db, now=now), now=now)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

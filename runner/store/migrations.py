@@ -142,6 +142,17 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+_TELLING = """
+CREATE TABLE sent (host TEXT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (host, dataset));
+INSERT OR IGNORE INTO sent SELECT attempts.host, json_extract(spec, '$.dataset.name') || '@' || json_extract(spec, '$.dataset.version')
+    FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.staged = 1 AND json_extract(spec, '$.dataset.name') IS NOT NULL
+    AND kind IN ('train', 'eval', 'predict');
+ALTER TABLE locks ADD COLUMN channel TEXT;
+ALTER TABLE locks ADD COLUMN thread TEXT;
+ALTER TABLE hosts ADD COLUMN drained_by TEXT;
+ALTER TABLE hosts ADD COLUMN drained_at TEXT;
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -189,6 +200,12 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def telling(db: Database) -> None:
+    """Which datasets were sent to a host; where a lock was asked for; who drained a host, and when."""
+    _carry_out(db, _TELLING)
 
 
 def _carry_out(db: Database, statements: str) -> None:
