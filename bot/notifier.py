@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
-from bot.views.words import duration, escaped, person
+from bot.views.words import code, duration, escaped, person
 from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
@@ -35,6 +36,8 @@ def deliveries_for(
     event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
 ) -> Sequence[NewDelivery]:
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
+    if run is None and event.kind in _OF_SCHEDULES:
+        return _of_schedule(event, home_channel)
     channel = (run.place.channel if run else None) or home_channel
     rule = _RULES.get(event.kind)
     if run is None or channel is None or rule is None:
@@ -114,6 +117,16 @@ def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_reply(event, run, channel, escaped(text)),)
 
 
+def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
+    channel = event.payload.get("channel") or home_channel
+    if channel is None:
+        return ()
+    due = datetime.fromisoformat(str(event.payload["due_at"])).astimezone(ZoneInfo(str(event.payload["zone"])))
+    named = f"{code(str(event.payload['command']))} ({event.payload['schedule']}) of {due:%a %-d %b %H:%M %Z}"
+    text = f"{named} {_OF_SCHEDULES[event.kind]} {escaped(str(event.payload.get('because', '')))}"
+    return (NewDelivery(f"event:{event.id}:text", str(channel), "text", {"text": text.strip()}),)
+
+
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
     return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
 
@@ -126,6 +139,10 @@ _ON_SUCCESS = {
     Kind.TRAIN: "result", Kind.INGEST: "dataset", Kind.CONVERT: "dataset",
     Kind.DIFF: "report", Kind.VERIFY: "report", Kind.REMOVE: "report",
     Kind.EVAL: "result", Kind.PREDICT: "outcome", Kind.EXPORT: "outcome", Kind.FETCH: "outcome",
+}
+_OF_SCHEDULES = {
+    "schedule_missed": "was missed: Signalbox was not running, and it is too late for it now.",
+    "schedule_skipped": "was passed over.",
 }
 _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "state": _state,

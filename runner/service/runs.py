@@ -170,5 +170,7 @@ def _submit(
     if isinstance(spec, TrainSpec):
         require_room(house, who, spec)
     with house.store.writing() as db:
-        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id)
+        return runs.submit(
+            db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id, request_id=who.request_id
+        )
 

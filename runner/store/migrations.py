@@ -142,6 +142,14 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+_OVERLAPS = """
+ALTER TABLE runs ADD COLUMN request_id TEXT;
+CREATE INDEX runs_of_request ON runs(request_id) WHERE request_id IS NOT NULL;
+ALTER TABLE schedules ADD COLUMN overlap TEXT NOT NULL DEFAULT 'skip';
+ALTER TABLE schedules ADD COLUMN until TEXT;
+ALTER TABLE schedules ADD COLUMN skip_due_at TEXT;
+"""
+
 _TELLING = """
 CREATE TABLE sent (host TEXT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (host, dataset));
 INSERT OR IGNORE INTO sent SELECT attempts.host, json_extract(spec, '$.dataset.name') || '@' || json_extract(spec, '$.dataset.version')
@@ -200,6 +208,12 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def overlaps(db: Database) -> None:
+    """Which request asked for a run; what a schedule does while its runs of last time go on, and when it ends."""
+    _carry_out(db, _OVERLAPS)
 
 
 @migrations()

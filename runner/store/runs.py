@@ -27,14 +27,17 @@ _COLUMNS = (
 )
 
 
-def submit(db: Database, spec: RunSpec, *, owner: str, place: Place, now: datetime, parent_id: str | None = None) -> Run:
-    """Record a new run as PENDING / SUBMITTED, with its event. Call inside ``store.writing()``."""
+def submit(
+    db: Database, spec: RunSpec, *, owner: str, place: Place, now: datetime, parent_id: str | None = None, request_id: str | None = None
+) -> Run:
+    """Record a new run as PENDING / SUBMITTED, with its event and the request that asked for it. Call inside ``store.writing()``."""
     run_id, nonce, moment = _new_id(db), secrets.token_hex(8), to_text(now)
     db.conn.execute(
         "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at,"
-        " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " priority, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run_id, nonce, spec.kind.value, spec.model_dump_json(), State.PENDING.value, Reason.SUBMITTED.value, owner,
-         place.channel, place.thread, parent_id, moment, moment, spec.turn.priority if isinstance(spec, TrainSpec | ModelSpec) else 0),
+         place.channel, place.thread, parent_id, moment, moment, spec.turn.priority if isinstance(spec, TrainSpec | ModelSpec) else 0,
+         request_id),
     )
     events.record(db, "state", at=now, run_id=run_id, actor=owner,
                   payload={"state": State.PENDING.value, "reason": Reason.SUBMITTED.value, "detail": ""})
@@ -82,6 +85,15 @@ def live(db: Database) -> list[Run]:
     """Every run that has not ended, oldest first."""
     rows = db.conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at, id"  # noqa: S608
+    )
+    return [_run(row) for row in rows]
+
+
+def live_of_requests(db: Database, prefix: str) -> list[Run]:
+    """Every run that has not ended, of the requests whose ids begin so."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE request_id >= ? AND request_id < ? AND state IN ('PENDING', 'RUNNING')"  # noqa: S608
+        " ORDER BY created_at, id", (prefix, prefix + chr(0x10FFFF)),
     )
     return [_run(row) for row in rows]
 
