@@ -54,6 +54,8 @@ def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     reason = Reason(str(event.payload["reason"]))
     if reason is Reason.SUBMITTED:
         return (card(run.id, channel, "card"),)
+    if reason is Reason.WAITING_FOR_APPROVAL:
+        return (NewDelivery(f"approval:{run.id}", channel, "approval", {}, run.id),)  # asked once, however often it waits again
     if reason is Reason.UNCLEAR:
         detail = escaped(str(event.payload.get("detail", "")).rstrip(".")) or "its evidence contradicts itself"
         text = f"{person(run.owner)} {run.id} needs a look: {detail}. Nothing is started or stopped until somebody decides."
@@ -117,6 +119,12 @@ def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_reply(event, run, channel, escaped(text)),)
 
 
+def _refused(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    why = f": {escaped(str(event.payload['reason']))}" if event.payload.get("reason") else ""
+    text = f"{person(run.owner)} {run.id} was refused{why.rstrip('.')}. `show {run.id}` tells what it may cost."
+    return (_reply(event, run, channel, text),)
+
+
 def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
     channel = event.payload.get("channel") or home_channel
     if channel is None:
@@ -153,4 +161,5 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,
     "moved_in": _moved_in,
+    "refused": _refused,
 }

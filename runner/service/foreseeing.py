@@ -50,7 +50,7 @@ def foresee_run(house: House, run: Run) -> Foreseen:
     with house.store.snapshot() as db:
         scene = scene_now(house, db, also=run)
         learned = Learned(db)
-        decision = foreseen(db, run, facts_now(db), now=now)
+        decision = foreseen(house, db, run, facts_now(db))
         disks = on_hosts(house, db, run, decision.hosts) if isinstance(decision, Eligible) else ()
         memory, asked = learned.memory_mib(run), turn_of(run).memory_mib is not None
         lasts_s = learned.lasts_s(run) or turn_of(run).limit_s

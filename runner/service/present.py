@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from sqlite_utils import Database
 
+from runner.approving import unapproved
 from runner.decisions import Decision, HostFacts, decide_pending
 from runner.entities import Place, Run
 from runner.kinds import all_kinds
-from runner.queue_scene import turn_of
+from runner.queue_scene import Learned, turn_of
 from runner.service.house import House, Requester
 from runner.specs import TrainSpec
 from runner.states import Reason
 from runner.store import hosts, runs
 
-NOBODY_YET = "r-"
-"""The id of a run that is not there: no other can have it."""
+NOBODY_YET = "RUN"
+"""The id of a run that is not there, as lines to type have it: no other can have it."""
 
 
 def nobodys_run(house: House, who: Requester, spec: TrainSpec) -> Run:
@@ -38,7 +38,9 @@ def facts_now(db: Database) -> list[HostFacts]:
     ]
 
 
-def foreseen(db: Database, run: Run, facts: Sequence[HostFacts], *, now: datetime) -> Decision:
-    """What is decided of a run as if it were prepared already."""
+def foreseen(house: House, db: Database, run: Run, facts: Sequence[HostFacts], *, approved: bool = False) -> Decision:
+    """What is decided of a run as if it were prepared already, and ``approved`` where that is said."""
     needs = replace(all_kinds()[run.kind].needs(run), prepares=False)
-    return decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
+    costs = "" if approved else unapproved(run, house.settings.queue, lambda: Learned(db))
+    awaited = runs.awaited(db, turn_of(run).after)
+    return decide_pending(run, needs, facts, acting=False, now=house.now(), awaited=awaited, unapproved=costs)

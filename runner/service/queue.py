@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
+from runner.approving import unapproved
 from runner.decisions import Eligible, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
@@ -150,18 +151,20 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
 def scene_now(house: House, db: Database, *, also: Run | None = None) -> Scene:
     """As the runner sees it, or nearly: whether a host answers is what it last wrote down. ``also`` is a run that nobody has asked
     for yet, or that is not prepared yet: it stands in the queue as if it were."""
-    known, now = {host.name: host for host in hosts.all_hosts(db)}, house.now()
-    facts = facts_now(db)
-    waiting = [run for run in runs.live(db) if run.state is State.PENDING and run.held_by is None and (also is None or run.id != also.id)]
+    known, now, policy = {host.name: host for host in hosts.all_hosts(db)}, house.now(), house.settings.queue
+    known_past, facts = past(house, db, now=now), facts_now(db)
     candidates = []
-    for run in waiting:
-        needs = all_kinds()[run.kind].needs(run)
-        decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
-        if isinstance(decision, Eligible):
-            candidates.append(Candidate(run, decision.hosts, needs))
-    if also is not None and isinstance(decision := foreseen(db, also, facts, now=now), Eligible):
+    for run in runs.live(db):
+        if run.state is State.PENDING and run.held_by is None and (also is None or run.id != also.id):
+            needs = all_kinds()[run.kind].needs(run)
+            costs = unapproved(run, policy, lambda: known_past.learned)
+            awaited = runs.awaited(db, turn_of(run).after)
+            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=awaited, unapproved=costs)
+            if isinstance(decision, Eligible):
+                candidates.append(Candidate(run, decision.hosts, needs))
+    if also is not None and isinstance(decision := foreseen(house, db, also, facts), Eligible):
         candidates.append(Candidate(also, decision.hosts, all_kinds()[also.kind].needs(also)))
-    return scene_of(db, candidates, known, past(house, db, now=now), now=now)
+    return scene_of(db, candidates, known, known_past, now=now)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

@@ -45,7 +45,7 @@ def require_room(house: House, who: Requester, spec: TrainSpec) -> None:
             raise RequestError(f"{spec.gpus} GPUs are more than {whose} may hold at a time ({limit}); ask for {limit} at most.")
     run, now = nobodys_run(house, who, spec), house.now()
     with house.store.snapshot() as db:
-        decision = foreseen(db, run, facts_now(db), now=now)
+        decision = foreseen(house, db, run, facts_now(db), approved=True)
         disks = on_hosts(house, db, run, decision.hosts) if isinstance(decision, Eligible) else ()
     if disks and all(not each.fits and each.free and each.free.at and now - each.free.at < TRUE_FOR for each in disks):
         raise RequestError(" ".join([*map(in_words, disks[:3]), "Free some there, or keep fewer checkpoints (--keep 1)."]))

@@ -137,7 +137,7 @@ def take_firing(house: House, schedule: Schedule, due_at: datetime) -> None:
 
 def requester(house: House, schedule: Schedule, due_at: datetime) -> Requester:
     """Who asks when a schedule fires: its owner, with the role they have now; the same firing always has the same request id."""
-    role = Role.ADMIN if schedule.owner.startswith(TERMINAL_PREFIX) else role_of(house, schedule.owner)
+    role = Role.ADMIN if schedule.owner.startswith(TERMINAL_PREFIX) else role_of(house, schedule.owner, schedule.channel)
     request_id = f"{_requests_of(schedule)}{due_at.isoformat()}"
     return Requester(schedule.owner, role, SCHEDULE_DOOR, request_id, Place(channel=schedule.channel))
 

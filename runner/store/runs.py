@@ -23,7 +23,7 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are rea
 _COLUMNS = (
     "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
     "started_at, ended_at, stop_requested_by, prepared, retry_at, priority, queue_place, held_by, "
-    "stop_reason, preempted_for, preempted_at, limit_told"
+    "stop_reason, preempted_for, preempted_at, limit_told, approved_by"
 )
 
 
@@ -145,6 +145,12 @@ def move(db: Database, run: Run, *, priority: int, queue_place: float | None, no
     """Note a new priority, and a place before all else of it."""
     db.conn.execute("UPDATE runs SET priority = ?, queue_place = ? WHERE id = ?", (priority, queue_place, run.id))
     events.record(db, "moved", at=now, run_id=run.id, actor=actor, payload={"priority": priority, "place": queue_place})
+
+
+def approve(db: Database, run: Run, by: str, *, now: datetime) -> None:
+    """Note that somebody approved of what the run may cost."""
+    db.conn.execute("UPDATE runs SET approved_by = ? WHERE id = ?", (by, run.id))
+    events.record(db, "approved", at=now, run_id=run.id, actor=by, payload={})
 
 
 def front(db: Database) -> float:
@@ -294,7 +300,7 @@ def _run(value: Row) -> Run:
         stop_requested_by=value["stop_requested_by"], prepared=json.loads(value["prepared"]) if value["prepared"] else None,
         retry_at=to_time(value["retry_at"]), priority=value["priority"], queue_place=value["queue_place"], held_by=value["held_by"],
         stop_reason=Reason(value["stop_reason"]) if value["stop_reason"] else None, preempted_for=value["preempted_for"],
-        preempted_at=to_time(value["preempted_at"]), limit_told=value["limit_told"],
+        preempted_at=to_time(value["preempted_at"]), limit_told=value["limit_told"], approved_by=value["approved_by"],
     )
 
 

@@ -87,7 +87,7 @@ def test_a_button_carries_a_command_line(served: SlackHouse) -> None:
     stop = next(button for button in buttons if button["value"].startswith("stop"))
     assert ada.click(card, stop["action_id"])["acknowledged"]
     asked = ada.wait_for_message(served.training, lambda m: bool(m.get("is_ephemeral")) and run.id in m["text"], timeout_s=5)
-    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if "--yes" in e["value"])
+    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if e["value"].startswith("confirm "))
     assert ada.click(asked, yes["action_id"])["acknowledged"]
     until(lambda: served.rows("SELECT 1 FROM runs WHERE id = ? AND stop_requested_by = ?", run.id, served.people["ada"]))
     served.move(run, Reason.BY_USER)
