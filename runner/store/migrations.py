@@ -157,6 +157,17 @@ ALTER TABLE schedules ADD COLUMN until TEXT;
 ALTER TABLE schedules ADD COLUMN skip_due_at TEXT;
 """
 
+_TELLING = """
+CREATE TABLE sent (host TEXT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (host, dataset));
+INSERT OR IGNORE INTO sent SELECT attempts.host, json_extract(spec, '$.dataset.name') || '@' || json_extract(spec, '$.dataset.version')
+    FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.staged = 1 AND json_extract(spec, '$.dataset.name') IS NOT NULL
+    AND kind IN ('train', 'eval', 'predict');
+ALTER TABLE locks ADD COLUMN channel TEXT;
+ALTER TABLE locks ADD COLUMN thread TEXT;
+ALTER TABLE hosts ADD COLUMN drained_by TEXT;
+ALTER TABLE hosts ADD COLUMN drained_at TEXT;
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -216,6 +227,12 @@ def overlaps(db: Database) -> None:
 def access(db: Database) -> None:
     """Who is in a group, questions before something is lost, who approved a run; requests by time, for the audit."""
     _carry_out(db, _ACCESS)
+
+
+@migrations()
+def telling(db: Database) -> None:
+    """Which datasets were sent to a host; where a lock was asked for; who drained a host, and when."""
+    _carry_out(db, _TELLING)
 
 
 def _carry_out(db: Database, statements: str) -> None:
