@@ -16,11 +16,14 @@ from bot.listeners import Identity
 from bot.settings import SlackSettings
 from bot.views.import_dialog import CALLBACK
 from runner.entities import Place
+from runner.schedule_words import parse_timing
 from runner.service.house import Requester, role_of
 from runner.settings import Role
+from runner.states import Reason
 from runner.store import hosts, runs, schedules
 from tests.support.run_rows import host_value
 from tests.support.slack_house import SlackHouse, slack_house
+from tests.support.words_house import add_dataset, at_work
 
 TEAM = "T0LOCAL001"
 VERBS = sorted(verbs())
@@ -33,13 +36,16 @@ _numbers = count(1)
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
     """Ada's run r-7f3k works, hers r-9abc waits, her schedule s-7f3k is set; Ben is a viewer here, Eve a stranger."""
     with slack_house(tmp_path_factory.mktemp("house")) as house:
+        for format_name in ("vatic", "coco"):
+            add_dataset(house.house, "fish", format_name=format_name)
         with house.house.store.writing() as db:
             hosts.put(db, host_value("gpu1"))
             kept = schedules.add(
-                db, words="every day 02:30", cron="30 2 * * *", zone="UTC", command="ps", owner=house.people["ada"],
-                channel=house.training, now=house.house.now(),
+                db, parse_timing("every day 02:30", zone="UTC"), command="ps", owner=house.people["ada"], channel=house.training,
+                now=house.house.now(),
             )
-        working, waiting = house.start(house.submit()), house.submit()
+        working = at_work(house.house, house.submit(), epochs=14, best_epoch=12)
+        waiting = house.move(house.submit(), Reason.WAITING_FOR_APPROVAL)
         rename(house, "schedules", kept.id, "s-7f3k")
         rename(house, "runs", working.id, "r-7f3k")
         rename(house, "runs", waiting.id, "r-9abc")
@@ -49,7 +55,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
 def rename(served: SlackHouse, table: str, old: str, new: str) -> None:
     with served.house.store.writing() as db:
         db.conn.execute("PRAGMA defer_foreign_keys=ON")
-        for child in ("attempts", "events") if table == "runs" else ():
+        for child in ("attempts", "events", "progress", "evaluations", "checkpoints", "leases") if table == "runs" else ():
             db.conn.execute(f"UPDATE {child} SET run_id = ? WHERE run_id = ?", (new, old))
         db.conn.execute(f"UPDATE {table} SET id = ? WHERE id = ?", (new, old))
 
@@ -138,7 +144,8 @@ def test_nobody_but_the_owner_and_operators_stops_a_run(app: App, served: SlackH
 @pytest.mark.parametrize("person", ["eve", "ben"])
 def test_shared_files_and_dialogs_of_who_may_not_become_nothing(app: App, served: SlackHouse, person: str) -> None:
     user, number = served.people[person], next(_numbers)
-    file = {"id": "F1", "name": "fish.zip", "size": 10, "url_private_download": f"{served.workspace.base_url}/files-pri/x", "mimetype": "x/y"}
+    url = f"{served.workspace.base_url}/files-pri/x"
+    file = {"id": "F1", "name": "fish.zip", "size": 10, "url_private_download": url, "mimetype": "x/y"}
     common = {"team_id": TEAM, "api_app_id": "A0LOCAL001"}
     message = {"type": "message", "subtype": "file_share", "user": user, "text": "", "channel": served.training, "files": [file],
                "ts": f"1700000001.{number:06}", "team": TEAM}
