@@ -167,6 +167,17 @@ CREATE TABLE retrainings (
     champion_eval_id TEXT REFERENCES runs(id), verdict TEXT, why TEXT NOT NULL, settled_at TEXT);
 """
 
+_TELLING = """
+CREATE TABLE sent (host TEXT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (host, dataset));
+INSERT OR IGNORE INTO sent SELECT attempts.host, json_extract(spec, '$.dataset.name') || '@' || json_extract(spec, '$.dataset.version')
+    FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.staged = 1 AND json_extract(spec, '$.dataset.name') IS NOT NULL
+    AND kind IN ('train', 'eval', 'predict');
+ALTER TABLE locks ADD COLUMN channel TEXT;
+ALTER TABLE locks ADD COLUMN thread TEXT;
+ALTER TABLE hosts ADD COLUMN drained_by TEXT;
+ALTER TABLE hosts ADD COLUMN drained_at TEXT;
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -232,6 +243,12 @@ def access(db: Database) -> None:
 def champions(db: Database) -> None:
     """The best known model of each preset and dataset, and the retrainings that challenge it."""
     _carry_out(db, _CHAMPIONS)
+
+
+@migrations()
+def telling(db: Database) -> None:
+    """Which datasets were sent to a host; where a lock was asked for; who drained a host, and when."""
+    _carry_out(db, _TELLING)
 
 
 def _carry_out(db: Database, statements: str) -> None:
