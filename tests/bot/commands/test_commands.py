@@ -84,6 +84,10 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
     if name == "schedule" and "s-7f3k" in example:
         assert ask(house, 'schedule add "every day 02:30" ps').ok
         rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
+    if name == "trigger" and "t-7f3k" in example:
+        assert ask(house, 'trigger add "failure on fish" ps').ok
+        with house.store.writing() as db:
+            db.conn.execute("UPDATE triggers SET id = 't-7f3k'")
     if name in ("release", "unlock"):
         assert ask(house, {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock")}[name], somebody(role=Role.ADMIN)).ok
     if name in ("promote", "rollback"):
