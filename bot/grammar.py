@@ -15,6 +15,7 @@ from bot.refusals import no_such_verb, refusal
 from bot.shared_files import SharedFile
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import Asking
+from bot.views.submitted import dry_answer
 from runner.service import requests
 from runner.service.house import House, Requester
 from runner.settings import Role
@@ -52,8 +53,35 @@ def parsed(words: Sequence[str]) -> Line:
     return arranged(verb, words[1:])
 
 
+def carried_out_inside(asking: Asking, text: str) -> Answer:
+    """A line that a command carries out as its own doing, in the same request."""
+    line = parsed(split_like_a_shell(text))
+    return _invoked(line, replace(asking, raw=line.raw, line=text))
+
+
+class _UndoneError(Exception):
+    """Carries the answer of a dry run out of the transaction that it undoes."""
+
+    def __init__(self, given: Answer) -> None:
+        super().__init__()
+        self.given = given
+
+
+def _tried(asking: Asking, line: Line) -> Answer:
+    """What a line would be answered with. Everything that it writes is undone."""
+    if line.verb.previewed_by:
+        return _invoked(replace(line, verb=verbs()[line.verb.previewed_by]), asking)
+    try:
+        with asking.house.store.writing():
+            raise _UndoneError(_invoked(line, asking))
+    except _UndoneError as undone:
+        return dry_answer(undone.given)
+
+
 def _carried_out(asked: Asking, line: Line) -> Answer:
     asking = replace(asked, raw=line.raw)
+    if line.dry:
+        return _tried(asking, line)
     if line.verb.slow:
         requests.once(asking.house, asking.who, asking.line, dict)
         return _invoked(line, asking)
