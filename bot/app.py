@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ from bot.commands import verbs
 from bot.delivering import deliver
 from bot.download import Downloader
 from bot.firings import carry_out_due
+from bot.home import Homes
 from bot.listeners import Identity, Listeners
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
@@ -38,6 +40,7 @@ Works = Mapping[str, Callable[[], None]]
 _log = logging.getLogger(__name__)
 BEAT_S = 5.0
 UPLOADS_WAKE_S = 0.2
+HOMES_WAKE_S = 0.2
 FIRINGS_WAKE_S = 1.0
 _LONGEST_WAIT_S = 30.0
 _END_S = 12.0
@@ -73,14 +76,16 @@ def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -
         return
     clear_partial(house.settings.inbox)
     clear_settled(house)
-    handler = build_socket(build_app(house, identity, secrets, settings), secrets, settings)
-    with _at_work(_with_slack(house, slack, handler, settings, secrets, stop), stop):
+    homes = Homes(time.monotonic)
+    handler = build_socket(build_app(house, identity, secrets, settings, homes), secrets, settings)
+    looked_at = {"homes": lambda: _every(HOMES_WAKE_S, stop, lambda: homes.step(house, slack))}
+    with _at_work({**_with_slack(house, slack, handler, settings, secrets, stop), **looked_at}, stop):
         _connect(handler, stop)
         stop.wait()
         handler.close()  # type: ignore[no-untyped-call]
 
 
-def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings) -> App:
+def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings, homes: Homes) -> App:
     """Bolt's App with every listener. Constructing it asks Slack who we are.
 
     Bolt acks an event before its listener has run, unless it processes before it responds; and then a crash would lose the request.
@@ -88,7 +93,7 @@ def build_app(house: House, identity: Identity, secrets: Tokens, settings: Slack
     # Bolt reads SLACK_BOT_TOKEN by itself and then warns that the client was given as well.
     logging.getLogger("slack_bolt.App").addFilter(lambda record: "`token` will be unused" not in str(record.msg))
     app = App(client=web_client(secrets, settings), name="signalbox", process_before_response=True)
-    Listeners(house, identity).register(app)
+    Listeners(house, identity, homes).register(app)
     return app
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
 from bot.answer import Answer, Block
 from bot.commands import verbs
 from bot.loose_forms import Line, arranged, asks_for_help
@@ -21,7 +23,7 @@ from runner.service.house import House, Requester
 from runner.settings import Role
 from runner.specs import GivenFile
 
-OWN_LINES = frozenset({"terminal", "button", "schedule"})
+OWN_LINES = frozenset({"terminal", "button", "schedule", "modal"})
 """Doors whose lines no phone has touched."""
 _log = logging.getLogger(__name__)
 
@@ -38,6 +40,26 @@ def answer(house: House, who: Requester, text: str, *, attached: Sequence[Shared
         return _carried_out(Asking(house, who, line=text, attached=attached), parsed(words))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the person gets a sentence and the log the rest
         return refusal(error, words) or _our_fault(error, who, text)
+
+
+def tried(house: House, who: Requester, text: str) -> tuple[Answer, str]:
+    """What a line of Signalbox's own making would be answered with, and nothing is changed; never raises.
+
+    Beside it the parameter that is to blame for a refusal, as far as the line itself is wrong there.
+    """
+    words: list[str] = []
+    try:
+        who.must_be(Role.VIEWER, "use Signalbox")
+        words = split_like_a_shell(text)
+        line = parsed(words)
+        return _tried(Asking(house, who, line.raw, text), line), ""
+    except Exception as error:  # noqa: BLE001 - as in answer
+        return refusal(error, words) or _our_fault(error, who, text), _to_blame(error)
+
+
+def _to_blame(error: Exception) -> str:
+    param = error.param if isinstance(error, click.BadParameter) else None
+    return (param.name or "") if param is not None else ""
 
 
 def parsed(words: Sequence[str]) -> Line:

@@ -50,6 +50,15 @@ def answer(db: Database, request_id: str) -> dict[str, object] | None:
     return json.loads(row["answer"]) if row and row["answer"] else None
 
 
+def last_line(db: Database, actor: str, begins: str) -> str | None:
+    """The newest text of a person's requests that is these words, or begins with them and a blank."""
+    row = db.conn.execute(
+        "SELECT text FROM requests WHERE actor = ? AND (text = ? OR substr(text, 1, ?) = ?) ORDER BY at DESC LIMIT 1",
+        (actor, begins, len(begins) + 1, f"{begins} "),
+    ).fetchone()
+    return None if row is None else str(row["text"])
+
+
 def role(db: Database, person: str) -> str | None:
     """The role granted to a person, beyond the settings."""
     row = db.conn.execute("SELECT role FROM people WHERE person = ?", (person,)).fetchone()

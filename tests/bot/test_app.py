@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -11,6 +12,7 @@ import pytest
 from slack_bolt import App, BoltRequest
 
 from bot.app import build_app, run_bot
+from bot.home import Homes
 from bot.listeners import Identity
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings
 from runner.errors import ConfigurationError
@@ -119,7 +121,7 @@ def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
         strict = served.house.settings.access.model_copy(update={"workspace": "T0OTHER"})
         assert isinstance(strict, Access)
         house = type(served.house)(served.house.settings.model_copy(update={"access": strict}), served.house.store, served.house.catalog)
-        app = build_app(house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
+        app = build_app(house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings(), Homes(time.monotonic))
         assert "its own workspace only" in _slash(app, served, "9.9").body
 
 
@@ -197,7 +199,7 @@ def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: 
 
 
 def _app(served: SlackHouse) -> App:
-    return build_app(served.house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
+    return build_app(served.house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings(), Homes(time.monotonic))
 
 
 def _slash(app: App, served: SlackHouse, trigger_id: str, *, text: str = "ps", team: str = TEAM):  # type: ignore[no-untyped-def]
