@@ -220,7 +220,7 @@ class Listeners:
         return Requester(speaker.person, Role.STRANGER if refused else role, "modal", _text(view, "id"), place)
 
     def _admit(self, speaker: Speaker) -> tuple[Refusal | None, Role]:
-        role = role_of(self._house, speaker.person)
+        role = role_of(self._house, speaker.person, speaker.channel)
         return refusal(self._house.settings.access, speaker, role=role, home_workspace=self._identity.team), role
 
     def _take_uploads(self, event: Json, speaker: Speaker) -> bool:

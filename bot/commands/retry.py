@@ -19,7 +19,7 @@ from runner.service import runs, views
 @click.option("--as-it-was", is_flag=True, help="the very same once more, from its beginning")
 @click.pass_obj
 def retry(asking: Asking, run: str, *, as_it_was: bool) -> Answer:
-    from bot.grammar import carried_out_inside  # the grammar finds the commands, of which this is one
+    from bot.grammar import within  # the grammar finds the commands, of which this is one
 
     ended = runs.find(asking.house, run)
     if not ended.state.final:
@@ -27,7 +27,7 @@ def retry(asking: Asking, run: str, *, as_it_was: bool) -> Answer:
     line = again(ended) if as_it_was else next((button.line for button in remedies(views.view(asking.house, run))), "")
     if not line or line.startswith("log "):
         raise CommandError(f"{ended.id} cannot be asked for again: what it was given is gone. Give it once more.")
-    given = carried_out_inside(asking, line)
+    given = within(asking, line)
     return replace(given, text=f"{code(line)}: {given.text}")
 
 

@@ -141,10 +141,10 @@ def test_it_is_fast_after_ten_thousand_runs(tmp_path: Path) -> None:
                 runs.transition(db, run, Reason.BY_USER, now=house.now())
         overview(house)  # what is read once in the life of a bot
         took = []
-        for _ in range(5):  # the machine is shared: the best says what it costs
-            begun = time.perf_counter()
+        for _ in range(5):  # of this thread's own time: the machine is shared
+            begun = time.thread_time()
             ended = [view(house, run.id) for run in newest_runs(house, limit=5, owner=served.people["ada"])]
             made = home_view(overview(house), served.people["ada"], Role.MEMBER, ended, zone=house.settings.time_zone)
-            took.append(time.perf_counter() - begun)
+            took.append(time.thread_time() - begun)
     assert min(took) < FAST_S, took
     assert len(made["blocks"]) <= VIEW_BLOCKS  # type: ignore[arg-type]
