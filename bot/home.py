@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -33,7 +34,7 @@ class _Tab:
 class Homes:
     """The Home tabs that are looked at. ``opened`` is called by listeners, ``step`` by one thread."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = Lock()
         self._tabs: dict[str, _Tab] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -12,9 +11,8 @@ import pytest
 from slack_bolt import App, BoltRequest
 
 from bot.app import build_app, run_bot
-from bot.home import Homes
 from bot.listeners import Identity
-from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings
+from bot.settings import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackSettings
 from runner.errors import ConfigurationError
 from runner.schedule_words import Timing
 from runner.service import schedules
@@ -28,10 +26,10 @@ from tests.support.slack_house import SlackHouse, slack_house, until
 TEAM = "T0LOCAL001"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
     """One house with its bot for every test that only asks."""
-    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house")) as house:
+    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house"), way=request.param) as house:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         house.runner_lives()
@@ -122,15 +120,17 @@ def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
         strict = served.house.settings.access.model_copy(update={"workspace": "T0OTHER"})
         assert isinstance(strict, Access)
         house = type(served.house)(served.house.settings.model_copy(update={"access": strict}), served.house.store, served.house.catalog)
-        app = build_app(house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings(), Homes(time.monotonic))
+        app = build_app(house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
         assert "its own workspace only" in _slash(app, served, "9.9").body
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("served", ["socket"], indirect=True)
 def test_the_bot_and_its_socket_say_that_they_live(served: SlackHouse) -> None:
     until(lambda: len(served.rows("SELECT 1 FROM heartbeats WHERE process IN ('bot', 'socket')")) == 2, timeout_s=20)
 
 
+@pytest.mark.parametrize("served", ["socket"], indirect=True)
 def test_a_command_right_after_slack_asked_to_reconnect_is_acknowledged_in_time(served: SlackHouse) -> None:
     served.workspace.request_disconnect()
     until(lambda: served.workspace.socket_count() > 0, timeout_s=15)
@@ -155,7 +155,7 @@ def test_a_wrong_token_ends_the_start_with_a_sentence(tmp_path: Path, monkeypatc
 def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in (BOT_TOKEN, APP_TOKEN):
+    for name in (BOT_TOKEN, APP_TOKEN, SIGNING_SECRET):
         monkeypatch.delenv(name, raising=False)
     caplog.set_level(logging.INFO)
     house = open_house(Settings(state_folder=tmp_path))
@@ -200,7 +200,7 @@ def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: 
 
 
 def _app(served: SlackHouse) -> App:
-    return build_app(served.house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings(), Homes(time.monotonic))
+    return build_app(served.house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
 
 
 def _slash(app: App, served: SlackHouse, trigger_id: str, *, text: str = "ps", team: str = TEAM):  # type: ignore[no-untyped-def]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import time
 from pathlib import Path
 
 import bot
@@ -75,7 +74,7 @@ def test_the_scopes_are_those_of_the_methods_events_and_files_in_use() -> None:
 
 def test_the_events_the_command_and_the_shortcut_are_those_listened_to() -> None:
     heard, app = Heard(), AppConfiguration.from_manifest(MANIFEST)
-    Listeners(None, Identity("T", "U"), Homes(time.monotonic)).register(heard)  # type: ignore[arg-type]
+    Listeners(None, Identity("T", "U"), Homes()).register(heard)  # type: ignore[arg-type]
     assert {event.partition(".")[0] for event in app.bot_events} == set(heard.events)
     assert [command.command for command in app.slash_commands] == heard.commands == [COMMAND]
     assert {(shortcut.callback_id, shortcut.kind) for shortcut in app.shortcuts} == set(heard.shortcuts)
