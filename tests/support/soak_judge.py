@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from runner.entities import Attempt, Event, Run
@@ -79,7 +80,7 @@ def _of_story(run: Run, plan: Plan, attempts: Sequence[Attempt], told: Sequence[
     ends = [reason for reason in reasons if reason.state.final]
     if len(ends) != 1:
         yield f"its end was told {len(ends)} times"
-    again = Counter(reason for before, reason in zip(reasons, reasons[1:], strict=False) if reason is not before)
+    again = Counter(reason for before, reason in pairwise(reasons) if reason is not before)
     retried, gave_way = again[Reason.RETRYING], again[Reason.PREEMPTED]
     if retried > plan.cuts:
         yield f"was tried again {retried} times, and its power was cut {plan.cuts} times"
