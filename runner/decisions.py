@@ -13,6 +13,9 @@ from runner.states import Reason
 
 CLAIM_PATIENCE = timedelta(seconds=10)
 """How long after a launch without a claim the session is started again (harmless: one claim wins)."""
+GOING_DOWN = timedelta(seconds=20)
+"""A host that shuts down asks its programs to end, and falls silent a moment later."""
+_ASKED_TO_END = (129, 143)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,17 @@ Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Collect
 
 
 def decide_pending(
-    run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime, awaited: Sequence[Run] = ()
+    run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime, awaited: Sequence[Run] = (),
+    unapproved: str = "",
 ) -> Decision:
     """What a waiting run does next. ``acting``: something remote is under way for it; ``awaited`` are the runs that have to succeed first
-    and have not yet."""
+    and have not yet; ``unapproved`` says why somebody has to approve it first."""
     if run.stop_requested_by is not None:
         again = "the next attempt" if run.attempt else "it"
         return Move(Reason.BY_USER, f"Cancelled by {run.stop_requested_by} before {again} started.")
     if acting:
         return Nothing()
-    kept = _kept(run, awaited, now)
+    kept = _kept(run, awaited, now, unapproved)
     if kept is not None:
         return kept
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
@@ -154,6 +158,13 @@ def decide_running(
     return Launch() if launched_at is None or now - launched_at > CLAIM_PATIENCE else Nothing()
 
 
+def may_be_going_down(run: Run, attempt: Attempt, *, boot_id: str | None, now: datetime) -> bool:
+    """Whether it may be the host that asked a program to end, on its way down (``boot_id`` is the host's): a moment later it is known."""
+    if attempt.exit_code not in _ASKED_TO_END or attempt.ended_at is None or run.stop_requested_by is not None or attempt.fenced:
+        return False
+    return attempt.boot_id == boot_id and timedelta() <= now - attempt.ended_at < GOING_DOWN
+
+
 def _over(run: Run, attempt: Attempt) -> bool:
     """Whether nothing of an attempt is left. Where it was stopped or failed, processes may outlive the exit (the other ranks of a
     training, in sessions of their own) and hold the devices: these are swept first."""
@@ -162,10 +173,12 @@ def _over(run: Run, attempt: Attempt) -> bool:
     return attempt.fenced or attempt.exit_code is None or (attempt.exit_code == 0 and run.stop_requested_by is None)
 
 
-def _kept(run: Run, awaited: Sequence[Run], now: datetime) -> Decision | None:
+def _kept(run: Run, awaited: Sequence[Run], now: datetime, unapproved: str) -> Decision | None:
     """What keeps a run waiting whatever the hosts say."""
     if run.held_by is not None:
         return Move(Reason.HELD, f"Held by {run.held_by}; `release {run.id}` lets it go on.")
+    if unapproved:
+        return Move(Reason.WAITING_FOR_APPROVAL, unapproved)
     if run.retry_at is not None and now < run.retry_at:
         return Nothing()
     return Move(Reason.WAITING_FOR_RUN, " ".join(map(_awaits, awaited))) if awaited else None

@@ -59,9 +59,8 @@ def end(pid: int, number: int = signal.SIGKILL) -> None:
 def soak_house() -> Iterator[SoakHouse]:
     folder = Path(tempfile.mkdtemp(prefix="soak"))
     with ExitStack() as stack:
-        scripted = stack.enter_context(scripted_house(folder, limits=LIMITS))
-        settings = scripted.house.settings.model_copy(update={"queue": POLICY})
-        scripted = replace(scripted, house=replace(scripted.house, settings=settings))
+        scripted = stack.enter_context(scripted_house(folder, limits=LIMITS, policy=POLICY))
+        settings = scripted.house.settings
         presence = folder / "presence"
         presence.mkdir()
         sshds, roots = [], []

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.demo.processes import marked
 from runner.entities import Run
 from runner.errors import RequestError
 from runner.service import queue
@@ -25,6 +24,7 @@ from runner.specs import Overrides, Turn
 from runner.states import Reason
 from runner.store import runs
 from tests.soak.house import SoakHouse, alive, end
+from tests.support.power import cut_power
 from tests.support.silence import cut_off, sessions
 from tests.support.soak_judge import Plan
 
@@ -120,17 +120,8 @@ class Storm:
             self._cut_power(run, plan)
 
     def _cut_power(self, run: Run, plan: Plan) -> None:
-        """Everything of an attempt is gone at once, and nobody wrote an exit."""
         attempt = runs.attempt(self.house.scripted.house.store.reading(), run.id, run.attempt)
-        directory = Path(attempt.directory)
-        if attempt.pid is None or (directory / "exit").exists():
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(attempt.pid, signal.SIGKILL)
-        for pid in marked(attempt.marker):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        if not (directory / "exit").exists():
+        if attempt.pid is not None and not Path(attempt.directory, "exit").exists() and cut_power(attempt):
             plan.cuts += 1
             self.done["power cuts"] += 1
 

@@ -19,6 +19,7 @@ from bot.demo.loopback_sshd import LoopbackSshd
 from recipes.ingest import ingest
 from runner.entities import Environment, Host, Place, Run, TransportName
 from runner.loop import Runner
+from runner.queueing.policy import Policy
 from runner.service.house import House, Requester, open_house
 from runner.service.runs import submit_training
 from runner.service.views import RunView, view
@@ -98,12 +99,12 @@ def write_coco(folder: Path, *, images: int = 2) -> Path:
 
 @contextmanager
 def scripted_house(
-    folder: Path, *, slots: int = 1, limits: Limits | None = None, imports: Imports = Imports()
+    folder: Path, *, slots: int = 1, limits: Limits | None = None, imports: Imports = Imports(), policy: Policy = Policy()
 ) -> Iterator[ScriptedHouse]:
     """Open a house in ``folder``: dataset fish@1, host gpu-1 with ``slots`` CPU slots and the scripted environment."""
     settings = Settings(
         state_folder=folder / "state", extensions=(SCRIPTED,),
-        imports=imports, limits=limits or Limits(stop_grace_s=2, retry_delay_s=0.2, heartbeat_timeout_s=15),
+        imports=imports, queue=policy, limits=limits or Limits(stop_grace_s=2, retry_delay_s=0.2, heartbeat_timeout_s=15),
     )
     house = open_house(settings)
     ingest(house.catalog, write_coco(folder / "coco"), name="fish", created_at=datetime.now(UTC))

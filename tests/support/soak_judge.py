@@ -64,10 +64,12 @@ def _of_run(house: House, run: Run, plan: Plan) -> Iterator[str]:
     if not run.state.final:
         yield f"is lost: {run.detail or 'it says nothing'}"
         return
+    attempts, told = runs.attempts(db, run.id), events.of_run(db, run.id)
     expected = frozenset({Reason.BY_USER}) if plan.stop_asked else plan.expected
+    if len(attempts) > 1 and plan.expected == {Reason.CODE_ERROR}:
+        expected |= {Reason.COMPLETED}  # it fails only where it begins
     if run.reason not in expected:
         yield f"ended otherwise than asked ({', '.join(sorted(expected))}): {run.detail}"
-    attempts, told = runs.attempts(db, run.id), events.of_run(db, run.id)
     yield from _of_story(run, plan, attempts, told)
     for attempt in attempts:
         yield from _of_attempt(run, attempt)
