@@ -22,7 +22,7 @@ from runner.states import Reason
 from runner.store import hosts, runs
 from tests.support.hosts import eventually
 from tests.support.power import cut_power
-from tests.support.scripted_house import HOST, ScriptedHouse, scripted_house
+from tests.support.scripted_house import HOST, ScriptedHouse, empty_home, scripted_house
 from tests.support.silence import cut_off
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
@@ -65,7 +65,9 @@ def server() -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="house"))
     boot_id = folder / "boot_id"
     boot_id.write_text(f"{uuid.uuid4()}\n", encoding="ascii")
-    with scripted_house(folder) as scripted, LoopbackSshd(folder / "server", before=(*WITH_BOOT_ID, str(boot_id))) as sshd:
+    with scripted_house(folder) as scripted, LoopbackSshd(
+        folder / "server", variables=empty_home(folder), before=(*WITH_BOOT_ID, str(boot_id))
+    ) as sshd:
         with scripted.house.store.writing() as db:
             known = hosts.get(db, HOST)
             hosts.put(db, replace(known, port=sshd.port, key_path=str(sshd.key_path), host_key=sshd.host_key))

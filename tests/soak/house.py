@@ -20,7 +20,7 @@ from runner.store import hosts
 from tests.support.hosts import eventually
 from tests.support.nvidia_standin import NvidiaStandin, gpu
 from tests.support.runner_process import settings_file
-from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, scripted_house
+from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, empty_home, scripted_house
 
 LIMITS = Limits(stop_grace_s=1, retry_delay_s=0.1, heartbeat_timeout_s=15)
 POLICY = Policy(preempting_priority=5, preemption_grace_s=1)
@@ -69,7 +69,7 @@ def soak_house() -> Iterator[SoakHouse]:
             place.mkdir()
             standin = NvidiaStandin(place)
             standin.shows(*(gpu(index, uuid=f"GPU-{number}{index}") for index in range(2)))
-            sshds.append(stack.enter_context(LoopbackSshd(place / "sshd", variables=standin.variables)))
+            sshds.append(stack.enter_context(LoopbackSshd(place / "sshd", variables=standin.variables | empty_home(place))))
             roots.append(place / "root")
             _add_host(scripted, name, sshds[-1], roots[-1])
         environment = os.environ | {"SIGNALBOX_SETTINGS": str(settings_file(settings))}
@@ -87,6 +87,6 @@ def _add_host(scripted: ScriptedHouse, name: str, sshd: LoopbackSshd, root: Path
     with scripted.house.store.writing() as db:
         known = hosts.get(db, HOST)
         hosts.put(db, replace(
-            known, name=name, port=sshd.port, key_path=str(sshd.key_path), host_key=sshd.host_key, root=str(root), python=sys.executable,
+            known, name=name, port=sshd.port, key_path=str(sshd.key_path), host_key=sshd.host_key, root=str(root),
         ))
         hosts.put_environment(db, Environment(name, "scripted", "scripted", sys.executable, str(SCRIPTED), "scripted-1"))

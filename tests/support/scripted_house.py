@@ -81,6 +81,13 @@ class ScriptedHouse:
             thread.join(20)
 
 
+def empty_home(folder: Path) -> dict[str, str]:
+    """A home for who logs in, without start files: those of the person who runs the tests may take a second for every command."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return {"HOME": str(home)}
+
+
 def write_coco(folder: Path, *, images: int = 2) -> Path:
     """A COCO dataset of a few small pictures with a train and a val split."""
     (folder / "images").mkdir(parents=True)
@@ -109,11 +116,11 @@ def scripted_house(
     house = open_house(settings)
     ingest(house.catalog, write_coco(folder / "coco"), name="fish", created_at=datetime.now(UTC))
     (folder / "sshd").mkdir()
-    with LoopbackSshd(folder / "sshd") as sshd:
+    with LoopbackSshd(folder / "sshd", variables=empty_home(folder)) as sshd:
         root = folder / "gpu root"
         host = Host(
             HOST, TransportName.SSH, str(root), address=sshd.address, port=sshd.port, user=sshd.user, key_path=str(sshd.key_path),
-            host_key=sshd.host_key, slots=slots,
+            host_key=sshd.host_key, slots=slots, python=sys.executable,
         )
         with house.store.writing() as db:
             hosts.put(db, host)
