@@ -28,6 +28,7 @@ from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
 from runner.slurm_words import why_never_begun
+from runner.specs import ModelSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events, hosts, progress, runs
 
@@ -161,6 +162,8 @@ class Intake:
         with self.house.store.writing() as db:
             progress.forget_step(db, run.id)
             runs.note_staged(db, run.id, outcome.attempt)
+            if isinstance(run.spec, TrainSpec | ModelSpec) and run.spec.dataset is not None and run.host is not None:
+                hosts.note_sent(db, run.host, str(run.spec.dataset))
             if run.reason is Reason.STAGING:
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         crash_point("runner.after_staging_noted")
@@ -222,8 +225,8 @@ class Intake:
         log.warning("%s of %s failed", outcome.act, run.id, exc_info=outcome.error)
         if outcome.act == "collect":
             where = f"{runs.attempt(self.house.store.reading(), run.id, run.attempt).directory}/{RESULTS}"
-            why = str(outcome.error) if isinstance(outcome.error, OSError) else refusal(outcome.error)[1]  # the disk here is not our defect
-            left = f"What it made stays on {run.host} in {where}: {why.rstrip('.')}. `fetch {run.id} results` brings it."
+            why = (str(outcome.error) or type(outcome.error).__name__).rstrip(".")
+            left = f"What it made stays on {run.host} in {where}: {why}. `fetch {run.id} results` brings it."
             self._take_collected(run, run.attempt, Made(Brought(left=left)))
         elif outcome.act == "prepare":
             if run.state is State.PENDING:

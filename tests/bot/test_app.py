@@ -12,8 +12,9 @@ from slack_bolt import App, BoltRequest
 
 from bot.app import build_app, run_bot
 from bot.listeners import Identity
-from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings
+from bot.settings import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackSettings
 from runner.errors import ConfigurationError
+from runner.schedule_words import Timing
 from runner.service import schedules
 from runner.service.health import health
 from runner.service.house import Requester, open_house
@@ -25,10 +26,10 @@ from tests.support.slack_house import SlackHouse, slack_house, until
 TEAM = "T0LOCAL001"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
     """One house with its bot for every test that only asks."""
-    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house")) as house:
+    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house"), way=request.param) as house:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         house.runner_lives()
@@ -86,7 +87,7 @@ def test_a_button_carries_a_command_line(served: SlackHouse) -> None:
     stop = next(button for button in buttons if button["value"].startswith("stop"))
     assert ada.click(card, stop["action_id"])["acknowledged"]
     asked = ada.wait_for_message(served.training, lambda m: bool(m.get("is_ephemeral")) and run.id in m["text"], timeout_s=5)
-    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if "--yes" in e["value"])
+    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if e["value"].startswith("confirm "))
     assert ada.click(asked, yes["action_id"])["acknowledged"]
     until(lambda: served.rows("SELECT 1 FROM runs WHERE id = ? AND stop_requested_by = ?", run.id, served.people["ada"]))
     served.move(run, Reason.BY_USER)
@@ -124,10 +125,12 @@ def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("served", ["socket"], indirect=True)
 def test_the_bot_and_its_socket_say_that_they_live(served: SlackHouse) -> None:
     until(lambda: len(served.rows("SELECT 1 FROM heartbeats WHERE process IN ('bot', 'socket')")) == 2, timeout_s=20)
 
 
+@pytest.mark.parametrize("served", ["socket"], indirect=True)
 def test_a_command_right_after_slack_asked_to_reconnect_is_acknowledged_in_time(served: SlackHouse) -> None:
     served.workspace.request_disconnect()
     until(lambda: served.workspace.socket_count() > 0, timeout_s=15)
@@ -152,7 +155,7 @@ def test_a_wrong_token_ends_the_start_with_a_sentence(tmp_path: Path, monkeypatc
 def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in (BOT_TOKEN, APP_TOKEN):
+    for name in (BOT_TOKEN, APP_TOKEN, SIGNING_SECRET):
         monkeypatch.delenv(name, raising=False)
     caplog.set_level(logging.INFO)
     house = open_house(Settings(state_folder=tmp_path))
@@ -164,7 +167,7 @@ def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_l
     bot = Thread(target=run_bot, args=(house.settings,), kwargs={"stop": stop})
     bot.start()
     try:
-        until(lambda: not schedules.untaken_firings(house))
+        until(lambda: not schedules.ready_firings(house))
         until(lambda: set(health(house).beats) == {"bot"})
     finally:
         stop.set()
@@ -187,12 +190,12 @@ def test_missing_and_mixed_up_tokens_are_named(tmp_path: Path, monkeypatch: pyte
 def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: SlackHouse) -> None:
     with served.house.store.writing() as db:
         kept = rows.add(
-            db, words="every day 02:30", cron="30 2 * * *", zone="UTC", command="ps", owner=served.people["ada"],
-            channel=served.training, now=served.house.now(),
+            db, Timing("every day 02:30", "30 2 * * *", "UTC"), command="ps", owner=served.people["ada"], channel=served.training,
+            now=served.house.now(),
         )
         rows.fire(db, kept.id, served.house.now())
     served.person().wait_for_message(served.training, lambda m: kept.id in m["text"], timeout_s=5)
-    assert not schedules.untaken_firings(served.house)
+    assert not schedules.ready_firings(served.house)
     assert len(served.rows("SELECT 1 FROM requests WHERE door = 'schedule'")) == 1
 
 
