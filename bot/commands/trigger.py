@@ -27,14 +27,14 @@ def trigger(context: click.Context) -> Answer | None:
 
 @trigger.command("add", help="Carry out a command when there is new data, a result, a failure or an alert.", context_settings=_AS_TYPED)
 @click.option("--cooldown", callback=span, default="10m", metavar="1h", help="how long it does not fire again")
-@click.option("--dry-run", is_flag=True, help="only note in `trigger list` what it would have done")
+@click.option("--rehearse", is_flag=True, help="only note in `trigger list` what it would have done")
 @click.argument("when", metavar='<"when">')
 @click.argument("command", metavar="<command …>", nargs=-1, type=click.UNPROCESSED, required=True)
 @click.pass_obj
-def add(asking: Asking, *, cooldown: timedelta, dry_run: bool, when: str, command: tuple[str, ...]) -> Answer:
+def add(asking: Asking, *, cooldown: timedelta, rehearse: bool, when: str, command: tuple[str, ...]) -> Answer:
     line = command[0] if len(command) == 1 else quoted(command)
-    added = triggers.add(asking.house, asking.who, words=when, command=line, cooldown=cooldown, dry_run=dry_run)
-    does = "It would be noted" if dry_run else "It is carried out"
+    added = triggers.add(asking.house, asking.who, words=when, command=line, cooldown=cooldown, dry_run=rehearse)
+    does = "It is only noted" if rehearse else "It is carried out"
     text = f"{code(added.id)}: {shown(added.words)} → {code(added.command)}. {does} as you, with your rights of that moment."
     row = actions([Button("Pause", f"trigger pause {added.id}"), Button("Remove", f"trigger remove {added.id}")])
     return Answer(text, (section(text), row))

@@ -266,6 +266,12 @@ def triggers(db: Database) -> None:
     _carry_out(db, _TRIGGERS)
 
 
+@migrations()
+def requests_of_a_person(db: Database) -> None:
+    """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
+    _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():
