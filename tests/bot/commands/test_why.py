@@ -192,7 +192,9 @@ REACHED: Mapping[Reason, tuple[Callable[[House], Run], tuple[str, ...]]] = {
     Reason.STAGING: (moved(Reason.STAGING), ("being sent to the host", "not sent again")),
     Reason.LAUNCHING: (moved(Reason.STAGING, Reason.LAUNCHING), ("told to start it", "within seconds")),
     Reason.WORKING: (trains, ("It is at work.", "Done about 15:32 CET (in 1 h 00 min).")),
-    Reason.UNREACHABLE: (unreachable, ("gpu1 does not answer (No answer within 10 s). The run most likely goes on", "It was last seen 14:32 CET", "`host check gpu1`")),
+    Reason.UNREACHABLE: (
+        unreachable, ("gpu1 does not answer (No answer within 10 s). The run most likely goes on", "It was last seen 14:32 CET"),
+    ),
     Reason.UNCLEAR: (vanished, ("has vanished while the run was live", "`stop r-")),
     Reason.STOPPING: (stopping, (f"Asked by <@{BEN}>.", "it has 30 s to end by itself")),
     Reason.COMPLETED: (lambda house: ends(house, code=0), ("Best mAP 0.700 at epoch 6",)),
