@@ -39,6 +39,7 @@ from runner.decisions import (
     Stop,
     decide_pending,
     decide_running,
+    may_be_going_down,
 )
 from runner.entities import Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
@@ -50,6 +51,7 @@ from runner.placing import Placing
 from runner.queue_scene import Candidate, turn_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
+from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
@@ -118,6 +120,7 @@ class Runner:
         self._guard(self._beat, about="the runner's sign of life")
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
 
@@ -211,6 +214,8 @@ class Runner:
         enforce(self.house, run, attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
+        if link.connected and may_be_going_down(run, attempt, boot_id=link.host.boot_id, now=now):
+            return Nothing()
         launched_at = link.launched.get(attempt.directory)
         return decide_running(
             run, attempt, connected=link.connected, trouble=link.trouble, acting=busy, launched_at=launched_at, now=now,
@@ -259,6 +264,7 @@ class Runner:
     def _conclude(self, run: Run) -> None:
         with self.house.store.writing() as db:
             conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+            crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
     def _watch(self, run: Run) -> None:

@@ -211,7 +211,7 @@ def slack_house(
     folder: Path, *, limits: Limits = QUICK, house_limits: HouseLimits = HouseLimits(),
     groups: Mapping[str, tuple[str, ...]] = MappingProxyType({}), way: str = "socket", now: Callable[[], float] = time.time,
 ) -> Iterator[SlackHouse]:
-    """A workspace whose app is what the manifest says, and a house that serves it, over a ``socket`` or over ``http``; both keep ``now``."""
+    """A workspace whose app is what the manifest says, and a house that serves it, over ``socket`` or ``http``; both keep ``now``."""
     port = free_port() if way == "http" else 0
     configuration = WorkspaceConfiguration(
         app=AppConfiguration.from_manifest(MANIFEST), limits=limits,
