@@ -140,8 +140,7 @@ class Runner:
         eligible: list[Candidate] = []
         for run in live:
             self._guard(partial(self._further, run, facts, eligible), about=run.id)
-        for started in self._placing.place(eligible, self._links, self._guard):
-            self._guard(partial(self._act, started, Stage()), about=started.id)
+        self._placing.place(eligible, self._links, self._guard, self._begin)
 
     def _further(self, run: Run, facts: dict[str, HostFacts], eligible: list[Candidate]) -> None:
         """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
@@ -253,6 +252,9 @@ class Runner:
     def _act(self, run: Run, decision: Stage | Launch | Stop | Collect) -> None:
         self._watch(run)
         acting.act(self.house, self._links[run.host or ""], run, decision)
+
+    def _begin(self, run: Run) -> None:
+        self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
 
     def _conclude(self, run: Run) -> None:
         with self.house.store.writing() as db:

@@ -32,6 +32,8 @@ SILENCE_MS = 20_000
 SESSIONS = 8
 # Staging a run (what is missing, then its directory) and launching it follow each other at once: with two, the launch waited for a login.
 SPARES = 3
+# A login costs the host more than most commands: the one for which a shell was taken goes first.
+REFILL_PAUSE_S = 0.2
 # A busy sshd counts a session until it has reaped its shell, a while after the shell ended.
 REFUSED_PATIENCE_S = 5.0
 REFUSED_PAUSE_S = 0.05
@@ -160,6 +162,7 @@ class SshConnection:
         threading.Thread(target=self._open_spares, args=(self._transport,), name=f"spares-{self._host.name}", daemon=True).start()
 
     def _open_spares(self, transport: OrderlyTransport) -> None:
+        time.sleep(REFILL_PAUSE_S)
         try:
             while len(self._spares) < SPARES and self._sessions.acquire(blocking=False):
                 spare = self._pipe(transport, Deadline.after(CONNECT_TIMEOUT_S))

@@ -21,14 +21,14 @@ from runner.entities import Environment
 from runner.states import Reason
 from runner.store import hosts
 from tests.benchmarks.figures import Figure, table
-from tests.benchmarks.whole_house import WholeHouse, whole_house
+from tests.benchmarks.whole_house import whole_house
 from tests.support.scripted_house import HOST
 from tests.support.slack_house import until
 from tests.support.slurm_cluster import SlurmCluster, slurm_cluster
 from tests.support.slurm_cluster import why_not as why_no_slurm
 
 ROUNDS, GAPS_A_ROUND = 5, 4
-FIRST_S, EACH_S = 6.0, 1.5
+FIRST_S, EACH_S = 6.0, 2.0
 """The first one of a round is that long, so that the others wait for nothing but the slot."""
 PROGRAM = Path(__file__).parent / "gap" / "program.py"
 GOAL = 0.25
@@ -101,9 +101,11 @@ def _signalbox() -> Iterator[Round]:
 
 @contextmanager
 def _slurm(scheduler: str) -> Iterator[Round]:
-    with tempfile.TemporaryDirectory(prefix="signalbox-slurm-", ignore_cleanup_errors=True) as name:
-        with slurm_cluster(Path(name), scheduler=scheduler) as cluster:
-            yield lambda number: _through_slurm(cluster, Path(name) / f"round{number}")
+    with (
+        tempfile.TemporaryDirectory(prefix="signalbox-slurm-", ignore_cleanup_errors=True) as name,
+        slurm_cluster(Path(name), scheduler=scheduler) as cluster,
+    ):
+        yield lambda number: _through_slurm(cluster, Path(name) / f"round{number}")
 
 
 def _through_slurm(cluster: SlurmCluster, folder: Path) -> list[Moments]:
