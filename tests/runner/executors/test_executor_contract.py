@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def stop(executor: Executor, reached: Reached, wanted: LaunchOrder, grace_s: flo
 def log_of(wanted: LaunchOrder) -> bytes:
     path = Path(wanted.directory, "log")
     return path.read_bytes() if path.exists() else b""
+
+
+def test_which_devices_it_gets_is_said_at_the_launch(executor: Executor, any_host: Reached) -> None:
+    laid = order(any_host.root, "echo [$CUDA_VISIBLE_DEVICES]")
+    executor.stage(any_host.transport, laid, root=any_host.host.root)
+    assert executor.launch(any_host.transport, replace(laid, devices=("GPU-1", "GPU-2")))
+    eventually(lambda: log_of(laid) == b"[GPU-1,GPU-2]\n")
+
+
+def test_what_is_not_laid_does_not_start_and_says_so(executor: Executor, any_host: Reached) -> None:
+    wanted = order(any_host.root, "echo one")
+    assert not executor.launch(any_host.transport, wanted)
+    assert not Path(wanted.directory).exists()
 
 
 def test_an_attempt_runs_from_claim_to_exit(executor: Executor, any_host: Reached) -> None:
