@@ -11,7 +11,7 @@ from runner.crash_points import crash_point
 from runner.deadlines import preempt
 from runner.entities import Run
 from runner.links import HostLink
-from runner.queue_scene import Candidate, Past, past, scene_of
+from runner.queue_scene import Candidate, Learned, Past, past, scene_of
 from runner.queueing.decide import Preempt, Start, Wait, decide
 from runner.service.house import House
 from runner.states import Reason
@@ -34,6 +34,11 @@ class Placing:
         self._house = house
         self._past: Past | None = None
 
+    def learned(self) -> Learned:
+        """What earlier runs teach."""
+        self._past = past(self._house, self._house.store.reading(), now=self._house.now(), known=self._past)
+        return self._past.learned
+
     def place(
         self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], guard: Guard, begin: Callable[[Run], None]
     ) -> None:
@@ -45,7 +50,7 @@ class Placing:
             return
         db, policy, now = self._house.store.reading(), self._house.settings.queue, self._house.now()
         known = {name: link.host for name, link in links.items()}
-        self._past = past(db, policy, now=now, known=self._past)
+        self._past = past(self._house, db, now=now, known=self._past)
         decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
         for start in decisions.starts:
             guard(partial(self._start, queued[start.run_id], start, links[start.host], begin), about=start.run_id)
