@@ -154,7 +154,7 @@ def _small_print(view: RunView, zone: tzinfo) -> list[str]:
     run = view.run
     asked = f"asked for by {person(run.owner)}" if _posted(view) else ""
     rate = f"learning rate {prose(view.rate.why).rstrip('.')}" if view.rate is not None else ""
-    texts = [_place(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
+    texts = [_place(view), _waited(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
     return [text for text in texts if text]
 
 
@@ -169,6 +169,15 @@ def _place(view: RunView) -> str:
     devices = [lease.device for lease in view.devices]
     shown = ", ".join(name(device, 24) for device in devices[:8]) + ("…" if len(devices) > 8 else "")
     return f"on {name(view.run.host)}" + (f" ({shown})" if shown else "")
+
+
+def _waited(view: RunView) -> str:
+    """How long its last start waited for what ran on its GPUs before to give their memory back."""
+    waited_s = view.result.get("memory_wait_s")
+    if not isinstance(waited_s, int) or view.run.state is State.PENDING:
+        return ""
+    outcome = "was free" if view.result.get("memory_free") else "was given up waiting for"
+    return f"the memory of its GPUs {outcome} after {duration(timedelta(seconds=waited_s))}"
 
 
 def _changed(view: RunView) -> str:

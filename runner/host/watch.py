@@ -212,10 +212,10 @@ class Attempt:
     def read_exit(self):
         try:
             with open(self.path("exit")) as file:
-                code, ended_at = file.read().split()[:2]
+                code, *ended_at = file.read().split()[:2]  # a launch.sh of before wrote both
+                return int(code), float(ended_at[0]) if ended_at else os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None
-        return int(code), float(ended_at)
 
     def follow_log(self, frames, now):
         """Send what is new, a bounded share a turn, so that one long log does not hold up the others."""

@@ -28,7 +28,7 @@ from tests.support.slurm_cluster import SlurmCluster, slurm_cluster
 from tests.support.slurm_cluster import why_not as why_no_slurm
 
 ROUNDS, GAPS_A_ROUND = 5, 4
-FIRST_S, EACH_S = 6.0, 2.0
+FIRST_S, EACH_S = 6.0, 3.0
 """The first one of a round is that long, so that the others wait for nothing but the slot."""
 PROGRAM = Path(__file__).parent / "gap" / "program.py"
 GOAL = 0.25
