@@ -44,7 +44,10 @@ class Made:
 
 
 def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> Run:
-    """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word."""
+    """Move a run on after its attempt ended, in the caller's transaction where there is one. ``attempt.exit_code`` None: it vanished
+    without a word. Nobody is kept from writing while a failed one's log is read."""
+    failed = attempt.exit_code != 0 and run.stop_requested_by is None
+    diagnosis = cause(house, run, attempt) if failed else None
     with house.store.writing() as db:
         early = ended_early(house, db, run)
         if early is not None:
@@ -52,7 +55,7 @@ def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> R
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-        return _completed(house, run, attempt, made) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
+        return _completed(house, run, attempt, made) if diagnosis is None else _failed(house, db, run, attempt, diagnosis)
 
 
 def refusal(error: Exception) -> tuple[Reason, str]:
@@ -116,8 +119,7 @@ def _keep_made(house: House, db: Database, run: Run, made: Made) -> None:
         })
 
 
-def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:
-    diagnosis = cause(house, run, attempt)
+def _failed(house: House, db: Database, run: Run, attempt: Attempt, diagnosis: Diagnosis) -> Run:
     runs.keep_diagnosis(db, run.id, asdict(diagnosis))
     events.record(db, "attempt_failed", at=house.now(), run_id=run.id, payload={
         "attempt": attempt.number, "reason": diagnosis.reason.value, "epoch": _epoch(db, run.id), "exit_code": attempt.exit_code,

@@ -259,8 +259,7 @@ class Runner:
         self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
 
     def _conclude(self, run: Run) -> None:
-        with self.house.store.writing() as db:
-            conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+        conclude(self.house, run, runs.attempt(self.house.store.reading(), run.id, run.attempt))
         crash_point("runner.after_finished")
 
     def _watch(self, run: Run) -> None:
