@@ -22,7 +22,7 @@ from runner import acting
 from runner.acts import Outcome, SendingStep
 from runner.approving import unapproved
 from runner.collecting import forget_old
-from runner.conclusions import conclude, refusal
+from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
 from runner.deadlines import enforce
 from runner.decisions import (
@@ -39,6 +39,7 @@ from runner.decisions import (
     Stop,
     decide_pending,
     decide_running,
+    may_be_going_down,
 )
 from runner.entities import Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
@@ -210,6 +211,8 @@ class Runner:
         enforce(self.house, run, attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
+        if link.connected and may_be_going_down(run, attempt, boot_id=link.host.boot_id, now=now):
+            return Nothing()
         launched_at = link.launched.get(attempt.directory)
         return decide_running(
             run, attempt, connected=link.connected, trouble=link.trouble, acting=busy, launched_at=launched_at, now=now,
@@ -259,7 +262,11 @@ class Runner:
         self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
 
     def _conclude(self, run: Run) -> None:
-        conclude(self.house, run, runs.attempt(self.house.store.reading(), run.id, run.attempt))
+        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        found = judged(self.house, run, attempt)
+        with self.house.store.writing() as db:
+            conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
+            crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
     def _watch(self, run: Run) -> None:

@@ -251,6 +251,12 @@ def telling(db: Database) -> None:
     _carry_out(db, _TELLING)
 
 
+@migrations()
+def requests_of_a_person(db: Database) -> None:
+    """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
+    _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():
