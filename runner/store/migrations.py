@@ -187,6 +187,14 @@ CREATE TABLE trigger_firings (
     because TEXT NOT NULL, taken_at TEXT, PRIMARY KEY (trigger_id, key));
 """
 
+_SUBSCRIPTIONS = """
+CREATE TABLE subscriptions (
+    place TEXT NOT NULL, what TEXT NOT NULL, levels TEXT NOT NULL, made_by TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (place, what));
+CREATE TABLE hours (
+    place TEXT PRIMARY KEY, zone TEXT NOT NULL, quiet_from TEXT, quiet_until TEXT, digest_at TEXT, digest_on TEXT);
+CREATE INDEX deliveries_held ON deliveries(channel, seq) WHERE state = 'held';
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -270,6 +278,12 @@ def triggers(db: Database) -> None:
 def requests_of_a_person(db: Database) -> None:
     """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
     _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
+
+
+@migrations()
+def subscriptions(db: Database) -> None:
+    """Who wants to hear what, where; when not; and when all of it at once."""
+    _carry_out(db, _SUBSCRIPTIONS)
 
 
 def _carry_out(db: Database, statements: str) -> None:
