@@ -202,7 +202,8 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
         case _Claim():
             return ClaimSeen(host, frame.directory, frame.text)
         case _Exit():
-            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), frame.oom_kills, frame.log_offset, frame.log_generation)
+            end = (frame.oom_kills, frame.log_offset, frame.log_generation)
+            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), *end)
         case _Vanished():
             return Vanished(host, frame.directory, frame.oom_kills, frame.log_offset, frame.log_generation)
         case _Queued():
