@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
 from sqlite_utils import Database
@@ -143,9 +143,12 @@ def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:
     })
     failures = [event.payload for event in events.of_run(db, run.id) if event.kind == "attempt_failed"]
     refusal = _why_not_again(diagnosis.reason, failures)
+    if refusal:  # what its signature advises is done already
+        remedy = f"Look at {attempt.host} and its GPUs first; `resume {run.id}` then goes on from its newest whole checkpoint."
+        diagnosis = replace(diagnosis, sentence=f"{diagnosis.sentence} {refusal}", remedy=remedy)
+        runs.keep_diagnosis(db, run.id, asdict(diagnosis))
     if refusal is not None:
-        sentence = f"{diagnosis.sentence} {refusal}".strip()
-        return runs.transition(db, run, diagnosis.reason, now=house.now(), detail=sentence)
+        return runs.transition(db, run, diagnosis.reason, now=house.now(), detail=diagnosis.sentence)
     delay = timedelta(seconds=house.settings.limits.retry_delay_s * 2 ** (len(failures) - 1))
     moved = runs.transition(db, run, Reason.RETRYING, now=house.now(), detail=f"{diagnosis.sentence} Attempt {attempt.number + 1} follows.")
     runs.retry_at(db, run.id, house.now() + delay)

@@ -51,6 +51,7 @@ from runner.placing import Placing
 from runner.queue_scene import Candidate, turn_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
+from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
@@ -119,6 +120,7 @@ class Runner:
         self._guard(self._beat, about="the runner's sign of life")
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
 
