@@ -131,7 +131,7 @@ class AttemptIntake:
             return ()
 
     def _mirror(self, attempt: Attempt, offset: int, data: bytes) -> None:
-        path = self._house.settings.logs / f"{attempt.run_id}-{attempt.number}.log"
+        path = self._house.settings.logs / attempt.log_name
         anew = os.O_TRUNC if offset == 0 else 0  # a new generation is a new log
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | anew, 0o600)
         try:

@@ -160,7 +160,7 @@ class Intake:
         note = SYMBOLIC.format(host=run.host, count=outcome.symbolic) if outcome.symbolic else ""
         with self.house.store.writing() as db:
             progress.forget_step(db, run.id)
-            runs.note_staged(db, run.id, outcome.attempt)
+            runs.note_staged(db, runs.attempt(db, run.id, outcome.attempt))
             if run.reason is Reason.STAGING:
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         if link is not None:

@@ -17,7 +17,7 @@ def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, 
 
     A guess for people, not a promise: runs end early, fail, and are moved. A run of unknown length is taken to last four hours.
     """
-    free = {device.id: _free_at(device, scene) for device in scene.devices if not device.broken}
+    free = {(device.host, device.id): _free_at(device, scene) for device in scene.devices if not device.broken}
     found: dict[str, datetime] = {}
     for run in ordered(scene, policy)[:most]:
         opening = _first_opening(run, scene, free)
@@ -29,20 +29,37 @@ def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, 
     return found
 
 
-def _first_opening(run: Waiting, scene: Scene, free: Mapping[str, datetime]) -> tuple[datetime, list[str]] | None:
+_Free = Mapping[tuple[str, str], datetime]
+_Opening = tuple[datetime, list[tuple[str, str]]]
+
+
+def _first_opening(run: Waiting, scene: Scene, free: _Free) -> _Opening | None:
+    """When a run finds room, on as many hosts as it wants at once, and on which (host, device)."""
     if run.devices == 0:
         return scene.now, []
+    on_hosts: dict[str, list[_Opening]] = {}
+    for (host, kind), (at, devices) in sorted(_openings(run, scene, free).items(), key=lambda each: (each[0][0] != run.first, each[1][0])):
+        if on_hosts.get(kind) or run.first in (None, host):
+            on_hosts.setdefault(kind, []).append((at, devices))
+    together = [openings[: run.spread] for openings in on_hosts.values() if len(openings) >= run.spread]
+    found = [(max(at for at, _ in each), [device for _, devices in each for device in devices]) for each in together]
+    return min(found, key=lambda opening: opening[0], default=None)
+
+
+def _openings(run: Waiting, scene: Scene, free: _Free) -> dict[tuple[str, str], _Opening]:
+    """When each (host, kind) has what a run wants of one host, and which devices that are."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in scene.devices:
-        fits = device.id in free and device.host in run.hosts and (device.is_slot or device.memory_mib >= (run.memory_mib or 0))
+        fits = not device.broken and device.host in run.hosts and (device.is_slot or device.memory_mib >= (run.memory_mib or 0))
         if fits and (not run.chosen or device.id in run.chosen):
             groups.setdefault((device.host, "" if run.chosen else device.kind), []).append(device)
-    openings = [
-        (free[soonest[-1].id], [device.id for device in soonest])
-        for group in groups.values()
-        if len(soonest := sorted(group, key=lambda device: free[device.id])[: run.devices]) == run.devices
-    ]
-    return min(openings, key=lambda opening: opening[0], default=None)
+    found = {}
+    for place, group in groups.items():
+        opens = [(free[device.host, device.id], (device.host, device.id)) for device in group]
+        soonest = sorted(opens, key=lambda each: each[0])[: run.devices]
+        if len(soonest) == run.devices:
+            found[place] = soonest[-1][0], [device for _, device in soonest]
+    return found
 
 
 def _free_at(device: Device, scene: Scene) -> datetime:
