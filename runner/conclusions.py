@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
 from sqlite_utils import Database
@@ -52,7 +52,8 @@ def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> R
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-        return _completed(house, run, attempt, made) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
+        done = attempt.exit_code == 0 and not attempt.stopped  # of several hosts the first: it alone writes what matters
+        return _completed(house, run, attempt, made) if done else _failed(house, db, run, attempt)
 
 
 def refusal(error: Exception) -> tuple[Reason, str]:
@@ -66,8 +67,23 @@ def refusal(error: Exception) -> tuple[Reason, str]:
 
 
 def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
-    """Why an attempt failed, from its exit and the end of its log."""
-    tail = log_tail(house, run.id, lines=TAIL_LINES)
+    """Why an attempt failed, from its exit and the end of its log; on several hosts, from those of the rank that failed of itself."""
+    ranks = runs.ranks(house.store.reading(), run.id, attempt.number)
+    if len(ranks) < 2:
+        return _cause(house, run, attempt)
+    failed = sorted((rank for rank in ranks if rank.ended_at and rank.exit_code != 0), key=lambda rank: (rank.stopped, rank.ended_at))
+    late = [rank for rank in ranks if rank.claimed_at is None]
+    if late and all(rank.stopped for rank in failed):
+        sentence = f"{run.id} did not start on {' and '.join(rank.host for rank in late)}, so it was ended on its other hosts."
+        return Diagnosis(Reason.LOST, sentence, f"`host check {late[0].host}` says how it is there; `retry {run.id}` tries it again.")
+    known = [(rank, _cause(house, run, rank)) for rank in failed if rank.stopped == failed[0].stopped]
+    # That the others were lost is what every rank says but the one that they lost.
+    rank, found = next(((rank, each) for rank, each in known if each.reason is not Reason.COLLECTIVE_TIMEOUT), known[0])
+    return replace(found, sentence=f"On {rank.host}: {found.sentence}")
+
+
+def _cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
+    tail = log_tail(house, run.id, lines=TAIL_LINES, rank=attempt.rank)
     if attempt.exit_code is None and not any(ENDED_BY_SLURM in line for line in tail[-15:]):
         why = "the kernel killed for want of memory in that minute" if attempt.oom_kills else "killed from outside, or the host restarted"
         sentence = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: {why}."

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from runner.specs import Kind, Preset, RunSpec
+from runner.specs import Kind, Preset, RunSpec, TrainSpec
 from runner.states import Reason, State
 
 
@@ -60,6 +60,11 @@ class Run:
     def kind(self) -> Kind:
         """What the run does."""
         return self.spec.kind
+
+    @property
+    def spans(self) -> int:
+        """On how many hosts it runs at once."""
+        return self.spec.hosts if isinstance(self.spec, TrainSpec) else 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,8 +44,8 @@ class Placing:
         queued = {candidate.run.id: candidate.run for candidate in candidates}
         started: list[Run] = []
         for start in decisions.starts:
-            root = links[start.host].host.root
-            guard(partial(self._start, queued[start.run_id], start, root, started), about=start.run_id)
+            roots = {share.host: links[share.host].host.root for share in start.shares}
+            guard(partial(self._start, queued[start.run_id], start, roots, started), about=start.run_id)
         for wait in decisions.waits:
             guard(partial(self._wait, queued[wait.run_id], wait), about=wait.run_id)
         for each in decisions.preempts:
@@ -62,12 +62,13 @@ class Placing:
     def _preempt(self, each: Preempt) -> None:
         preempt(self._house, runs.get(self._house.store.reading(), each.run_id), each)
 
-    def _start(self, run: Run, start: Start, root: str, started: list[Run]) -> None:
+    def _start(self, run: Run, start: Start, roots: Mapping[str, str], started: list[Run]) -> None:
         number, now = run.attempt + 1, self._house.now()
         with self._house.store.writing() as db:
-            hosts.lease(db, run, start.host, start.devices, now=now)
-            crash_point("runner.after_lease")
-            runs.open_attempt(db, run, number=number, host=start.host, root=root, now=now, devices=len(start.devices))
+            for rank, (host, devices) in enumerate(start.shares):
+                hosts.lease(db, run, host, devices, now=now)
+                crash_point("runner.after_lease")
+                runs.open_attempt(db, run, number=number, host=host, root=roots[host], now=now, devices=len(devices), rank=rank)
             run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=start.host)
         crash_point("runner.after_attempt_opened")
         started.append(run)

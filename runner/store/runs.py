@@ -236,6 +236,14 @@ def ranks(db: Database, run_id: str, number: int) -> list[Attempt]:
     return [_attempt(row) for row in rows]
 
 
+def rank_on(db: Database, run_id: str, number: int, host: str) -> Attempt:
+    """What one attempt of a run is on one of its hosts; RequestError where it is not there."""
+    found = next((rank for rank in ranks(db, run_id, number) if rank.host == host), None)
+    if found is None:
+        raise RequestError(f"Attempt {number} of {run_id} is not on {host}.")
+    return found
+
+
 def attempts(db: Database, run_id: str) -> list[Attempt]:
     """All attempts of a run, first to last."""
     rows = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? AND rank = 0 ORDER BY number", (run_id,))
