@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
-from bot.views.words import duration, escaped, person
+from bot.views.words import code, duration, escaped, person
 from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
+from runner.service.retraining import retraining_with
 from runner.specs import ConvertSpec, Kind
 from runner.states import Reason, State
 
@@ -23,6 +25,8 @@ def notify(house: House, *, home_channel: str | None) -> int:
 
     def decide(event: Event, run: Run | None) -> Sequence[NewDelivery]:
         done = run is not None and event.payload.get("reason") == Reason.COMPLETED
+        if run is not None and event.kind == "state" and _is_told_by_its_retraining(house, run, done=done):
+            return ()
         return deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
@@ -31,10 +35,18 @@ def notify(house: House, *, home_channel: str | None) -> int:
     return count
 
 
+def _is_told_by_its_retraining(house: House, run: Run, *, done: bool) -> bool:
+    """One card tells the verdict of a night: not each of its evaluations, and not the end of its training beside that."""
+    found = retraining_with(house, run.id) if done or run.kind is Kind.EVAL else None
+    return found is not None and run.state is not State.FAILED
+
+
 def deliveries_for(
     event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
 ) -> Sequence[NewDelivery]:
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
+    if run is None and event.kind in _OF_SCHEDULES:
+        return _of_schedule(event, home_channel)
     channel = (run.place.channel if run else None) or home_channel
     rule = _RULES.get(event.kind)
     if run is None or channel is None or rule is None:
@@ -51,6 +63,8 @@ def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     reason = Reason(str(event.payload["reason"]))
     if reason is Reason.SUBMITTED:
         return (card(run.id, channel, "card"),)
+    if reason is Reason.WAITING_FOR_APPROVAL:
+        return (NewDelivery(f"approval:{run.id}", channel, "approval", {}, run.id),)  # asked once, however often it waits again
     if reason is Reason.UNCLEAR:
         detail = escaped(str(event.payload.get("detail", "")).rstrip(".")) or "its evidence contradicts itself"
         text = f"{person(run.owner)} {run.id} needs a look: {detail}. Nothing is started or stopped until somebody decides."
@@ -114,6 +128,22 @@ def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_reply(event, run, channel, escaped(text)),)
 
 
+def _refused(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    why = f": {escaped(str(event.payload['reason']))}" if event.payload.get("reason") else ""
+    text = f"{person(run.owner)} {run.id} was refused{why.rstrip('.')}. `show {run.id}` tells what it may cost."
+    return (_reply(event, run, channel, text),)
+
+
+def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
+    channel = event.payload.get("channel") or home_channel
+    if channel is None:
+        return ()
+    due = datetime.fromisoformat(str(event.payload["due_at"])).astimezone(ZoneInfo(str(event.payload["zone"])))
+    named = f"{code(str(event.payload['command']))} ({event.payload['schedule']}) of {due:%a %-d %b %H:%M %Z}"
+    text = f"{named} {_OF_SCHEDULES[event.kind]} {escaped(str(event.payload.get('because', '')))}"
+    return (NewDelivery(f"event:{event.id}:text", str(channel), "text", {"text": text.strip()}),)
+
+
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
     return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
 
@@ -127,13 +157,19 @@ _ON_SUCCESS = {
     Kind.DIFF: "report", Kind.VERIFY: "report", Kind.REMOVE: "report",
     Kind.EVAL: "result", Kind.PREDICT: "outcome", Kind.EXPORT: "outcome", Kind.FETCH: "outcome",
 }
+_OF_SCHEDULES = {
+    "schedule_missed": "was missed: Signalbox was not running, and it is too late for it now.",
+    "schedule_skipped": "was passed over.",
+}
 _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "state": _state,
     "evaluation": _evaluation,
     "refused_checkpoint": _refused_checkpoint,
     "attempt_failed": _attempt_failed,
     "starts_from": _starts_from,
+    "retraining_settled": lambda event, run, channel: (_owed(event, run, channel, "retraining", {}),),
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,
     "moved_in": _moved_in,
+    "refused": _refused,
 }

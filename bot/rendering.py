@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.answer import Block
+from bot.audit_file import KIND as AUDIT
+from bot.audit_file import audit_message
 from bot.dataset_pictures import dataset_picture
 from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
 from bot.views.alert import failure_alert
+from bot.views.approval import approval_request
 from bot.views.dataset_card import dataset_card
 from bot.views.outcome import outcome
 from bot.views.report import report
 from bot.views.result import final_result
+from bot.views.retraining import retraining_card
 from bot.views.run_card import epoch_table, run_card
 from runner.entities import Place
+from runner.service import approvals
 from runner.service.house import House
 from runner.service.models import results_of
 from runner.service.outbox import Delivery
+from runner.service.retraining import retraining_with
 from runner.service.views import RunView, points, view
 from runner.specs import Kind
 
@@ -62,12 +68,27 @@ def _alert(house: House, delivery: Delivery) -> Message:
     return Message(text, blocks, Place(delivery.channel))
 
 
+def _approval(house: House, delivery: Delivery) -> Message:
+    run = view(house, _run_of(delivery)).run
+    text, blocks = approval_request(run, approvals.approvers(house, run))
+    return Message(text, blocks, Place(delivery.channel))
+
+
 def _result(house: House, delivery: Delivery) -> Message:
     shown = view(house, _run_of(delivery))
     place, trains = Place(delivery.channel, shown.run.place.thread), shown.run.kind is Kind.TRAIN
     parent = view(house, shown.run.parent_id) if shown.run.parent_id and trains else None
     text, blocks = final_result(shown, parent=parent)
     return Message(text, blocks, place, picture=_curve(house, shown, "result") if trains else None)
+
+
+def _retraining(house: House, delivery: Delivery) -> Message:
+    settled = retraining_with(house, _run_of(delivery))
+    assert settled is not None
+    measured, champion = (view(house, each) if each else None for each in (settled.eval_id, settled.champion_eval_id))
+    text, blocks = retraining_card(settled, measured, champion)
+    picture = _curve(house, view(house, settled.run_id), "retraining")
+    return Message(text, blocks, Place(delivery.channel), picture=picture)
 
 
 def _outcome(house: House, delivery: Delivery) -> Message:
@@ -129,10 +150,13 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "card": _card,
     "text": _text,
     "alert": _alert,
+    "approval": _approval,
     "result": _result,
+    "retraining": _retraining,
     "dataset": _dataset,
     "dataset_picture": _dataset_picture,
     "report": _report,
     "outcome": _outcome,
     FILES: files_message,
+    AUDIT: audit_message,
 }

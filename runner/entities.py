@@ -55,6 +55,7 @@ class Run:
     preempted_for: str | None = None
     preempted_at: datetime | None = None
     limit_told: int = 0
+    approved_by: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -152,6 +153,14 @@ class Host:
     def meeting_address(self) -> str:
         """Where the other hosts of a run find this one."""
         return self.peer_address or self.address
+
+
+@dataclass(frozen=True, slots=True)
+class FreeDisk:
+    """What was free on the disk of a host's folder, and when it said so."""
+
+    free_bytes: int
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

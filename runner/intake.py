@@ -29,6 +29,7 @@ from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
 from runner.slurm_words import why_never_begun
+from runner.specs import ModelSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events, hosts, progress, runs
 
@@ -168,6 +169,8 @@ class Intake:
             attempt = runs.rank_on(db, run.id, outcome.attempt, outcome.host)
             progress.forget_step(db, run.id)
             runs.note_staged(db, attempt)
+            if isinstance(run.spec, TrainSpec | ModelSpec) and run.spec.dataset is not None:
+                hosts.note_sent(db, outcome.host, str(run.spec.dataset))
             if run.reason is Reason.STAGING and all(rank.staged for rank in runs.ranks(db, run.id, outcome.attempt)):
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         if link is not None:

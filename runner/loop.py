@@ -20,6 +20,7 @@ from types import FrameType
 
 from runner import acting
 from runner.acts import Outcome, SendingStep
+from runner.approving import unapproved
 from runner.collecting import forget_old
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
@@ -208,7 +209,8 @@ class Runner:
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
             awaited = runs.awaited(self.house.store.reading(), turn_of(run).after)
-            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited)
+            costs = unapproved(run, self.house.settings.queue, self._placing.learned)
+            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited, unapproved=costs)
         link = self._links.get(run.host or "")
         if link is None and run.spans == 1:
             return self._decide_without_host(run)

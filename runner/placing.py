@@ -10,7 +10,7 @@ from runner.crash_points import crash_point
 from runner.deadlines import preempt
 from runner.entities import Run
 from runner.links import HostLink
-from runner.queue_scene import Candidate, Past, past, scene_of
+from runner.queue_scene import Candidate, Learned, Past, past, scene_of
 from runner.queueing.decide import Preempt, Start, Wait, decide
 from runner.service.house import House
 from runner.states import Reason
@@ -33,13 +33,18 @@ class Placing:
         self._house = house
         self._past: Past | None = None
 
+    def learned(self) -> Learned:
+        """What earlier runs teach."""
+        self._past = past(self._house, self._house.store.reading(), now=self._house.now(), known=self._past)
+        return self._past.learned
+
     def place(self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], guard: Guard) -> Sequence[Run]:
         """Lease devices to what starts now, and return it; its attempts are to be staged."""
         if not candidates:
             return []
         db, policy, now = self._house.store.reading(), self._house.settings.queue, self._house.now()
         known = {name: link.host for name, link in links.items()}
-        self._past = past(db, policy, now=now, known=self._past)
+        self._past = past(self._house, db, now=now, known=self._past)
         decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
         queued = {candidate.run.id: candidate.run for candidate in candidates}
         started: list[Run] = []

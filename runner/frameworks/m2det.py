@@ -37,6 +37,7 @@ class M2Det:
     spans_hosts = False
     checkpoint_folder = WEIGHTS
     log_folder = "logs"
+    usually_kept = None
     prepare_program = _HOST / "prepare_m2det"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

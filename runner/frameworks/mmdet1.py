@@ -18,6 +18,7 @@ class MMDetection1:
     spans_hosts = True
     checkpoint_folder = mmdet_legacy.WORK_DIR
     log_folder = f"{mmdet_legacy.WORK_DIR}/tf_logs"
+    usually_kept = 3
     prepare_program = mmdet_legacy.PREPARE_PROGRAM
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

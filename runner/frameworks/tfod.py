@@ -36,6 +36,7 @@ class TensorFlowObjectDetection:
     spans_hosts = False
     checkpoint_folder = KEPT
     log_folder = MODEL_DIR
+    usually_kept = None
     prepare_program = _HOST / PREPARE
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

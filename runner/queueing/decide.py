@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from runner.queueing.facts import Device, Running, Scene, Waiting
 from runner.queueing.host_room import HostRoom, Reservation, choice, has_room, kinds_of, of_kind, rooms, usable
 from runner.queueing.order import ordered
 from runner.queueing.policy import Policy
+from runner.queueing.waiting_words import devices_in_words, in_gb, listed, never_in_words, never_together, why_in_words
 from runner.states import Reason
 
 Order = Callable[[Scene, Policy], Sequence[Waiting]]
@@ -49,6 +50,8 @@ class Wait:
     reason: Reason
     why: str
     starts_at: datetime | None = None
+    after: str = ""
+    """The run whose turn comes before, where it waits for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +85,17 @@ def decide(scene: Scene, policy: Policy, order: Order = ordered) -> Decisions:
         if isinstance(found, Start):
             starts.append(found)
         else:
-            reason, why, at = found
-            waits.append(Wait(run.id, position, reason, why, at))
+            waits.append(Wait(run.id, position, *found))
     return Decisions(tuple(starts), tuple(waits), tuple(room.preempts))
 
 
-_Refusal = tuple[Reason, str, datetime | None]
+class _Refusal(NamedTuple):
+    """Why a run does not start, and as in :class:`Wait` when it will and after whom."""
+
+    reason: Reason
+    why: str
+    starts_at: datetime | None = None
+    after: str = ""
 
 
 class _Room:
@@ -97,10 +105,11 @@ class _Room:
         self._now = scene.now
         self._policy = policy
         self._hosts = rooms(scene)
-        self._held: Counter[str] = Counter()
-        self._held_in: Counter[str] = Counter()
+        self._held: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for run in scene.running:
-            self._count(run.owner, run.channel, len(run.devices))
+            self._count(run.owner, run.channel, run.id, len(run.devices))
+        self._disks = {disk.host: disk for disk in scene.disks}
+        self._roomy: dict[tuple[object, ...], tuple[str, ...]] = {}
         self._full: dict[tuple[object, ...], str] = {}
         self._possible: dict[tuple[object, ...], Sequence[str]] = {}
         self._openings: dict[tuple[object, ...], tuple[datetime, frozenset[str]]] = {}
@@ -108,22 +117,32 @@ class _Room:
 
     def quota(self, run: Waiting) -> _Refusal | None:
         """The refusal of a run whose owner or channel holds enough already."""
-        for limit, held, whose in (
-            (self._policy.person_gpus, self._held[run.owner], f"{run.owner} holds"),
-            (self._policy.channel_gpus, self._held_in[run.channel or ""] if run.channel else 0, f"the runs of {run.channel} hold"),
-        ):
-            if limit is not None and run.devices and held + run.total > limit:
-                return Reason.WAITING_FOR_QUOTA, f"Its quota is {limit} devices at a time, and {whose} {held} of them.", None
+        for limit, whose in ((self._policy.person_gpus, run.owner), (self._policy.channel_gpus, run.channel)):
+            if limit is None or not whose or not run.devices:
+                continue
+            if run.total > limit:
+                why = f"It wants {run.total} devices, and the quota of {whose} is {limit}: it never starts so. Ask for {limit} at most."
+                return _Refusal(Reason.WAITING_FOR_QUOTA, why)
+            held = self._held[whose]
+            if sum(held.values()) + run.total > limit:
+                why = f"The quota of {whose} is {devices_in_words(limit)} at a time, and {listed([*held])} hold{'s' * (len(held) == 1)} "
+                return _Refusal(Reason.WAITING_FOR_QUOTA, f"{why}{sum(held.values())}: it waits for the end of one of its own runs.")
         return None
 
     def place(self, run: Waiting) -> Start | _Refusal:
         """The first host that has room for a run now; else why there is none, and a reservation where it will be first."""
+        roomy = self._with_disk(run)
+        if len(roomy) < run.spread:
+            return _Refusal(Reason.WAITING_FOR_HOST, self._disk_in_words(run, roomy))
+        if len(roomy) < len(run.hosts):
+            run = replace(run, hosts=roomy)
         if run.devices == 0:
             return Start(run.id, run.hosts[0], ())
         # Of thousands that want the same, the first refusal stands for all behind it: nothing becomes free within a pass.
         wanted = (run.hosts, run.devices, run.chosen, run.memory_mib, run.limit_s, run.priority, run.spread, run.first)
         if wanted in self._full:
-            return Reason.WAITING_FOR_GPU, f"Its turn comes after {self._full[wanted]}, which wants the same.", None
+            first = self._full[wanted]
+            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {first}, which wants the same.", after=first)
         found = self._together(run) if run.spread > 1 else self._alone(run)
         if found:
             for share in found:
@@ -149,8 +168,29 @@ class _Room:
                 return chosen
         return ()
 
+    def _with_disk(self, run: Waiting) -> tuple[str, ...]:
+        """The hosts whose disk holds what it will write, where both are known."""
+        if not run.disk or not self._disks:
+            return run.hosts
+        wanted = (id(run.disk), run.hosts)  # of many that want the same, all have the same mapping
+        if wanted not in self._roomy:
+            lack = {name for name in run.hosts if name in self._disks and run.disk.get(name, 0) > self._disks[name].free_bytes}
+            self._roomy[wanted] = tuple(name for name in run.hosts if name not in lack)
+        return self._roomy[wanted]
+
+    def _disk_in_words(self, run: Waiting, roomy: Sequence[str]) -> str:
+        lacks = [
+            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, has {in_gb(self._disks[name].free_bytes)} free"
+            for name in run.hosts if name not in roomy
+        ]
+        return f"Needs {'; '.join(lacks[:3])}. Free some there; `--keep` says how many checkpoints stay."
+
     def _take(self, run: Waiting, share: Share) -> None:
         host, taken = self._hosts[share.host], frozenset(share.devices)
+        if share.host in self._disks and run.disk.get(share.host):
+            disk = self._disks[share.host]
+            self._disks[share.host] = replace(disk, free_bytes=disk.free_bytes - run.disk[share.host])
+            self._roomy.clear()
         host.free = [device for device in host.free if device.id not in taken]
         until = self._now + timedelta(seconds=run.limit_s) if run.limit_s else None
         ends = self._now + timedelta(seconds=run.lasts_s) if run.lasts_s else until
@@ -158,12 +198,11 @@ class _Room:
         holder = Running(run.id, run.owner, share.host, devices, run.channel, run.priority, ends_at=ends, at_most_until=until)
         host.holders.update(dict.fromkeys(taken, holder))
         self._openings = {wanted: opening for wanted, opening in self._openings.items() if wanted[0] != share.host}
-        self._count(run.owner, run.channel, len(taken))
+        self._count(run.owner, run.channel, run.id, len(taken))
 
-    def _count(self, owner: str, channel: str | None, devices: int) -> None:
-        self._held[owner] += devices
-        if channel:
-            self._held_in[channel] += devices
+    def _count(self, owner: str, channel: str | None, run_id: str, devices: int) -> None:
+        for whose in filter(None, (owner, channel)):
+            self._held[whose][run_id] = self._held[whose].get(run_id, 0) + devices
 
     def _fitting(self, host: HostRoom, run: Waiting, kind: str | None = None) -> Sequence[Device] | None:
         if len(host.free) < run.devices:
@@ -178,10 +217,11 @@ class _Room:
         """Why there is no room, with a reservation on the host where there will be some first, if nobody stands there before."""
         could = self._could(run)
         if not could:
-            return Reason.WAITING_FOR_GPU, _never(run, self._hosts), None
+            return _Refusal(Reason.WAITING_FOR_GPU, never_in_words(run, self._hosts))
         reserved = [self._hosts[name].reservation for name in could]
         if None not in reserved:
-            return Reason.WAITING_FOR_GPU, f"Its turn comes after {_listed(sorted({each.run_id for each in reserved if each}))}.", None
+            first = sorted({each.run_id for each in reserved if each})
+            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {listed(first)}.", after=first[0])
         openings = [(*self._opening(name, run), name) for name in could]
         at, devices, name = min(openings, key=lambda opening: opening[0])
         host = self._hosts[name]
@@ -189,8 +229,9 @@ class _Room:
         if before is None:
             host.reservation = Reservation(run.id, devices, at)
             self._preempt_for(run, host, devices)
-        why = _why(run, {each: self._hosts[each] for each in could}, before, self._policy)
-        return Reason.WAITING_FOR_GPU, why, at if before is None and at < FOREVER else None
+        why = why_in_words(run, {each: self._hosts[each] for each in could}, before, self._policy)
+        starts_at = at if before is None and at < FOREVER else None
+        return _Refusal(Reason.WAITING_FOR_GPU, why, starts_at, before.run_id if before else "")
 
     def _refuse_together(self, run: Waiting) -> _Refusal:
         """Why there is no room on several hosts at once, with a reservation on all of those where there will be first, until the last of
@@ -202,7 +243,8 @@ class _Room:
         }
         able = {kind: names for kind, names in could.items() if _led([Share(name, ()) for name in names], run)}
         if not able:
-            return Reason.WAITING_FOR_GPU, _never_together(run, sorted({name for names in could.values() for name in names})), None
+            names = sorted({name for names in could.values() for name in names})
+            return _Refusal(Reason.WAITING_FOR_GPU, never_together(run, names))
         found = []
         for kind, names in able.items():
             soonest = sorted((*self._opening(name, run, kind), name) for name in names if known[name].reservation is None)
@@ -211,7 +253,7 @@ class _Room:
                 found.append((max(at for at, _, name in soonest if name in {share.host for share in chosen}), chosen))
         if not found:
             reserved = sorted({each.run_id for name in known if (each := known[name].reservation)})
-            return Reason.WAITING_FOR_GPU, f"Its turn comes after {_listed(reserved)}.", None
+            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {listed(reserved)}.", after=reserved[0])
         at, shares = min(found, key=lambda each: each[0])
         for share in shares:
             devices = frozenset(share.devices)
@@ -219,8 +261,8 @@ class _Room:
             if at < FOREVER:  # else what gave way would have given way for nothing
                 self._preempt_for(run, known[share.host], devices)
         where = {name: known[name] for names in able.values() for name in names}
-        why = _why(run, where, None, self._policy)
-        return Reason.WAITING_FOR_GPU, why, at if at < FOREVER else None
+        why = why_in_words(run, where, None, self._policy)
+        return _Refusal(Reason.WAITING_FOR_GPU, why, at if at < FOREVER else None)
 
     def _preempt_for(self, run: Waiting, host: HostRoom, devices: frozenset[str]) -> None:
         holders = {holder.id: holder for device, holder in host.holders.items() if device in devices}
@@ -278,50 +320,3 @@ def _led(shares: Sequence[Share], run: Waiting) -> Sequence[Share]:
         return ()
     chosen = [*first, *(share for share in shares if share not in first)][: run.spread]
     return chosen if len(chosen) == run.spread else ()
-
-
-def _why(run: Waiting, hosts: Mapping[str, HostRoom], before: Reservation | None, policy: Policy) -> str:
-    """What a run waits for, in one sentence."""
-    where = " or ".join(hosts) if len(hosts) <= 2 else f"one of {len(hosts)} hosts"
-    if run.spread > 1:
-        where = f"each of {run.spread} hosts"
-    needs = _listed(run.chosen) if run.chosen else "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
-    if before is not None:
-        return f"Its turn on {where} comes after {before.run_id}."
-
-    def matters(device: str) -> bool:
-        return not run.chosen or device in run.chosen
-
-    holders = sorted({holder.id for host in hosts.values() for device, holder in host.holders.items() if matters(device)})
-    locks = {lock.owner: lock for host in hosts.values() for device, lock in host.locks.items() if matters(device)}
-    strangers = sorted({
-        f"{each.user} on {device.host}:{device.index}" for host in hosts.values() for device in host.free
-        if matters(device.id) and not has_room(device, run, policy) for each in device.foreign
-    })
-    parts = [f"held by {_listed(holders)}"] if holders else []
-    parts += [f"locked by {_listed(sorted(locks))}"] if locks else []
-    parts += [f"used by programs of {_listed(strangers)}"] if strangers else []
-    return f"Needs {needs} on {where}: {', '.join(parts) or 'none is free'}."
-
-
-def _never(run: Waiting, hosts: Mapping[str, HostRoom]) -> str:
-    known = [name for name in run.hosts if name in hosts]
-    if not known:
-        return f"{' and '.join(run.hosts)} has not said which devices it has, or its nvidia-smi does not answer."
-    broken = [f"{name}:{device.index} ({device.broken})" for name in known for device in hosts[name].devices if device.broken]
-    most = max(Counter(device.kind for device in hosts[name].devices).most_common(1)[0][1] for name in known)
-    memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
-    trouble = f"; out of order: {_listed(broken)}" if broken else ""
-    return f"Needs {run.devices} devices of one kind{memory} on one host; the most that {_listed(known)} has of a kind are {most}{trouble}."
-
-
-def _never_together(run: Waiting, able: Sequence[str]) -> str:
-    memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
-    only = f"only {_listed(able)} could ever give that" if able else "none of its hosts could ever give that"
-    led = f", and {run.first} has to be among them" if run.first else ""
-    devices = "a device" if run.devices == 1 else f"{run.devices} devices"
-    return f"Needs {devices}{memory} on each of {run.spread} hosts at once, all of one kind{led}; {only}."
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.demo.processes import marked
-from runner.errors import RequestError
-from runner.service.hosts import Wish, where_to_run
-from runner.service.runs import request_stop, resume
-from runner.service.views import history, log_tail
+from runner.service.views import history
 from runner.states import Reason
 from runner.store import hosts
 from tests.support.scripted_house import ScriptedHouse
-from tests.support.silence import cut_off
 from tests.support.two_hosts import TwoHosts, second_host
-
 
 LONG_S = 90.0
 

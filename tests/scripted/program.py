@@ -73,7 +73,7 @@ class Together:
                 peer.sendall(b".")
                 if not peer.recv(1):
                     raise RuntimeError(f"[gloo/transport/tcp/pair.cc:534] Connection closed by peer [{self.meet}]")
-            except socket.timeout:
+            except TimeoutError:
                 raise RuntimeError(f"Timed out waiting {self.patience_s * 1000:.0f}ms for recv operation to complete") from None
 
 

@@ -18,6 +18,7 @@ class Scripted:
     spans_hosts = True
     checkpoint_folder = "work_dir"
     log_folder = "work_dir"
+    usually_kept = None
     prepare_program = Path(__file__).parent.parent / "prepare_scripted.py"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
