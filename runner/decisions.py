@@ -13,6 +13,9 @@ from runner.states import Reason
 
 CLAIM_PATIENCE = timedelta(seconds=10)
 """How long after a launch without a claim the session is started again (harmless: one claim wins)."""
+GOING_DOWN = timedelta(seconds=20)
+"""A host that shuts down asks its programs to end, and falls silent a moment later."""
+_ASKED_TO_END = (129, 143)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ def decide_pending(
         return kept
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
     if not _enough(fitting, needs):
-        return Move(Reason.WAITING_FOR_HOST, _no_host(needs, fitting))
+        return Move(Reason.WAITING_FOR_HOST, _no_host(needs, [facts.host for facts in hosts], fitting))
     equipped = [facts for facts in fitting if needs.framework is None or environment_on(facts, needs) is not None]
     if not _enough(equipped, needs):
         lacking = _lacking(fitting, equipped, needs)
@@ -177,6 +180,13 @@ def decide_running(
     return Launch() if launched_at is None or now - launched_at > CLAIM_PATIENCE else Nothing()
 
 
+def may_be_going_down(run: Run, attempt: Attempt, *, boot_id: str | None, now: datetime) -> bool:
+    """Whether it may be the host that asked a program to end, on its way down (``boot_id`` is the host's): a moment later it is known."""
+    if attempt.exit_code not in _ASKED_TO_END or attempt.ended_at is None or run.stop_requested_by is not None or attempt.fenced:
+        return False
+    return attempt.boot_id == boot_id and timedelta() <= now - attempt.ended_at < GOING_DOWN
+
+
 def _over(run: Run, attempt: Attempt) -> bool:
     """Whether nothing of an attempt is left. Where it was stopped or failed, processes may outlive the exit (the other ranks of a
     training, in sessions of their own) and hold the devices: these are swept first."""
@@ -223,11 +233,13 @@ def _lacking(found: Sequence[HostFacts], kept: Sequence[HostFacts], needs: Needs
 
 
 def _fits(host: Host, needs: Needs) -> bool:
+    """Drained is drained also for who names the host; what takes no device (its environment is built, files are fetched) still may."""
     if needs.hosts > 1:  # a cluster spreads its runs itself
         named = needs.among or ((needs.host,) if needs.host else ())
-        return host.executor == "screen" and (host.name in named or (not needs.among and not host.drained and host.name != "local"))
+        usable = host.executor == "screen" and not host.drained
+        return usable and (host.name in named or (not needs.among and host.name != "local"))
     if needs.host is not None:
-        return host.name == needs.host
+        return host.name == needs.host and not (host.drained and needs.devices)
     return not host.drained and host.name != "local"
 
 
@@ -235,11 +247,17 @@ def _prepared_with(run: Run) -> str:
     return str((run.prepared or {}).get("environment", ""))
 
 
-def _no_host(needs: Needs, fitting: Sequence[HostFacts]) -> str:
+def _no_host(needs: Needs, hosts: Sequence[Host], fitting: Sequence[HostFacts]) -> str:
     if needs.hosts > 1:
         there = ", ".join(facts.host.name for facts in fitting) or "none"
         led = f", {needs.host} among them" if needs.host else ""
-        return f"It runs on {needs.hosts} servers at once{led}; of those that it may use, these are there and take runs: {there}."
+        closed = ", ".join(host.name for host in hosts if host.drained)
+        but = f" Drained, so nothing new starts there: {closed}." if closed else ""
+        return f"It runs on {needs.hosts} servers at once{led}; of those that it may use, these are there and take runs: {there}.{but}"
+    drained = [host for host in hosts if host.drained and needs.host in (None, host.name)]
+    if drained:
+        named = ", ".join(f"{host.name} is drained{f' by {host.drained_by}' if host.drained_by else ''}" for host in drained)
+        return f"{named}: nothing new starts there until somebody says `host resume {drained[0].name}`."
     if needs.host is not None:
         return f"There is no host {needs.host} any more."
     return "There is no GPU server yet. `host add gpu-1 user@address` adds one."

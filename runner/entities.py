@@ -146,6 +146,8 @@ class Host:
     executor: str = "screen"
     partition: str = ""
     options: str = ""
+    drained_by: str = ""
+    drained_at: datetime | None = None
     peer_address: str = ""
     peer_interface: str = ""
 
@@ -179,6 +181,8 @@ class Gpu:
     used_mib: int = 0
     foreign: tuple[tuple[str, int], ...] | None = None
     broken: str = ""
+    utilization_percent: int | None = None
+    temperature_c: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from runner.decisions import (
     Stop,
     decide_pending,
     decide_running,
+    may_be_going_down,
 )
 from runner.entities import Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
@@ -54,6 +55,7 @@ from runner.rank_decisions import decide_ranks
 from runner.ranks import parts_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
+from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
@@ -122,6 +124,7 @@ class Runner:
         self._guard(self._beat, about="the runner's sign of life")
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
 
@@ -220,6 +223,8 @@ class Runner:
             return decide_ranks(run, parts_of(self.house, self._links, run), now=now)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
+        if link.connected and may_be_going_down(run, attempt, boot_id=link.host.boot_id, now=now):
+            return Nothing()
         launched_at = link.launched.get(attempt.directory)
         return decide_running(
             run, attempt, connected=link.connected, trouble=link.trouble, acting=busy, launched_at=launched_at, now=now,
@@ -277,6 +282,7 @@ class Runner:
                 runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
             else:
                 conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+            crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
     def _watch(self, run: Run) -> None:

@@ -39,17 +39,20 @@ def never_in_words(run: Waiting, hosts: Mapping[str, HostRoom]) -> str:
     """Why a run can start on none of its hosts, however long it waits."""
     known = [name for name in run.hosts if name in hosts]
     if not known:
-        return f"{' and '.join(run.hosts)} has not said which devices it has, or its nvidia-smi does not answer."
+        have = "has" if len(run.hosts) == 1 else "have"
+        return f"{listed(run.hosts)} {have} not said which devices there are, or nvidia-smi does not answer there; `top` says more."
     broken = [f"{name}:{device.index} ({device.broken})" for name in known for device in hosts[name].devices if device.broken]
     most = max(Counter(device.kind for device in hosts[name].devices).most_common(1)[0][1] for name in known)
-    memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
+    memory = f" with {run.memory_mib / 1024:.0f} GiB each" if run.memory_mib else ""
     trouble = f"; out of order: {listed(broken)}" if broken else ""
-    return f"Needs {run.devices} devices of one kind{memory} on one host; the most that {listed(known)} has of a kind are {most}{trouble}."
+    needs = "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
+    said = f"Needs {needs}{memory} on one host; the most that {' or '.join(known[:4])} has of a kind are {most}{trouble}."
+    return f"{said} Ask for fewer, or for less memory."
 
 
 def never_together(run: Waiting, able: Sequence[str]) -> str:
     """Why a run can never start on as many hosts as it wants."""
-    memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
+    memory = f" with {run.memory_mib / 1024:.0f} GiB each" if run.memory_mib else ""
     only = f"only {listed(able)} could ever give that" if able else "none of its hosts could ever give that"
     led = f", and {run.first} has to be among them" if run.first else ""
     devices = "a device" if run.devices == 1 else f"{run.devices} devices"

@@ -274,6 +274,12 @@ def telling(db: Database) -> None:
 
 
 @migrations()
+def requests_of_a_person(db: Database) -> None:
+    """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
+    _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
+
+
+@migrations()
 def several_hosts(db: Database) -> None:
     """Runs on several hosts: an attempt has a row for each; how hosts reach each other."""
     _carry_out(db, _SEVERAL_HOSTS)
