@@ -99,6 +99,12 @@ def live_of_requests(db: Database, prefix: str) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+def request_of(db: Database, run_id: str) -> str:
+    """The id of the request that asked for a run; empty where that is not known."""
+    row = db.conn.execute("SELECT request_id FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return row["request_id"] or "" if row else ""
+
+
 def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     """The newest runs first, of one owner where given."""
     rows = db.conn.execute(
