@@ -22,7 +22,7 @@ from runner import acting
 from runner.acts import Outcome, SendingStep
 from runner.approving import unapproved
 from runner.collecting import forget_old
-from runner.conclusions import conclude, refusal
+from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
 from runner.deadlines import enforce
 from runner.decisions import (
@@ -148,11 +148,7 @@ class Runner:
         eligible: list[Candidate] = []
         for run in live:
             self._guard(partial(self._further, run, facts, eligible), about=run.id)
-        for started in self._placing.place(eligible, self._links, self._guard):
-            self._guard(partial(self._begin, started), about=started.id)
-
-    def _begin(self, run: Run) -> None:
-        self._apply(run, Stage() if run.spans == 1 else decide_ranks(run, parts_of(self.house, self._links, run), now=self.house.now()))
+        self._placing.place(eligible, self._links, self._guard, self._begin)
 
     def _further(self, run: Run, facts: dict[str, HostFacts], eligible: list[Candidate]) -> None:
         """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
@@ -274,14 +270,22 @@ class Runner:
         self._watch(run)
         acting.act(self.house, self._links, run, decision)
 
+    def _begin(self, run: Run) -> None:
+        if run.spans > 1:
+            self._apply(run, decide_ranks(run, parts_of(self.house, self._links, run), now=self.house.now()))
+        else:
+            self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
+
     def _conclude(self, run: Run) -> None:
         broken = [link.broken.pop(run.id) for link in self._links.values() if run.id in link.broken]
+        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        found = judged(self.house, run, attempt)
         with self.house.store.writing() as db:
             if broken and run.stop_requested_by is None:
                 reason, sentence = refusal(broken[0])
                 runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
             else:
-                conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+                conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
             crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -17,6 +17,10 @@ from runner.states import Reason
 
 Order = Callable[[Scene, Policy], Sequence[Waiting]]
 FOREVER = datetime.max.replace(tzinfo=UTC)
+PROMISED = 2
+"""So many come next on each host: more than one, since whose turn it is may change until a device is free."""
+NEAR = 64
+"""Runs. Who comes next is looked for among so many of those that wait."""
 
 
 class Share(NamedTuple):
@@ -63,12 +67,21 @@ class Preempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The run probably comes next on a host: what it needs there can be laid before a device is free."""
+
+    run_id: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
-    """Every waiting run is in exactly one of ``starts`` and ``waits``."""
+    """Every waiting run is in exactly one of ``starts`` and ``waits``; those of ``promised`` wait."""
 
     starts: tuple[Start, ...]
     waits: tuple[Wait, ...]
     preempts: tuple[Preempt, ...]
+    promised: tuple[Promise, ...] = ()
 
 
 def decide(scene: Scene, policy: Policy, order: Order = ordered) -> Decisions:
@@ -80,13 +93,16 @@ def decide(scene: Scene, policy: Policy, order: Order = ordered) -> Decisions:
     room = _Room(scene, policy)
     starts: list[Start] = []
     waits: list[Wait] = []
+    near: list[Waiting] = []
     for position, run in enumerate(order(scene, policy), start=1):
         found = room.quota(run) or room.place(run)
         if isinstance(found, Start):
             starts.append(found)
         else:
             waits.append(Wait(run.id, position, *found))
-    return Decisions(tuple(starts), tuple(waits), tuple(room.preempts))
+            if found.reason is Reason.WAITING_FOR_GPU and len(near) < NEAR:
+                near.append(run)
+    return Decisions(tuple(starts), tuple(waits), tuple(room.preempts), tuple(room.promises(near)))
 
 
 class _Refusal(NamedTuple):
@@ -167,6 +183,20 @@ class _Room:
             if chosen := _led(shares, run):
                 return chosen
         return ()
+
+    def promises(self, waiting: Iterable[Waiting]) -> Iterable[Promise]:
+        """Who comes next where, of some that found no room: each on the host that it reserved, else on the first that could hold it."""
+        reserved = {host.reservation.run_id: name for name, host in self._hosts.items() if host.reservation}
+        left = dict.fromkeys(self._hosts, PROMISED)
+        for run in waiting:
+            roomy = self._with_disk(run)
+            if run.spread > 1:  # where its hosts meet is known only once it has them
+                continue
+            could = [name for name in self._could(run) if left[name] and name in roomy]
+            if could:
+                name = reserved[run.id] if reserved.get(run.id) in could else could[0]
+                left[name] -= 1
+                yield Promise(run.id, name)
 
     def _with_disk(self, run: Waiting) -> tuple[str, ...]:
         """The hosts whose disk holds what it will write, where both are known."""

@@ -238,12 +238,18 @@ def open_attempt(
 ) -> Attempt:
     """Record the next attempt, or its part on a further host, which holds so many devices. Its directory depends on run id, nonce,
     number and rank alone."""
-    called = numbered(number, rank)
+    opened = attempt_on(run, number=number, host=host, root=root, now=now, rank=rank)
     db.conn.execute(
         "INSERT INTO attempts (run_id, number, host, directory, session, created_at, devices, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (run.id, number, host, f"{root}/runs/{run.id}-{run.nonce}/{called}", f"sb-{run.id}-{called}", to_text(now), devices, rank),
+        (run.id, number, host, opened.directory, opened.session, to_text(now), devices, rank),
     )
     return ranks(db, run.id, number)[rank]
+
+
+def attempt_on(run: Run, *, number: int, host: str, root: str, now: datetime, rank: int = 0) -> Attempt:
+    """What an attempt on a host is or would be."""
+    called = numbered(number, rank)
+    return Attempt(run.id, number, host, f"{root}/runs/{run.id}-{run.nonce}/{called}", f"sb-{run.id}-{called}", now, rank=rank)
 
 
 def attempt(db: Database, run_id: str, number: int) -> Attempt:

@@ -141,6 +141,15 @@ def test_the_card_of_a_training_says_all_that_matters(house: House) -> None:
     assert [element["text"]["text"] for element in blocks[-1]["elements"]] == ["Log", "Plot", "Stop"]  # type: ignore[index, union-attr]
 
 
+def test_the_card_says_how_long_a_start_waited_for_the_memory_of_its_gpus(house: House) -> None:
+    shown = working(house)
+    assert "memory of its GPUs" not in run_card(shown, zone=ZONE)[0]
+    for free, words in ((True, "was free after 7 s"), (False, "was given up waiting for after 7 s")):
+        text, blocks = run_card(replace(shown, result={"memory_wait_s": 7, "memory_free": free}), zone=ZONE)
+        assert f"the memory of its GPUs {words}" in text
+        assert_sendable(text, blocks)
+
+
 def test_a_new_card_mentions_nobody_and_an_edited_one_names_its_owner(house: House) -> None:
     shown = working(house)
     fresh = replace(shown, run=replace(shown.run, place=Place("C0TRAIN01")))

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 
-from runner.queueing.decide import Decisions, Start, Wait, decide
+from runner.queueing.decide import PROMISED, Decisions, Promise, Start, Wait, decide
 from runner.queueing.facts import Disk, Foreign, Lock, Running, Scene
 from runner.queueing.order import goes_first, ordered
 from runner.queueing.policy import Policy
@@ -204,6 +204,34 @@ def test_nothing_gives_way_where_the_other_host_stays_taken() -> None:
     one, other = holds("r-gives", "GPU-gpu1-0", minutes=None), replace(stays, preemptible=True)
     assert decide(scene(urgent, devices=FOUR, running=[one, stays]), policy).preempts == ()
     assert {each.run_id for each in decide(scene(urgent, devices=FOUR, running=[one, other]), policy).preempts} == {"r-gives", "r-stays"}
+
+
+def test_who_comes_next_is_promised_a_host_of_those_that_could_hold_it() -> None:
+    held = [holds("r-1", "GPU-gpu1-0", minutes=60), replace(holds("r-2", "GPU-gpu2-0", minutes=5), host="gpu2")]
+    queue = [waits(f"r-{name}", minutes_ago=60 - place) for place, name in enumerate("abcde")]
+    one_each = (gpu("gpu1", 0), gpu("gpu2", 0))
+
+    promised = decide(scene(*queue, running=held, devices=one_each), ANYBODY).promised
+    assert promised[0] == Promise("r-a", "gpu2"), "where it is free first"
+    assert promised[1:] == (Promise("r-b", "gpu1"), Promise("r-c", "gpu1"), Promise("r-d", "gpu2"))
+
+    two = [waits("r-two", devices=2), waits("r-quota", "ben"), waits("r-free", "cleo", hosts=("gpu2",))]
+    found = decide(scene(*two, running=held[:1], devices=one_each), Policy(person_gpus=1, weights={}))
+    assert found.promised == (), "what no host could hold, what its quota keeps, and what starts"
+
+
+@given(scene=scenes(), policy=policies)
+@settings(max_examples=300, deadline=None)
+def test_only_what_waits_for_devices_is_promised_each_once_and_few_on_a_host(scene: Scene, policy: Policy) -> None:
+    found = decide(scene, policy)
+    runs = {run.id: run for run in scene.waiting}
+    waiting = {wait.run_id for wait in found.waits if wait.reason is Reason.WAITING_FOR_GPU}
+    assert {promise.run_id for promise in found.promised} <= waiting
+    assert len({promise.run_id for promise in found.promised}) == len(found.promised)
+    for host in {promise.host for promise in found.promised}:
+        there = [promise for promise in found.promised if promise.host == host]
+        assert len(there) <= PROMISED
+        assert all(host in runs[promise.run_id].hosts for promise in there)
 
 
 @given(scene=scenes(), policy=policies)
