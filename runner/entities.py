@@ -102,7 +102,8 @@ class TransportName(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Host:
     """A server, or a cluster reached by its login node. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds
-    everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's."""
+    everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's.
+    ``host_time`` is its own clock when it was last heard, ``seen_at`` is ours."""
 
     name: str
     transport: TransportName
@@ -123,6 +124,7 @@ class Host:
     executor: str = "screen"
     partition: str = ""
     options: str = ""
+    host_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,16 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+_ALERTS = """
+CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
+CREATE TABLE silences (
+    id TEXT PRIMARY KEY, matchers TEXT NOT NULL, starts_at TEXT NOT NULL, ends_at TEXT NOT NULL, creator TEXT NOT NULL,
+    reason TEXT NOT NULL);
+CREATE TABLE acks (alert TEXT PRIMARY KEY, person TEXT NOT NULL, at TEXT NOT NULL);
+ALTER TABLE hosts ADD COLUMN host_time TEXT;
+CREATE INDEX runs_by_end ON runs(ended_at) WHERE ended_at IS NOT NULL;
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -189,6 +199,12 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def alerts(db: Database) -> None:
+    """What was told of alerts, what people have muted, and the hosts' own clocks."""
+    _carry_out(db, _ALERTS)
 
 
 def _carry_out(db: Database, statements: str) -> None:
