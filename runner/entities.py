@@ -55,6 +55,7 @@ class Run:
     preempted_for: str | None = None
     preempted_at: datetime | None = None
     limit_told: int = 0
+    approved_by: str | None = None
 
     @property
     def kind(self) -> Kind:

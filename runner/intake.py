@@ -220,7 +220,8 @@ class Intake:
         log.warning("%s of %s failed", outcome.act, run.id, exc_info=outcome.error)
         if outcome.act == "collect":
             where = f"{runs.attempt(self.house.store.reading(), run.id, run.attempt).directory}/{RESULTS}"
-            left = f"What it made stays on {run.host} in {where}: {refusal(outcome.error)[1].rstrip('.')}. `fetch {run.id} results` brings it."
+            why = (str(outcome.error) or type(outcome.error).__name__).rstrip(".")
+            left = f"What it made stays on {run.host} in {where}: {why}. `fetch {run.id} results` brings it."
             self._take_collected(run, run.attempt, Made(Brought(left=left)))
         elif outcome.act == "prepare":
             if run.state is State.PENDING:

@@ -20,10 +20,12 @@ from types import FrameType
 
 from runner import acting
 from runner.acts import Outcome, SendingStep
+from runner.alerts.engine import AlertEngine
+from runner.approving import unapproved
 from runner.collecting import forget_old
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
-from runner.deadlines import enforce, preempt
+from runner.deadlines import enforce
 from runner.decisions import (
     Collect,
     Conclude,
@@ -45,8 +47,8 @@ from runner.evidence import Evidence, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
-from runner.queue_scene import Candidate, Past, past, scene_of, turn_of
-from runner.queueing.decide import Start, Wait, decide
+from runner.placing import Placing
+from runner.queue_scene import Candidate, turn_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.settings import Settings
@@ -62,8 +64,6 @@ LOOK_AROUND_S = 1.0
 BEAT = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=1)
 MOST_AT_ONCE = 500
-TOLD_POSITIONS = 20
-FAR_BEHIND = "Its turn has not come yet."
 LOOK_BACK = 200
 """Runs. So many of the newest are tidied up after again at the start: a crash may have come between their end and that."""
 
@@ -76,8 +76,9 @@ class Runner:
         self._inbox: queue.SimpleQueue[Evidence | Outcome | SendingStep] = queue.SimpleQueue()
         self._links: dict[str, HostLink] = {}
         self._intake = Intake(house, self._links)
+        self._placing = Placing(house)
+        self._alerts = AlertEngine(house)
         self._beaten: datetime | None = None
-        self._past: Past | None = None
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
@@ -121,6 +122,7 @@ class Runner:
         self._guard(self._decide_all, about="the runs")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
+        self._guard(self._alerts.look, about="the alerts")
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -142,7 +144,8 @@ class Runner:
         eligible: list[Candidate] = []
         for run in live:
             self._guard(partial(self._further, run, facts, eligible), about=run.id)
-        self._place(eligible)
+        for started in self._placing.place(eligible, self._links, self._guard):
+            self._guard(partial(self._act, started, Stage()), about=started.id)
 
     def _further(self, run: Run, facts: dict[str, HostFacts], eligible: list[Candidate]) -> None:
         """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
@@ -202,7 +205,8 @@ class Runner:
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
             awaited = runs.awaited(self.house.store.reading(), turn_of(run).after)
-            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited)
+            costs = unapproved(run, self.house.settings.queue, self._placing.learned)
+            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited, unapproved=costs)
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)
@@ -259,41 +263,6 @@ class Runner:
         with self.house.store.writing() as db:
             conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
         crash_point("runner.after_finished")
-
-    def _place(self, candidates: list[Candidate]) -> None:
-        """Start what has its turn and its devices; all else is told why it waits."""
-        if not candidates:
-            return
-        db, policy = self.house.store.reading(), self.house.settings.queue
-        known = {name: link.host for name, link in self._links.items()}
-        now = self.house.now()
-        self._past = past(db, policy, now=now, known=self._past)
-        decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
-        queued = {candidate.run.id: candidate.run for candidate in candidates}
-        for start in decisions.starts:
-            self._guard(partial(self._start, queued[start.run_id], start), about=start.run_id)
-        for wait in decisions.waits:
-            self._guard(partial(self._wait, queued[wait.run_id], wait), about=wait.run_id)
-        for each in decisions.preempts:
-            self._guard(partial(preempt, self.house, runs.get(db, each.run_id), each), about=each.run_id)
-
-    def _wait(self, run: Run, wait: Wait) -> None:
-        """Of thousands that wait, only those near the front are told what they wait for as it changes; ``why`` says it of every one."""
-        detail = wait.why if wait.position <= TOLD_POSITIONS or wait.reason is not Reason.WAITING_FOR_GPU else FAR_BEHIND
-        if (run.reason, run.detail) != (wait.reason, detail):
-            with self.house.store.writing() as db:
-                runs.transition(db, run, wait.reason, now=self.house.now(), detail=detail)
-
-    def _start(self, run: Run, start: Start) -> None:
-        number, now = run.attempt + 1, self.house.now()
-        root = self._links[start.host].host.root
-        with self.house.store.writing() as db:
-            hosts.lease(db, run, start.host, start.devices, now=now)
-            crash_point("runner.after_lease")
-            runs.open_attempt(db, run, number=number, host=start.host, root=root, now=now, devices=len(start.devices))
-            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=start.host)
-        crash_point("runner.after_attempt_opened")
-        self._act(run, Stage())
 
     def _watch(self, run: Run) -> None:
         link = self._links.get(run.host or "")

@@ -1,4 +1,4 @@
-"""What rules can look for: pure functions of a scene. Each is a condition under its own name; its keyword arguments are the rule's numbers."""
+"""What rules can look for: pure functions of a scene, each under its own name. Its keyword arguments are the rule's numbers."""
 
 from __future__ import annotations
 

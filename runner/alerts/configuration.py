@@ -108,7 +108,7 @@ class AlertSettings(_Group):
     @classmethod
     def _sound_root(cls, root: Route) -> Route:
         if root.matchers or root.continue_ or root.mute_time_intervals or root.active_time_intervals:
-            raise ValueError("the first route takes everything, at any time: matchers, continue and time intervals belong to those below it")
+            raise ValueError("the first route takes everything, at any time: matchers, continue and time intervals belong below it")
         if root.receiver is None:
             raise ValueError("the first route needs a receiver: home, run, none or a channel's id")
         return root

@@ -64,7 +64,7 @@ def look(rules: Sequence[Rule], scene: Scene, known: Known) -> Known:
 def _found(rule: Rule, scene: Scene, broken: set[str]) -> Sequence[Finding]:
     try:
         return list(CONDITIONS[rule.when].find(scene, **rule.with_))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is that rule's alone
+    except Exception as error:  # whatever it is, it is that rule's alone
         if rule.name not in broken:
             log.exception("The rule %s broke; the others go on", rule.name)
         broken.add(rule.name)

@@ -1,4 +1,4 @@
-"""Reads what the rules look at: a few queries over what is live, and of points, evaluations and events only what is new since the last look."""
+"""Reads what the rules look at: a few queries over what is live; of points and events only what is new since the last look."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ def loss_is_no_number(scene: Scene, *, points: float) -> Iterable[Finding]:
     for run in _training(scene):
         at = run.course.last
         if run.course.bad >= points and at is not None:
-            yield about_run(run, f"The loss is NaN or infinite since {run.course.bad} log lines, at epoch {at.epoch}, iteration {at.iteration}.")
+            where = f"epoch {at.epoch}, iteration {at.iteration}"
+            yield about_run(run, f"The loss is NaN or infinite since {run.course.bad} log lines, at {where}.")
 
 
 def loss_grows(scene: Scene, *, times: float) -> Iterable[Finding]:

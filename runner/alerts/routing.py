@@ -177,7 +177,8 @@ def _with(groups: dict[str, Group], changes: Iterable[Alert], root: Node, now: d
             key = f"{node.key}:{fingerprint(labels)}"
             group = groups.get(key) or Group(node.key, labels, now + node.group_wait)
             overdue = not group.flushed and alert.starts_at + node.group_wait < now
-            groups[key] = replace(group, alerts={**group.alerts, alert.id: alert}, due_at=min(group.due_at, now) if overdue else group.due_at)
+            due_at = min(group.due_at, now) if overdue else group.due_at
+            groups[key] = replace(group, alerts={**group.alerts, alert.id: alert}, due_at=due_at)
     return groups
 
 

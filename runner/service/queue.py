@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
+from runner.approving import unapproved
 from runner.decisions import Eligible, HostFacts, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
@@ -127,14 +128,17 @@ def _scene(house: House, db: Database) -> Scene:
         HostFacts(host, connected=not host.trouble, trouble=host.trouble, environments=hosts.environments(db, host=name))
         for name, host in known.items()
     ]
-    candidates, now = [], house.now()
+    candidates, now, policy = [], house.now(), house.settings.queue
+    known_past = past(db, policy, now=now)
     for run in runs.live(db):
         if run.state is State.PENDING and run.held_by is None:
             needs = all_kinds()[run.kind].needs(run)
-            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
+            costs = unapproved(run, policy, lambda: known_past.learned)
+            awaited = runs.awaited(db, turn_of(run).after)
+            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=awaited, unapproved=costs)
             if isinstance(decision, Eligible):
                 candidates.append(Candidate(run, decision.hosts, needs))
-    return scene_of(db, candidates, known, past(db, house.settings.queue, now=now), now=now)
+    return scene_of(db, candidates, known, known_past, now=now)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

@@ -167,5 +167,7 @@ def _submit(
 ) -> Run:
     who.must_be(Role.MEMBER, "submit runs")
     with house.store.writing() as db:
-        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id)
+        return runs.submit(
+            db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id, request_id=who.request_id
+        )
 

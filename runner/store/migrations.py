@@ -142,6 +142,21 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+_ACCESS = """
+CREATE TABLE group_members (group_id TEXT NOT NULL, person TEXT NOT NULL, PRIMARY KEY (group_id, person));
+CREATE TABLE confirmations (id TEXT PRIMARY KEY, line TEXT NOT NULL, person TEXT NOT NULL, asked_at TEXT NOT NULL, settled_at TEXT);
+ALTER TABLE runs ADD COLUMN approved_by TEXT;
+CREATE INDEX requests_by_time ON requests(at);
+"""
+
+_OVERLAPS = """
+ALTER TABLE runs ADD COLUMN request_id TEXT;
+CREATE INDEX runs_of_request ON runs(request_id) WHERE request_id IS NOT NULL;
+ALTER TABLE schedules ADD COLUMN overlap TEXT NOT NULL DEFAULT 'skip';
+ALTER TABLE schedules ADD COLUMN until TEXT;
+ALTER TABLE schedules ADD COLUMN skip_due_at TEXT;
+"""
+
 _ALERTS = """
 CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
 CREATE TABLE silences (
@@ -199,6 +214,18 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def overlaps(db: Database) -> None:
+    """Which request asked for a run; what a schedule does while its runs of last time go on, and when it ends."""
+    _carry_out(db, _OVERLAPS)
+
+
+@migrations()
+def access(db: Database) -> None:
+    """Who is in a group, questions before something is lost, who approved a run; requests by time, for the audit."""
+    _carry_out(db, _ACCESS)
 
 
 @migrations()

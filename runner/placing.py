@@ -1,0 +1,78 @@
+"""The queue's part of a pass: what has its turn and its devices gets an attempt, all else is told why it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from runner.crash_points import crash_point
+from runner.deadlines import preempt
+from runner.entities import Run
+from runner.links import HostLink
+from runner.queue_scene import Candidate, Learned, Past, past, scene_of
+from runner.queueing.decide import Preempt, Start, Wait, decide
+from runner.service.house import House
+from runner.states import Reason
+from runner.store import hosts, runs
+
+TOLD_POSITIONS = 20
+FAR_BEHIND = "Its turn has not come yet."
+
+
+class Guard(Protocol):
+    """Performs a step; where that breaks, it says so in the log, and the others go on."""
+
+    def __call__(self, step: Callable[[], None], *, about: str) -> None: ...
+
+
+class Placing:
+    """Decides over the whole queue. Keeps the past for a while: what it teaches hardly changes, and is many rows."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._past: Past | None = None
+
+    def learned(self) -> Learned:
+        """What earlier runs teach."""
+        self._past = past(self._house.store.reading(), self._house.settings.queue, now=self._house.now(), known=self._past)
+        return self._past.learned
+
+    def place(self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], guard: Guard) -> Sequence[Run]:
+        """Lease devices to what starts now, and return it; its attempts are to be staged."""
+        if not candidates:
+            return []
+        db, policy, now = self._house.store.reading(), self._house.settings.queue, self._house.now()
+        known = {name: link.host for name, link in links.items()}
+        self._past = past(db, policy, now=now, known=self._past)
+        decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
+        queued = {candidate.run.id: candidate.run for candidate in candidates}
+        started: list[Run] = []
+        for start in decisions.starts:
+            root = links[start.host].host.root
+            guard(partial(self._start, queued[start.run_id], start, root, started), about=start.run_id)
+        for wait in decisions.waits:
+            guard(partial(self._wait, queued[wait.run_id], wait), about=wait.run_id)
+        for each in decisions.preempts:
+            guard(partial(self._preempt, each), about=each.run_id)
+        return started
+
+    def _wait(self, run: Run, wait: Wait) -> None:
+        """Of thousands that wait, only those near the front are told what they wait for as it changes; ``why`` says it of every one."""
+        detail = wait.why if wait.position <= TOLD_POSITIONS or wait.reason is not Reason.WAITING_FOR_GPU else FAR_BEHIND
+        if (run.reason, run.detail) != (wait.reason, detail):
+            with self._house.store.writing() as db:
+                runs.transition(db, run, wait.reason, now=self._house.now(), detail=detail)
+
+    def _preempt(self, each: Preempt) -> None:
+        preempt(self._house, runs.get(self._house.store.reading(), each.run_id), each)
+
+    def _start(self, run: Run, start: Start, root: str, started: list[Run]) -> None:
+        number, now = run.attempt + 1, self._house.now()
+        with self._house.store.writing() as db:
+            hosts.lease(db, run, start.host, start.devices, now=now)
+            crash_point("runner.after_lease")
+            runs.open_attempt(db, run, number=number, host=start.host, root=root, now=now, devices=len(start.devices))
+            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=start.host)
+        crash_point("runner.after_attempt_opened")
+        started.append(run)
