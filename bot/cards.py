@@ -10,6 +10,7 @@ from datetime import timedelta
 from bot.calls import Done, Refused, Slack, TooFast, Unknown
 from bot.message import Message
 from bot.notifier import card as first_posting
+from bot.outbox import EDIT_GONE
 from bot.pacing import EditBudget, Holds
 from bot.pictures import Pictures, Stage
 from runner.service import outbox as rows
@@ -20,7 +21,6 @@ from runner.states import Reason, State
 
 _log = logging.getLogger(__name__)
 _UPDATE = "chat.update"
-_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _REDRAW_EVERY = timedelta(minutes=2)
 _REDRAW_SHARE = 20
 """A plot is drawn anew every two minutes, later every 1/20 of the run's age: the longer it trains, the less one point changes."""
@@ -120,7 +120,7 @@ class Cards:
                 self._holds.hold(card.channel, _UPDATE, outcome.retry_after_s)
             case Unknown():  # an edit may be repeated safely
                 self._holds.back_off(card.channel, _UPDATE)
-            case Refused() if outcome.error in _GONE:
+            case Refused() if outcome.error in EDIT_GONE:
                 again = first_posting(stamp.run_id, card.channel, card.part, again=card.ts or "")
                 rows.forget_card(self._house, card, again)
             case Refused():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from runner.alerts.matching import Labels, Matcher, MatcherText, Span, all_match, matcher
 from runner.alerts.rules import Rule, RuleChange, with_changes
@@ -52,6 +52,10 @@ class Route(_Group):
     continue_: bool = Field(default=False, alias="continue")
     routes: tuple[Route, ...] = ()
 
+    @model_serializer(mode="wrap")
+    def _without_what_it_inherits(self, write: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {key: value for key, value in write(self).items() if value not in (None, [], (), False)}
+
     @field_validator("receiver")
     @classmethod
     def _is_channel(cls, name: str | None) -> str | None:
@@ -76,12 +80,13 @@ class InhibitRule(_Group):
 
 
 DEFAULT_ROUTE = Route(
-    receiver=Receiver.HOME, group_by=("alertname", "host"), routes=(
-        Route(matchers=(matcher('told = "run"'),), receiver=Receiver.NONE),
+    receiver=Receiver.HOME, group_by=("alertname", "host"), group_wait=timedelta(seconds=30), group_interval=timedelta(minutes=5),
+    repeat_interval=timedelta(hours=4), routes=(
+        Route(matchers=(matcher('told = "already"'),), receiver=Receiver.NONE),
         Route(matchers=(matcher('channel != ""'),), receiver=Receiver.RUN, group_by=("alertname", "host", "channel")),
     ),
 )
-"""What the run has told itself is not told again; a run's alerts go to its channel, all others home."""
+"""What was told where it happened is not told again; a run's alerts go to its channel, all others home."""
 
 DEFAULT_INHIBITIONS = (
     InhibitRule(source_matchers=(matcher("alertname = host_unreachable"),), target_matchers=(matcher('host != ""'),), equal=("host",)),

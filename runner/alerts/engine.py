@@ -15,6 +15,8 @@ from runner.store.connection import to_text
 
 EVERY = timedelta(seconds=5)
 EVENT = "alert"
+TOLD_IN_THREADS = 3
+"""Alerts. Of so many at once each is also told in its run's thread; more would be a storm there."""
 MOST_LISTED = 20
 """Alerts of a group that its message can show; the rest is counted."""
 
@@ -57,7 +59,8 @@ def _payload(told: Notification, state: State) -> dict[str, object]:
         "group": group_id(told.key), "receiver": told.receiver, "why": told.why.value, "labels": dict(told.group_labels),
         "message": f"alert:{group_id(told.key)}:{to_text(line.message_at)}", "fresh": told.fresh,
         "firing": _listed(told.firing), "resolved": _listed(told.resolved), "fires": len(told.firing), "ended": len(told.resolved),
-        "new": [each.id for each in told.new],
+        "new": len(told.new), "owners": sorted({each.labels["owner"] for each in told.new if "owner" in each.labels}),
+        "of_runs": _listed(told.new + told.resolved) if len(told.new + told.resolved) <= TOLD_IN_THREADS else [],
     }
 
 

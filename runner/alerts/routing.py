@@ -138,13 +138,13 @@ def step(
     groups = _with(groups, [*ended, *changed], root, now)
     nodes = {node.key: node for node in flattened(root)}
     notifications: list[Notification] = []
-    muting = _muting(settings, firing.values(), quiet, now)
+    mutes = muting(settings, firing.values(), quiet, now)
     for key, group in sorted(groups.items(), key=lambda item: item[1].due_at):
         node = nodes.get(group.route)
         if node is None:  # the configuration has changed; its alerts are in other groups by now
             del groups[key]
         elif group.due_at <= now:
-            told = _notify(key, group, node, log.get(key), muting)
+            told = _notify(key, group, node, log.get(key), mutes)
             groups[key] = _flushed(group, node, now)
             if told is not None:
                 notifications.append(told)
@@ -189,7 +189,7 @@ def _flushed(group: Group, node: Node, now: datetime) -> Group:
 
 
 @dataclass(frozen=True, slots=True)
-class _Muting:
+class Muting:
     """What keeps alerts from being told at one moment. ``sources`` are the alerts that inhibit, by rule."""
 
     settings: AlertSettings
@@ -197,47 +197,58 @@ class _Muting:
     quiet: Quiet
     now: datetime
 
+    def silence(self, alert: Alert) -> Silence | None:
+        """The first silence that holds for an alert."""
+        return next((silence for silence in self.quiet.silences if silence.mutes(alert.labels, now=self.now)), None)
+
+    def inhibitor(self, alert: Alert) -> Alert | None:
+        """The first alert that inhibits another."""
+        return next((source for rule, sources in self.sources if (source := _inhibitor(rule, sources, alert.labels))), None)
+
     def mutes(self, alert: Alert) -> bool:
-        silenced = any(silence.mutes(alert.labels, now=self.now) for silence in self.quiet.silences)
-        return silenced or any(_inhibits(rule, sources, alert.labels) for rule, sources in self.sources)
+        """Whether an alert is not to be told now."""
+        return self.silence(alert) is not None or self.inhibitor(alert) is not None
 
     def out_of_hours(self, node: Node) -> bool:
+        """Whether a route tells nothing at this time."""
         named = {each.name: each for each in self.settings.time_intervals}
         active, muted = node.active_time_intervals, node.mute_time_intervals
         asleep = bool(active) and not any(named[name].contains(self.now) for name in active)
         return asleep or any(named[name].contains(self.now) for name in muted)
 
 
-def _muting(settings: AlertSettings, firing: Iterable[Alert], quiet: Quiet, now: datetime) -> _Muting:
-    sources = [(rule, [each for each in firing if all_match(rule.source_matchers, each.labels)]) for rule in settings.inhibit_rules]
-    return _Muting(settings, sources, quiet, now)
+def muting(settings: AlertSettings, firing: Iterable[Alert], quiet: Quiet, now: datetime) -> Muting:
+    """What keeps alerts from being told while these fire."""
+    every = list(firing)
+    sources = [(rule, [each for each in every if all_match(rule.source_matchers, each.labels)]) for rule in settings.inhibit_rules]
+    return Muting(settings, sources, quiet, now)
 
 
-def _inhibits(rule: InhibitRule, sources: Sequence[Alert], labels: Labels) -> bool:
+def _inhibitor(rule: InhibitRule, sources: Sequence[Alert], labels: Labels) -> Alert | None:
     """What matches both sides is not inhibited by what does as well, itself included."""
     if not sources or not all_match(rule.target_matchers, labels):
-        return False
+        return None
     both_sides = all_match(rule.source_matchers, labels)
-    return any(
-        all(source.labels.get(name, "") == labels.get(name, "") for name in rule.equal)
+    return next((
+        source for source in sources
+        if all(source.labels.get(name, "") == labels.get(name, "") for name in rule.equal)
         and not (both_sides and all_match(rule.target_matchers, source.labels))
-        for source in sources
-    )
+    ), None)
 
 
-def _notify(key: str, group: Group, node: Node, told: Told | None, muting: _Muting) -> Notification | None:
+def _notify(key: str, group: Group, node: Node, told: Told | None, mutes: Muting) -> Notification | None:
     """What is to be said of a group that is due; None where nothing is."""
-    alerts = [] if muting.out_of_hours(node) else [alert for alert in group.alerts.values() if not muting.mutes(alert)]
+    alerts = [] if mutes.out_of_hours(node) else [alert for alert in group.alerts.values() if not mutes.mutes(alert)]
     firing = tuple(alert for alert in alerts if alert.ends_at is None)
     ended = tuple(alert for alert in alerts if alert.ends_at is not None)
-    why = _why(told, firing, ended, node, muting) if alerts else None
+    why = _why(told, firing, ended, node, mutes) if alerts else None
     if why is None:
         return None
     known = told.firing if told else frozenset()
     return Notification(key, node.receiver, group.labels, why, firing, ended, tuple(alert for alert in firing if alert.id not in known))
 
 
-def _why(told: Told | None, firing: Sequence[Alert], ended: Sequence[Alert], node: Node, muting: _Muting) -> Why | None:
+def _why(told: Told | None, firing: Sequence[Alert], ended: Sequence[Alert], node: Node, mutes: Muting) -> Why | None:
     known = told.firing if told else frozenset()
     fires = {alert.id for alert in firing}
     if not fires <= known:
@@ -248,7 +259,7 @@ def _why(told: Told | None, firing: Sequence[Alert], ended: Sequence[Alert], nod
     if not {alert.id for alert in ended} <= told.resolved:
         return Why.CHANGED
     # Strictly later, as there: so a repeat falls on the first flush after the interval.
-    return Why.REPEAT if told.at < muting.now - node.repeat_interval and not fires <= muting.quiet.acked else None
+    return Why.REPEAT if told.at < mutes.now - node.repeat_interval and not fires <= mutes.quiet.acked else None
 
 
 def _line(told: Notification, node: Node, before: Told | None, now: datetime) -> Told:

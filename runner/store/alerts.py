@@ -60,3 +60,8 @@ def ack(db: Database, alerts: Iterable[str], *, person: str, now: datetime) -> N
 def forget_acks(db: Database, alerts: Iterable[str]) -> None:
     """What has ended and comes again is new."""
     db.conn.executemany("DELETE FROM acks WHERE alert = ?", [(each,) for each in alerts])
+
+
+def end_silence(db: Database, silence_id: str, *, now: datetime) -> None:
+    """Let a silence end now."""
+    db.conn.execute("UPDATE silences SET ends_at = ? WHERE id = ?", (to_text(now), silence_id))
