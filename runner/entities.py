@@ -129,6 +129,14 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class FreeDisk:
+    """What was free on the disk of a host's folder, and when it said so."""
+
+    free_bytes: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
     """A device, by UUID. A host without any offers its CPU slots as devices ``cpu:0``, ``cpu:1``…
 

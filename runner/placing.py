@@ -35,7 +35,7 @@ class Placing:
 
     def learned(self) -> Learned:
         """What earlier runs teach."""
-        self._past = past(self._house.store.reading(), self._house.settings.queue, now=self._house.now(), known=self._past)
+        self._past = past(self._house, self._house.store.reading(), now=self._house.now(), known=self._past)
         return self._past.learned
 
     def place(self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], guard: Guard) -> Sequence[Run]:
@@ -44,7 +44,7 @@ class Placing:
             return []
         db, policy, now = self._house.store.reading(), self._house.settings.queue, self._house.now()
         known = {name: link.host for name, link in links.items()}
-        self._past = past(db, policy, now=now, known=self._past)
+        self._past = past(self._house, db, now=now, known=self._past)
         decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
         queued = {candidate.run.id: candidate.run for candidate in candidates}
         started: list[Run] = []

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
+from runner.disk_needs import DiskNeeds, disks_of
 from runner.entities import Gpu, Host, Lease, Run
 from runner.kinds.base import Needs
 from runner.preparing import prepared_from
 from runner.queueing.facts import Device, Foreign, Running, Scene, Waiting
 from runner.queueing.order import decayed
-from runner.queueing.policy import Policy
+from runner.service.house import House
 from runner.specs import ModelSpec, TrainSpec, Turn
 from runner.store import hosts, locks, progress, runs, usage
 from runner.time_left import time_left
@@ -42,27 +43,30 @@ class Past:
     read_at: datetime
     used: Mapping[str, float]
     learned: Learned
+    disk: DiskNeeds
 
 
-def past(db: Database, policy: Policy, *, now: datetime, known: Past | None = None) -> Past:
+def past(house: House, db: Database, *, now: datetime, known: Past | None = None) -> Past:
     """The past as it is known already, or read anew: many thousand rows, which a pass of twenty a second must not ask for."""
     if known is not None and now - known.read_at < LASTS:
         return known
+    policy = house.settings.queue
     since = now - timedelta(days=REMEMBERED_HALF_LIVES * policy.half_life_days)
     used = decayed(usage.spans(db, since=since, now=now), now=now, half_life_days=policy.half_life_days)
-    return Past(now, used, Learned(db))
+    return Past(now, used, Learned(db), DiskNeeds(house, db))
 
 
 def scene_of(db: Database, candidates: Iterable[Candidate], known: Mapping[str, Host], past: Past, *, now: datetime) -> Scene:
     """Everything that a decision of the queue is made from, in the caller's read."""
     leases = hosts.leases(db)
     return Scene(
-        waiting=tuple(_waiting(candidate, past.learned) for candidate in candidates),
+        waiting=tuple(_waiting(candidate, past) for candidate in candidates),
         running=tuple(running(db, leases, past.learned, now)),
         devices=tuple(device for host in known.values() for device in _devices(db, host, leases)),
         now=now,
         locks=tuple(locks.all_locks(db, now=now)),
         used=past.used,
+        disks=disks_of(db, past.disk, leases, known),
     )
 
 
@@ -109,12 +113,13 @@ def _epochs_to_do(run: Run, spec: TrainSpec) -> int:
     return max(1, epochs - (prepared.checkpoint_epoch or 0 if prepared and resumes else 0))
 
 
-def _waiting(candidate: Candidate, learned: Learned) -> Waiting:
-    run, needs, turn = candidate.run, candidate.needs, turn_of(candidate.run)
+def _waiting(candidate: Candidate, past: Past) -> Waiting:
+    run, needs, turn, learned = candidate.run, candidate.needs, turn_of(candidate.run), past.learned
     return Waiting(
         id=run.id, owner=run.owner, submitted_at=run.created_at, hosts=tuple(candidate.hosts), devices=needs.devices,
         channel=run.place.channel, priority=run.priority, place=run.queue_place, chosen=needs.chosen, memory_mib=learned.memory_mib(run),
         lasts_s=learned.lasts_s(run), limit_s=turn.limit_s,
+        disk=past.disk.on_each(run, candidate.hosts),
     )
 
 

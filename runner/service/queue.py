@@ -9,19 +9,21 @@ from datetime import datetime, timedelta
 from sqlite_utils import Database
 
 from runner.approving import unapproved
-from runner.decisions import Eligible, HostFacts, decide_pending
+from runner.decisions import Eligible, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
 from runner.kinds import all_kinds
 from runner.queue_scene import Candidate, past, scene_of, turn_of
-from runner.queueing.decide import decide
+from runner.queueing.decide import Decisions, decide
 from runner.queueing.facts import Lock, Scene
 from runner.queueing.forecast import forecast
-from runner.queueing.order import ordered
+from runner.queueing.order import goes_first, ordered
+from runner.queueing.policy import Policy
 from runner.service.house import House, Requester
+from runner.service.present import facts_now, foreseen
 from runner.service.runs import find
 from runner.settings import Role
-from runner.states import State
+from runner.states import Reason, State
 from runner.store import events, hosts, locks, runs
 
 LONGEST_LOCK = timedelta(days=14)
@@ -29,25 +31,50 @@ LONGEST_LOCK = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows."""
+    """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows.
+
+    ``host`` and ``devices`` are where it will probably be. ``goes_first`` says in a sentence why another run stands before it.
+    ``locks`` are those on hosts that it could run on.
+    """
 
     position: int
     why: str
     starts_at: datetime | None
+    reason: Reason = Reason.WAITING_FOR_GPU
+    host: str = ""
+    devices: tuple[str, ...] = ()
+    goes_first: str = ""
+    locks: tuple[Lock, ...] = ()
 
 
 def places(house: House) -> Mapping[str, QueuePlace]:
     """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none."""
-    policy = house.settings.queue
     with house.store.snapshot() as db:
-        scene = _scene(house, db)
+        scene = scene_now(house, db)
+    return places_in(scene, house.settings.queue)[0]
+
+
+def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], Decisions]:
+    """The places in a scene, and the decision that they come from."""
     decisions, guesses = decide(scene, policy), forecast(scene, policy)
-    why = {wait.run_id: (wait.why, wait.starts_at) for wait in decisions.waits}
-    found = {}
-    for position, run in enumerate(ordered(scene, policy), start=1):
-        sentence, promised = why.get(run.id, ("It starts now.", scene.now))
-        found[run.id] = QueuePlace(position, sentence, promised or guesses.get(run.id))
-    return found
+    waits, starts = {wait.run_id: wait for wait in decisions.waits}, {start.run_id: start for start in decisions.starts}
+    order = ordered(scene, policy)
+    by_id, found = {run.id: run for run in order}, {}
+    for position, run in enumerate(order, start=1):
+        wait, start = waits.get(run.id), starts.get(run.id)
+        if wait is None:
+            assert start is not None
+            found[run.id] = QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices)
+            continue
+        guess = guesses.get(run.id) if wait.reason is not Reason.WAITING_FOR_HOST else None
+        first = by_id.get(wait.after)
+        said = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, policy)}." if first else ""
+        found[run.id] = QueuePlace(
+            position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
+            guess.devices if guess else (), said if first and first.owner != run.owner else "",
+            tuple(lock for lock in scene.locks if lock.host in run.hosts),
+        )
+    return found, decisions
 
 
 def hold(house: House, who: Requester, run_id: str) -> Run:
@@ -121,23 +148,22 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
         return hosts.get(db, host)
 
 
-def _scene(house: House, db: Database) -> Scene:
-    """As the runner sees it, or nearly: whether a host answers is what it last wrote down."""
-    known = {host.name: host for host in hosts.all_hosts(db)}
-    facts = [
-        HostFacts(host, connected=not host.trouble, trouble=host.trouble, environments=hosts.environments(db, host=name))
-        for name, host in known.items()
-    ]
-    candidates, now, policy = [], house.now(), house.settings.queue
-    known_past = past(db, policy, now=now)
+def scene_now(house: House, db: Database, *, also: Run | None = None) -> Scene:
+    """As the runner sees it, or nearly: whether a host answers is what it last wrote down. ``also`` is a run that nobody has asked
+    for yet, or that is not prepared yet: it stands in the queue as if it were."""
+    known, now, policy = {host.name: host for host in hosts.all_hosts(db)}, house.now(), house.settings.queue
+    known_past, facts = past(house, db, now=now), facts_now(db)
+    candidates = []
     for run in runs.live(db):
-        if run.state is State.PENDING and run.held_by is None:
+        if run.state is State.PENDING and run.held_by is None and (also is None or run.id != also.id):
             needs = all_kinds()[run.kind].needs(run)
             costs = unapproved(run, policy, lambda: known_past.learned)
             awaited = runs.awaited(db, turn_of(run).after)
             decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=awaited, unapproved=costs)
             if isinstance(decision, Eligible):
                 candidates.append(Candidate(run, decision.hosts, needs))
+    if also is not None and isinstance(decision := foreseen(house, db, also, facts), Eligible):
+        candidates.append(Candidate(also, decision.hosts, all_kinds()[also.kind].needs(also)))
     return scene_of(db, candidates, known, known_past, now=now)
 
 

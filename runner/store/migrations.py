@@ -157,6 +157,27 @@ ALTER TABLE schedules ADD COLUMN until TEXT;
 ALTER TABLE schedules ADD COLUMN skip_due_at TEXT;
 """
 
+_CHAMPIONS = """
+CREATE TABLE champions (
+    id INTEGER PRIMARY KEY, preset TEXT NOT NULL, dataset TEXT NOT NULL, run_id TEXT NOT NULL REFERENCES runs(id), at TEXT NOT NULL,
+    by TEXT NOT NULL, why TEXT NOT NULL, withdrawn_at TEXT);
+CREATE TABLE retrainings (
+    run_id TEXT PRIMARY KEY REFERENCES runs(id), preset TEXT NOT NULL, dataset TEXT NOT NULL, inputs TEXT NOT NULL, test TEXT NOT NULL,
+    split TEXT, rule TEXT NOT NULL, champion_id TEXT REFERENCES runs(id), eval_id TEXT REFERENCES runs(id),
+    champion_eval_id TEXT REFERENCES runs(id), verdict TEXT, why TEXT NOT NULL, settled_at TEXT);
+"""
+
+_TELLING = """
+CREATE TABLE sent (host TEXT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (host, dataset));
+INSERT OR IGNORE INTO sent SELECT attempts.host, json_extract(spec, '$.dataset.name') || '@' || json_extract(spec, '$.dataset.version')
+    FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.staged = 1 AND json_extract(spec, '$.dataset.name') IS NOT NULL
+    AND kind IN ('train', 'eval', 'predict');
+ALTER TABLE locks ADD COLUMN channel TEXT;
+ALTER TABLE locks ADD COLUMN thread TEXT;
+ALTER TABLE hosts ADD COLUMN drained_by TEXT;
+ALTER TABLE hosts ADD COLUMN drained_at TEXT;
+"""
+
 _ALERTS = """
 CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
 CREATE TABLE silences (
@@ -226,6 +247,18 @@ def overlaps(db: Database) -> None:
 def access(db: Database) -> None:
     """Who is in a group, questions before something is lost, who approved a run; requests by time, for the audit."""
     _carry_out(db, _ACCESS)
+
+
+@migrations()
+def champions(db: Database) -> None:
+    """The best known model of each preset and dataset, and the retrainings that challenge it."""
+    _carry_out(db, _CHAMPIONS)
+
+
+@migrations()
+def telling(db: Database) -> None:
+    """Which datasets were sent to a host; where a lock was asked for; who drained a host, and when."""
+    _carry_out(db, _TELLING)
 
 
 @migrations()
