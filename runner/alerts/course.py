@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from statistics import median
@@ -38,7 +38,7 @@ class Course:
     _steps: list[float] = field(default_factory=list)
     _recent_steps: deque[float] = field(default_factory=lambda: deque(maxlen=RECENT))
     _gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
-    _end_gaps: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED_GAPS))
+    _end_gaps: dict[int, float] = field(default_factory=dict)
     _stride: int = 1
     _usual_step_s: float | None = None
 
@@ -62,12 +62,12 @@ class Course:
     @property
     def at_epoch_end(self) -> bool:
         """Whether no more points are to come in this epoch: now it may be evaluated, or a checkpoint written."""
-        return self.last is not None and self.last.iteration + self._stride > self.last.iterations
+        return self.last is not None and 0 < self.last.iterations < self.last.iteration + self._stride
 
-    @property
-    def end_gap_s(self) -> float | None:
-        """Seconds that usually pass between the last point of an epoch and the first of the next; None before the first time."""
-        return median(self._end_gaps) if self._end_gaps else None
+    def validation_s(self, evaluated: Iterable[int]) -> float | None:
+        """Seconds that usually pass between an epoch that was evaluated and the next; None before the first such."""
+        known = [self._end_gaps[epoch] for epoch in evaluated if epoch in self._end_gaps]
+        return median(known) if known else None
 
     @property
     def usual_step_s(self) -> float | None:
@@ -95,7 +95,10 @@ class Course:
         same_epoch = point.epoch == self.last.epoch
         steps = max(0, point.iteration - self.last.iteration if same_epoch else point.iteration)
         seconds = max((at - self.last_at).total_seconds(), (point.step_s or 0.0) * steps)
-        (self._gaps if same_epoch else self._end_gaps).append(seconds)
+        if same_epoch:
+            self._gaps.append(seconds)
+        else:
+            self._end_gaps[self.last.epoch] = seconds
         self._stride = steps if same_epoch and steps else self._stride
 
     def _take_loss(self, point: Progress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from runner.alerts.course import Course, seconds_in_words, worse_for
+from runner.alerts.course import seconds_in_words, worse_for
 from runner.alerts.scene import Finding, RunSeen, Scene, about_run
 from runner.specs import Kind
 from runner.states import Reason, State
@@ -52,13 +52,14 @@ def hangs(scene: Scene, *, minutes: float, times: float, unknown_minutes: float)
             yield about_run(run, f"Its GPUs are busy, and its log has not grown for {seconds_in_words(idle_s)}{_usually(run)}.")
 
 
-def no_iterations(scene: Scene, *, minutes: float, times: float) -> Iterable[Finding]:
-    """The log grows, and no iteration is logged: of a training whose validations take a fraction of that."""
+def no_iterations(scene: Scene, *, minutes: float, times: float, unknown_minutes: float) -> Iterable[Finding]:
+    """The log grows, and no iteration is logged."""
     for run in _training(scene):
-        at, heard = run.course.last_at, scene.hosts[run.host or ""].seen_at
-        idle_s = (heard - at).total_seconds() if at and heard else 0.0
-        usual = max(run.course.gap_s or 0.0, run.course.end_gap_s or 0.0)
-        if usual and idle_s >= max(60 * minutes, times * usual):
+        at, host = run.course.last_at, scene.hosts[run.host or ""]
+        if at is None or run.log_grown_at is None or host.host_time is None or host.seen_at is None or run.course.gap_s is None:
+            continue
+        idle_s, quiet_s = (host.seen_at - at).total_seconds(), (host.host_time - run.log_grown_at).total_seconds()
+        if quiet_s < 60 and idle_s >= _patience_s(run, minutes, times, unknown_minutes):
             yield about_run(run, f"No iteration was logged for {seconds_in_words(idle_s)}, though its log grows.")
 
 
@@ -125,18 +126,20 @@ def _idle(scene: Scene, minutes: float, times: float, unknown_minutes: float) ->
         host_time = scene.hosts[run.host or ""].host_time
         if run.kind in LOGGED_KINDS and run.log_grown_at is not None and host_time is not None:
             idle_s = (host_time - run.log_grown_at).total_seconds()
-            if idle_s >= _patience_s(run.course, minutes, times, unknown_minutes):
+            if idle_s >= _patience_s(run, minutes, times, unknown_minutes):
                 yield run, idle_s
 
 
-def _patience_s(course: Course, minutes: float, times: float, unknown_minutes: float) -> float:
+def _patience_s(run: RunSeen, minutes: float, times: float, unknown_minutes: float) -> float:
     """How long a log may rest. Before the first points, and in the first validation, nobody knows what is usual: both may take long."""
+    course = run.course
     if course.gap_s is None:
         return 60 * unknown_minutes
     usual = max(60 * minutes, times * (course.usual_step_s or 0.0), 2 * course.gap_s)
     if not course.at_epoch_end:
         return usual
-    return max(usual, 60 * unknown_minutes if course.end_gap_s is None else 3 * course.end_gap_s)
+    validation_s = course.validation_s(each.epoch for each in run.evaluations)
+    return max(usual, 60 * unknown_minutes if validation_s is None else 3 * validation_s)
 
 
 def _busy(scene: Scene, run: RunSeen) -> bool:

@@ -134,7 +134,7 @@ def step(
     ended = [replace(each, ends_at=now) for key, each in state.firing.items() if key not in firing]
     # Firing again with another start, it ended in between: Alertmanager replaces the one by the other.
     changed = [each for key, each in firing.items() if key not in state.firing or state.firing[key] != each]
-    groups, log, cleared = _cleared(state, now)
+    groups, log, cleared = _cleared(state, now, quiet.acked)
     groups = _with(groups, [*ended, *changed], root, now)
     nodes = {node.key: node for node in flattened(root)}
     notifications: list[Notification] = []
@@ -158,14 +158,14 @@ def rerouted(state: State, settings: AlertSettings, now: datetime) -> State:
     return replace(state, groups=groups)
 
 
-def _cleared(state: State, now: datetime) -> tuple[dict[str, Group], dict[str, Told], tuple[datetime, datetime]]:
+def _cleared(state: State, now: datetime, acked: frozenset[str]) -> tuple[dict[str, Group], dict[str, Told], tuple[datetime, datetime]]:
     """Groups and log without what Alertmanager's maintenance takes away, and when that was done last."""
     groups, log = dict(state.groups), dict(state.log)
     groups_at, log_at = state.groups_cleared_at or now, state.log_cleared_at or now
     if now - groups_at >= EMPTY_GROUPS_EVERY:
         groups, groups_at = {key: group for key, group in groups.items() if group.alerts}, now
     if now - log_at >= LOG_EVERY:
-        log, log_at = {key: told for key, told in log.items() if told.forgotten_at > now}, now
+        log, log_at = {key: told for key, told in log.items() if told.forgotten_at > now or told.firing & acked}, now
     return groups, log, (groups_at, log_at)
 
 

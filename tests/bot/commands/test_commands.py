@@ -67,6 +67,12 @@ def fire(house: House, **labels: str) -> Alert:
     return alert
 
 
+def fire_and_name_silences(house: House) -> None:
+    fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k")
+    for silence in alerts.silences(house.store.reading(), now=house.now()):
+        rename(house, "silences", silence.id, "z-1f0a")
+
+
 def confirmable(house: House, *, run_id: str, question: str) -> None:
     asked = value_of(ask(house, f"stop {run_id}", somebody(role=Role.ADMIN)), 0).partition(" ")[2]
     with house.store.writing() as db:
@@ -96,8 +102,10 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
     if name == "schedule" and "s-7f3k" in example:
         assert ask(house, 'schedule add "every day 02:30" ps').ok
         rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
-    if name in ("release", "unlock"):
-        assert ask(house, {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock")}[name], somebody(role=Role.ADMIN)).ok
+    before = {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "unsilence": "silence stalled"}
+    if name in before:
+        assert ask(house, before[name], somebody(role=Role.ADMIN)).ok
+    fire_and_name_silences(house)
     if name in ("promote", "rollback"):
         ended(house, replace(run, id="r-7f3k"), Reason.COMPLETED)
     if name == "rollback":
@@ -106,11 +114,6 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
         wait_for_approval(house, "r-9abc")
     if name == "confirm":
         confirmable(house, run_id="r-7f3k", question="q-0123456789ab")
-    if name == "ack":
-        fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k")
-    if name == "unsilence":
-        assert ask(house, "silence stalled", somebody(role=Role.ADMIN)).ok
-        rename(house, "silences", alerts.silences(house.store.reading(), now=house.now())[0].id, "z-1f0a")
     if name == "doctor":
         with house.store.writing() as db:
             people.beat(db, "bot", pid=1, now=house.now())
