@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.alert_deliveries import GROUP, IN_THREAD
@@ -12,6 +13,7 @@ from bot.audit_file import audit_message
 from bot.dataset_pictures import dataset_picture
 from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
+from bot.run_pictures import run_picture
 from bot.views.alert import failure_alert
 from bot.views.alerts import group_message, thread_text
 from bot.views.approval import approval_request
@@ -29,7 +31,7 @@ from runner.service.house import House
 from runner.service.models import results_of
 from runner.service.outbox import Delivery, posted_ts
 from runner.service.retraining import retraining_with
-from runner.service.views import RunView, points, view
+from runner.service.views import RunView, view
 from runner.specs import Kind
 
 
@@ -144,18 +146,18 @@ def _rule_of(house: House, told: Mapping[str, Any]) -> Rule | None:
     return rule(house, first["labels"]["alertname"])
 
 
+def _plot(house: House, delivery: Delivery) -> Message:
+    body = delivery.body
+    listed, thread, person = body["runs"], body.get("thread"), body.get("person")
+    run_ids = [str(each) for each in listed] if isinstance(listed, list) else []
+    shown = run_picture(house, run_ids, str(body["subject"]), str(body["theme"]), name=delivery.id)
+    place = Place(delivery.channel, str(thread) if thread else None)
+    return Message(shown.title, (), place, person=str(person) if person else None, picture=shown)
+
+
 def _curve(house: House, shown: RunView, name: str) -> Picture:
-    run_id, evaluations = shown.run.id, shown.evaluations
-    title = f"Loss and mAP of {run_id}"
-    facts = f"{shown.run.state} {len(shown.epoch_ends)} {len(evaluations)}"
-
-    def draw() -> bytes | None:
-        from bot.plots import curve  # matplotlib takes a second to load: only once something is drawn
-
-        progress = points(house, run_id)
-        return curve(progress, evaluations, title=title, theme="light") if progress or evaluations else None
-
-    return Picture(f"{name}-{run_id}", title, draw, facts)
+    facts = f"{shown.run.state} {len(shown.epoch_ends)} {len(shown.evaluations)}"
+    return replace(run_picture(house, [shown.run.id], "loss", "light", name=f"{name}-{shown.run.id}"), facts=facts)
 
 
 def _run_of(delivery: Delivery) -> str:
@@ -182,6 +184,7 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "outcome": _outcome,
     GROUP: _alert_group,
     IN_THREAD: _alert_in_thread,
+    "plot": _plot,
     FILES: files_message,
     AUDIT: audit_message,
 }

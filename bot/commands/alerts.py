@@ -18,4 +18,4 @@ def alerts(asking: Asking) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(alerts, Topic.WATCH, examples=("alerts",))
+verb = Verb(alerts, Topic.WATCH, examples=("alerts",), changes=False)

@@ -28,6 +28,6 @@ def plan(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOpti
 
 
 verb = Verb(
-    plan, Topic.TRAIN, words={"on": ""}, takes_raw=True, slow=True,
+    plan, Topic.TRAIN, changes=False, words={"on": ""}, takes_raw=True, slow=True,
     examples=("plan rtmdet-nano on fish", "plan rtmdet-nano on fish --gpus 4 --batch 16", "plan rtmdet-nano on fish --host gpu1:0"),
 )

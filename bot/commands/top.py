@@ -19,4 +19,4 @@ def top(asking: Asking) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(top, Topic.WATCH, examples=("top",))
+verb = Verb(top, Topic.WATCH, changes=False, examples=("top",))

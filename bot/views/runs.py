@@ -23,7 +23,7 @@ def run_list(views: Sequence[RunView], *, now: datetime, zone: tzinfo) -> Messag
     if not views:
         text = f"There are no runs. {code('run <preset> on <dataset>')} queues one; `help` tells the rest."
         return text, [section(text)]
-    return _listed(f"*{count(len(views), 'run')}*", [_entry(view, now, zone) for view in views[:SHOWN]], len(views))
+    return _listed(f"*{count(len(views), 'run')}*", [run_entry(view, now, zone) for view in views[:SHOWN]], len(views))
 
 
 def queue_list(
@@ -48,7 +48,8 @@ def _queued(view: RunView, place: QueuePlace | None, now: datetime, zone: tzinfo
     return f"{number} {sign(run)} `{run.id}`  {', '.join(fact for fact in facts if fact)}\n      {why}{starts}"
 
 
-def _entry(view: RunView, now: datetime, zone: tzinfo) -> str:
+def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:
+    """A run in two short lines."""
     run = view.run
     where = where_in_words(view)
     said = [headline(run), where if run.state is State.RUNNING else "", f"mAP {ap(view.best.ap)}" if view.best else ""]

@@ -262,6 +262,12 @@ def telling(db: Database) -> None:
 
 
 @migrations()
+def requests_of_a_person(db: Database) -> None:
+    """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
+    _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
+
+
+@migrations()
 def alerts(db: Database) -> None:
     """What was told of alerts, what people have muted, and the hosts' own clocks."""
     _carry_out(db, _ALERTS)

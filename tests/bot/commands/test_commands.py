@@ -84,10 +84,10 @@ def value_of(given: Answer, place: int) -> str:
     return str(row["elements"][place]["value"])  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_every_example_works(house: House, name: str, example: str) -> None:
+def stage(house: House, name: str, example: str) -> None:
+    """What an example speaks of, as far as it must be there before."""
     run = at_work(house, training(house), epochs=14, best_epoch=12)
-    if name in ("resume",):
+    if name in ("resume", "retry"):
         ended(house, run, Reason.CODE_ERROR)
     rename(house, "runs", run.id, "r-7f3k")
     if "r-9abc" in example:
@@ -117,9 +117,69 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
     if name == "doctor":
         with house.store.writing() as db:
             people.beat(db, "bot", pid=1, now=house.now())
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_example_works(house: House, name: str, example: str) -> None:
+    stage(house, name, example)
     given = ask(house, example, somebody(role=Role.ADMIN))
     assert given.ok, given.text
     assert given.text.strip()
+
+
+def with_dry_run(example: str) -> str:
+    before, raw, after = example.partition(" -- ")
+    holds_a_line = before.startswith("schedule add")
+    added = before.replace("add ", "add --dry-run ", 1) if holds_a_line else f"{before} --dry-run"
+    return added + raw + after
+
+
+@pytest.mark.parametrize(("name", "example"), [
+    (name, example) for name, example in EXAMPLES if verbs()[name].changes and "--dry-run" not in example
+])  # fmt: skip
+def test_a_dry_run_changes_nothing(house: House, name: str, example: str) -> None:
+    stage(house, name, example)
+    before = list(house.store.reading().conn.iterdump())
+
+    given = ask(house, with_dry_run(example), somebody(role=Role.ADMIN))
+
+    assert given.ok, given.text
+    assert list(house.store.reading().conn.iterdump()) == before or name == "convert"  # a conversion's dry run is a run that looks
+    assert not any(block["type"] == "actions" for block in given.blocks) or verbs()[name].previewed_by
+
+
+def test_a_dry_run_says_what_would_be_answered_and_refuses_what_would_be_refused(house: House) -> None:
+    said = ask(house, "finetune rtmdet-nano on fish --dry-run")
+    assert not said.ok and "start checkpoint" in said.text
+    at_work(house, training(house), epochs=3)
+    run = runs.newest(house.store.reading(), limit=1)[0]
+    told = ask(house, f"stop {run.id} --yes --DRY-RUN")
+    assert told.ok and "nothing is changed" in told.text and "Stopping" in told.text
+    assert runs.get(house.store.reading(), run.id).stop_requested_by is None
+    assert "to train on" in ask(house, "run rtmdet-nano on fish --dry-run").text
+    assert not ask(house, "ps --dry-run").ok
+
+
+def test_a_dry_run_inside_a_schedules_line_is_that_lines_own(house: House) -> None:
+    given = ask(house, 'schedule add "every day 02:30" convert fish vatic-to-coco --dry-run')
+    assert given.ok, given.text
+    assert schedules.all_schedules(house.store.reading())[0].command.endswith("--dry-run")
+
+
+def test_retry_does_what_mends_and_the_very_same_where_asked(house: House) -> None:
+    run = at_work(house, training(house), epochs=3)
+    assert "has not ended" in ask(house, f"retry {run.id}").text
+    ended(house, run, Reason.OUT_OF_MEMORY)
+    assert ask(house, f"retry {run.id}").ok
+    assert newest(house).overrides.batch == 4
+    assert ask(house, f"retry {run.id} --as-it-was").ok
+    assert newest(house).overrides.batch is None
+
+
+def test_settings_are_shown_without_what_is_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+    said = ask(house, "settings").text
+    assert "Europe/Berlin" in said and "local_slots" in said and "secret" not in said
 
 
 @pytest.mark.parametrize("name", list(verbs()))

@@ -137,8 +137,8 @@ def test_the_card_of_a_training_says_all_that_matters(house: House) -> None:
     assert "Loss: 0.2857" in text and "Learning rate: 0.004" in text
     assert "Best mAP: 0.700 at epoch 6" in text and "now" not in text
     assert "Done: about 15:32 CET (in 60 min ± 18 min)" in text.replace("1 h 00 min", "60 min")
-    assert "on gpu1 (cpu:0)" in text and "\nseen 14:32 CET" in text
-    assert [element["text"]["text"] for element in blocks[-1]["elements"]] == ["Log", "Stop"]  # type: ignore[index, union-attr]
+    assert "on gpu1, CPU slot 0" in text and "\nseen 14:32 CET" in text
+    assert [element["text"]["text"] for element in blocks[-1]["elements"]] == ["Log", "Plot", "Stop"]  # type: ignore[index, union-attr]
 
 
 def test_a_new_card_mentions_nobody_and_an_edited_one_names_its_owner(house: House) -> None:
