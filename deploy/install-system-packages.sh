@@ -56,6 +56,7 @@ if [ -n "$cluster" ]; then
         echo "Slurm could not be installed; the tests of clusters will be skipped." >&2
     fi
 fi
+# shellcheck disable=SC2086
 if [ -n "$peer" ]; then
     if apt-get install -y -qq --no-install-recommends $peer >/dev/null; then
         ! is_there systemctl || systemctl disable --now prometheus-alertmanager >/dev/null 2>&1 || :

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from runner.alerts.evaluation import Known, look
 from runner.alerts.observing import Observer
-from runner.alerts.routing import Alert, Notification, Quiet, State, rerouted, step
+from runner.alerts.routing import Alert, Notification, Quiet, Told, rerouted, step
 from runner.service.house import House
 from runner.store import alerts, events
 from runner.store.connection import to_text
@@ -49,12 +49,12 @@ class AlertEngine:
                 alerts.keep_state(writing, state)
                 alerts.forget_acks(writing, acked.keys() - state.firing.keys())
                 for each in notifications:
-                    events.record(writing, EVENT, at=now, payload=_payload(each, state))
+                    events.record(writing, EVENT, at=now, payload=payload(each, state.log[each.key]))
         self._state = state
 
 
-def _payload(told: Notification, state: State) -> dict[str, object]:
-    line = state.log[told.key]
+def payload(told: Notification, line: Told) -> dict[str, object]:
+    """What the event of a notification says: all that its messages show, as plain values."""
     return {
         "group": group_id(told.key), "receiver": told.receiver, "why": told.why.value, "labels": dict(told.group_labels),
         "message": f"alert:{group_id(told.key)}:{to_text(line.message_at)}", "fresh": told.fresh,

@@ -120,12 +120,13 @@ def _training(scene: Scene) -> list[RunSeen]:
 def _idle(scene: Scene, minutes: float, times: float, unknown_minutes: float) -> Iterable[tuple[RunSeen, float]]:
     """Runs whose log has not grown for longer than usual, and for how many seconds: on the host's clock, up to its last heartbeat.
 
-    Whatever is printed counts, validations and their progress bars too.
+    Whatever is printed counts, validations and their progress bars too; of who never printed anything, the time since the claim.
     """
     for run in scene.working:
-        host_time = scene.hosts[run.host or ""].host_time
-        if run.kind in LOGGED_KINDS and run.log_grown_at is not None and host_time is not None:
-            idle_s = (host_time - run.log_grown_at).total_seconds()
+        host = scene.hosts[run.host or ""]
+        since, until = (run.log_grown_at, host.host_time) if run.log_grown_at else (run.claimed_at, host.seen_at)
+        if run.kind in LOGGED_KINDS and since is not None and until is not None:
+            idle_s = (until - since).total_seconds()
             if idle_s >= _patience_s(run, minutes, times, unknown_minutes):
                 yield run, idle_s
 

@@ -135,8 +135,10 @@ def test_a_stall_in_a_validation_is_found_by_what_validations_took_before() -> N
     assert film.fired["stalled"] - begun <= 3 * 630 + 70
 
 
-def test_a_program_that_never_begins_is_found() -> None:
-    film = Film()
+@pytest.mark.parametrize("printed", [True, False])
+def test_a_program_that_never_begins_is_found(printed: bool) -> None:
+    film = Film(ahead=timedelta(hours=5 if printed else -5))
+    film.run = replace(film.run, log_grown_at=film.now + film.ahead if printed else None)
     film.pass_s(3600, busy=False)
     assert film.fired == {"stalled": pytest.approx(31 * 60, abs=10)}
 
