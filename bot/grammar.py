@@ -24,7 +24,7 @@ from runner.service.house import DatabaseError, House, Requester
 from runner.settings import Role
 from runner.specs import GivenFile
 
-OWN_LINES = frozenset({"terminal", "button", "schedule", "modal"})
+OWN_LINES = frozenset({"terminal", "button", "schedule", "trigger", "modal"})
 """Doors whose lines no phone has touched."""
 _log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from runner.specs import ConvertSpec, Kind
 from runner.states import Reason, State
 
 _NAMED_PARAMETERS = 6
+_OF_LOCKS = frozenset({"unlocked", "lock_expired"})
 
 
 def notify(house: House, *, home_channel: str | None) -> int:
@@ -48,6 +49,8 @@ def deliveries_for(
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
     if event.kind == "alert":
         return alert_deliveries(event, home_channel=home_channel)
+    if event.kind in _OF_LOCKS:
+        return _of_lock(event, home_channel)
     if run is None and event.kind in _OF_SCHEDULES:
         return _of_schedule(event, home_channel)
     channel = (run.place.channel if run else None) or home_channel
@@ -122,6 +125,19 @@ def _preempting(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     by = escaped(str(event.payload.get("for_run")))
     text = f"{person(run.owner)} {run.id} gives its devices to {by} of higher priority after its next checkpoint, and goes on by itself."
     return (_owed(event, run, channel, "text", {"text": text, "in_thread": True}),)
+
+
+def _of_lock(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
+    """Who locked something is told, where that was, that it is theirs no more: unless they gave it back themselves."""
+    told = event.payload
+    owner, place, channel = str(told.get("owner")), str(told.get("lock")), told.get("channel") or home_channel
+    if not channel or event.actor == owner:
+        return ()
+    reason = f" ({escaped(str(told['reason']))[:200]})" if told.get("reason") else ""
+    ended = f"was broken by {person(event.actor)}" if event.actor else "has expired"
+    again = f"New runs may start there; {code(f'lock {place}')} keeps it again."
+    text = f"{person(owner)} Your lock of {code(place)}{reason} {ended}. {again}"
+    return (NewDelivery(f"event:{event.id}:text", str(channel), "text", {"text": text, "thread": told.get("thread")}),)
 
 
 def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:

@@ -126,6 +126,8 @@ class Host:
     partition: str = ""
     options: str = ""
     host_time: datetime | None = None
+    drained_by: str = ""
+    drained_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,8 @@ class Gpu:
     used_mib: int = 0
     foreign: tuple[tuple[str, int], ...] | None = None
     broken: str = ""
+    utilization_percent: int | None = None
+    temperature_c: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from runner.acts import Outcome, SendingStep
 from runner.alerts.engine import AlertEngine
 from runner.approving import unapproved
 from runner.collecting import forget_old
-from runner.conclusions import conclude, refusal
+from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
 from runner.deadlines import enforce
 from runner.decisions import (
@@ -52,6 +52,7 @@ from runner.placing import Placing
 from runner.queue_scene import Candidate, turn_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
+from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
@@ -121,6 +122,7 @@ class Runner:
         self._guard(self._beat, about="the runner's sign of life")
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
         self._guard(self._alerts.look, about="the alerts")
@@ -145,8 +147,7 @@ class Runner:
         eligible: list[Candidate] = []
         for run in live:
             self._guard(partial(self._further, run, facts, eligible), about=run.id)
-        for started in self._placing.place(eligible, self._links, self._guard):
-            self._guard(partial(self._act, started, Stage()), about=started.id)
+        self._placing.place(eligible, self._links, self._guard, self._begin)
 
     def _further(self, run: Run, facts: dict[str, HostFacts], eligible: list[Candidate]) -> None:
         """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
@@ -262,9 +263,14 @@ class Runner:
         self._watch(run)
         acting.act(self.house, self._links[run.host or ""], run, decision)
 
+    def _begin(self, run: Run) -> None:
+        self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
+
     def _conclude(self, run: Run) -> None:
+        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        found = judged(self.house, run, attempt)
         with self.house.store.writing() as db:
-            conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+            conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
             crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 

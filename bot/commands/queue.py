@@ -7,8 +7,8 @@ import click
 from bot.answer import Answer
 from bot.verb import Asking, Topic, Verb
 from bot.views.runs import queue_list
+from runner.service import hosts, views
 from runner.service import queue as service
-from runner.service import views
 from runner.states import State
 
 
@@ -18,7 +18,9 @@ def queue(asking: Asking) -> Answer:
     house = asking.house
     live, places = views.live_views(house), service.places(house)
     waiting = [view for view in live if view.run.state is State.PENDING]
-    text, blocks = queue_list(waiting, places, running=len(live) - len(waiting), now=house.now(), zone=house.settings.time_zone)
+    text, blocks = queue_list(
+        waiting, places, hosts.all_hosts(house), running=len(live) - len(waiting), now=house.now(), zone=house.settings.time_zone
+    )
     return Answer(text, tuple(blocks))
 
 

@@ -7,10 +7,13 @@ from datetime import datetime, tzinfo
 
 from bot.answer import Block
 from bot.views.blocks import Message, fitting, section
+from bot.views.device_map import lock_in_words
+from bot.views.hosts import drained_in_words
 from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.states import explanation, headline, sign
-from bot.views.words import ap, clock, code, count, duration, name, person, prose, sentence
+from bot.views.words import ap, clock, code, count, duration, name, naming, person, prose, sentence
+from runner.service.hosts import HostView
 from runner.service.queue import QueuePlace
 from runner.service.views import RunView
 from runner.states import State
@@ -27,25 +30,33 @@ def run_list(views: Sequence[RunView], *, now: datetime, zone: tzinfo) -> Messag
 
 
 def queue_list(
-    waiting: Sequence[RunView], places: Mapping[str, QueuePlace], *, running: int, now: datetime, zone: tzinfo
+    waiting: Sequence[RunView], places: Mapping[str, QueuePlace], hosts: Sequence[HostView] = (), *, running: int, now: datetime,
+    zone: tzinfo,
 ) -> Message:
-    """What waits, in the order of the queue, each with its reason in a sentence; then what waits for something else than its turn."""
+    """What waits, in the order of the queue, each with its reason in a sentence; then what waits for something else than its turn, and
+    what of the ``hosts`` is locked or drained."""
     at_work = f"{count(running, 'run')} at work" if running else "nothing is at work"
+    kept = [f"🚧 {drained_in_words(view.host, now=now, zone=zone)}" for view in hosts if view.host.drained]
+    kept += [lock_in_words(lock, now=now, zone=zone) for view in hosts for lock in view.locks]
     if not waiting:
-        text = f"Nothing waits; {at_work}."
+        text = "\n".join([f"Nothing waits; {at_work}.", *kept])
         return text, [section(text)]
     ordered = sorted(waiting, key=lambda view: places[view.run.id].position if view.run.id in places else len(waiting) + 1)
     entries = [_queued(view, places.get(view.run.id), now, zone) for view in ordered[:SHOWN]]
-    return _listed(f"*{count(len(waiting), 'run')} waiting*, {at_work}", entries, len(waiting))
+    heading = "\n".join([f"*{count(len(waiting), 'run')} waiting*, {at_work}", *kept])
+    return _listed(heading, entries, len(waiting))
 
 
 def _queued(view: RunView, place: QueuePlace | None, now: datetime, zone: tzinfo) -> str:
     run = view.run
     facts = [title(run), person(run.owner), _since(view, now), f"priority {run.priority}" if run.priority else ""]
-    starts = f" Starts about {clock(place.starts_at, zone, near=now)}." if place and place.starts_at and place.starts_at > now else ""
+    starts = ""
+    if place and place.starts_at and place.starts_at > now:
+        starts = f" Starts about {clock(place.starts_at, zone, near=now)}{f' on {name(place.host)}' if place.host else ''}."
     number = f"{place.position}." if place else "–"
-    why = sentence(prose(place.why if place else explanation(run), 400))
-    return f"{number} {sign(run)} `{run.id}`  {', '.join(fact for fact in facts if fact)}\n      {why}{starts}"
+    why = sentence(naming(place.why if place else explanation(run), 400))
+    first = f" {naming(place.goes_first)}" if place and place.goes_first else ""
+    return f"{number} {sign(run)} `{run.id}`  {', '.join(fact for fact in facts if fact)}\n      {why}{first}{starts}"
 
 
 def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:

@@ -155,3 +155,21 @@ def test_a_limit_that_comes_near_and_a_preemption_are_told_in_the_thread() -> No
     assert notice.body["text"] == "80 % of its time limit are used up; it is stopped in 2 h 00 min, and can be resumed then."
     assert "gives its devices to r-high" in str(told.body["text"])
     assert notice.body["in_thread"] and told.body["in_thread"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "actor", "words"),
+    [
+        ("unlocked", "U0BEN", "was broken by <@U0BEN>. New runs may start there; `lock gpu-1:2` keeps it again."),
+        ("lock_expired", None, "has expired. New runs may start there; `lock gpu-1:2` keeps it again."),
+        ("unlocked", "U0ADA", None),
+    ],
+)
+def test_who_locked_something_hears_of_its_end_where_it_was_locked(kind: str, actor: str | None, words: str | None) -> None:
+    payload = {"lock": "gpu-1:2", "owner": "U0ADA", "reason": "<!channel>", "channel": "C7", "thread": "1.7"}
+    owed = deliveries_for(Event(9, NOON, kind, None, actor, payload), None, home_channel="C0")
+    assert [(each.channel, each.body) for each in owed] == ([] if words is None else [
+        ("C7", {"text": f"<@U0ADA> Your lock of `gpu-1:2` (&lt;!channel&gt;) {words}", "thread": "1.7"})
+    ])
+    elsewhere = deliveries_for(Event(9, NOON, kind, None, actor, {**payload, "channel": None}), None, home_channel="C0")
+    assert [each.channel for each in elsewhere] == ["C0"] * (words is not None)

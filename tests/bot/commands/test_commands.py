@@ -67,12 +67,6 @@ def fire(house: House, **labels: str) -> Alert:
     return alert
 
 
-def fire_and_name_silences(house: House) -> None:
-    fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k")
-    for silence in alerts.silences(house.store.reading(), now=house.now()):
-        rename(house, "silences", silence.id, "z-1f0a")
-
-
 def confirmable(house: House, *, run_id: str, question: str) -> None:
     asked = value_of(ask(house, f"stop {run_id}", somebody(role=Role.ADMIN)), 0).partition(" ")[2]
     with house.store.writing() as db:
@@ -84,44 +78,48 @@ def value_of(given: Answer, place: int) -> str:
     return str(row["elements"][place]["value"])  # type: ignore[index]
 
 
-def stage(house: House, name: str, example: str) -> None:
-    """What an example speaks of, as far as it must be there before."""
+def with_runs(house: House, name: str, example: str) -> None:
+    """The runs that the examples speak of, each as its verb wants it."""
     run = at_work(house, training(house), epochs=14, best_epoch=12)
-    if name in ("resume", "retry"):
-        ended(house, run, Reason.CODE_ERROR)
+    if name in ("resume", "retry", "promote", "rollback"):
+        ended(house, run, Reason.CODE_ERROR if name in ("resume", "retry") else Reason.COMPLETED)
     rename(house, "runs", run.id, "r-7f3k")
     if "r-9abc" in example:
         rename(house, "runs", training(house, owner=BEN if name == "approve" else ADA).id, "r-9abc")
-    if ":0" in example:
-        with house.store.writing() as db:
+    with house.store.writing() as db:
+        if ":0" in example:
             hosts.note_resources(db, Resources("gpu1"))
-    if name == "host" and "remove" in example:
-        with house.store.writing() as db:
+        if name == "doctor":
+            people.beat(db, "bot", pid=1, now=house.now())
+        if name == "host" and "remove" in example:
             db.conn.execute("DELETE FROM leases")
             db.conn.execute("UPDATE runs SET state = 'CANCELLED', reason = 'BY_USER'")
-    if name == "schedule" and "s-7f3k" in example:
-        assert ask(house, 'schedule add "every day 02:30" ps').ok
-        rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
-    before = {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "unsilence": "silence stalled"}
-    if name in before:
-        assert ask(house, before[name], somebody(role=Role.ADMIN)).ok
-    fire_and_name_silences(house)
-    if name in ("promote", "rollback"):
-        ended(house, replace(run, id="r-7f3k"), Reason.COMPLETED)
-    if name == "rollback":
-        assert ask(house, "promote r-7f3k", somebody(role=Role.ADMIN)).ok
+
+
+def with_the_rest(house: House, name: str, example: str) -> None:
+    """What else the examples speak of: made by the verbs' own opposites."""
+    before = {
+        "release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "rollback": "promote r-7f3k",
+        "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
+        "unsilence": "silence stalled",
+        "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
+    }.get(name, "")
+    assert not before or ask(house, before, somebody(role=Role.ADMIN)).ok
+    with house.store.writing() as db:
+        if name in ("schedule", "trigger"):
+            db.conn.execute(f"UPDATE {name}s SET id = '{name[0]}-7f3k'")
+        db.conn.execute("UPDATE silences SET id = 'z-1f0a'")
+    fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k")
     if name == "approve":
         wait_for_approval(house, "r-9abc")
     if name == "confirm":
         confirmable(house, run_id="r-7f3k", question="q-0123456789ab")
-    if name == "doctor":
-        with house.store.writing() as db:
-            people.beat(db, "bot", pid=1, now=house.now())
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_every_example_works(house: House, name: str, example: str) -> None:
-    stage(house, name, example)
+    with_runs(house, name, example)
+    with_the_rest(house, name, example)
     given = ask(house, example, somebody(role=Role.ADMIN))
     assert given.ok, given.text
     assert given.text.strip()
@@ -129,7 +127,7 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
 
 def with_dry_run(example: str) -> str:
     before, raw, after = example.partition(" -- ")
-    holds_a_line = before.startswith("schedule add")
+    holds_a_line = before.startswith(("schedule add", "trigger add"))
     added = before.replace("add ", "add --dry-run ", 1) if holds_a_line else f"{before} --dry-run"
     return added + raw + after
 
@@ -138,7 +136,8 @@ def with_dry_run(example: str) -> str:
     (name, example) for name, example in EXAMPLES if verbs()[name].changes and "--dry-run" not in example
 ])  # fmt: skip
 def test_a_dry_run_changes_nothing(house: House, name: str, example: str) -> None:
-    stage(house, name, example)
+    with_runs(house, name, example)
+    with_the_rest(house, name, example)
     before = list(house.store.reading().conn.iterdump())
 
     given = ask(house, with_dry_run(example), somebody(role=Role.ADMIN))
@@ -170,10 +169,12 @@ def test_retry_does_what_mends_and_the_very_same_where_asked(house: House) -> No
     run = at_work(house, training(house), epochs=3)
     assert "has not ended" in ask(house, f"retry {run.id}").text
     ended(house, run, Reason.OUT_OF_MEMORY)
-    assert ask(house, f"retry {run.id}").ok
-    assert newest(house).overrides.batch == 4
-    assert ask(house, f"retry {run.id} --as-it-was").ok
-    assert newest(house).overrides.batch is None
+    batches = []
+    for line in (f"retry {run.id}", f"retry {run.id} --as-it-was"):
+        spec = runs.get(house.store.reading(), ask(house, line).run_id or "").spec
+        assert isinstance(spec, TrainSpec)
+        batches.append(spec.overrides.batch)
+    assert batches == [4, None]
 
 
 def test_settings_are_shown_without_what_is_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from bot.views.blocks import Message
 from bot.views.catalog import dataset_list, recipe_list, recipe_page
 from bot.views.dataset_card import dataset_card
 from bot.views.device_map import device_lines
-from bot.views.history import why_page
+from bot.views.history import Around, why_page
 from bot.views.hosts import host_list, host_page
 from bot.views.log_lines import log_page
 from bot.views.result import final_result
@@ -54,7 +54,7 @@ PER_RUN: dict[str, Callable[[RunView], Message]] = {
     "stop": lambda shown: stop_question(shown, now=NOW),
     "ps": lambda shown: run_list([shown] * 60, now=NOW, zone=ZONE),
     "queue": lambda shown: queue_list([shown] * 60, {}, running=2, now=NOW, zone=ZONE),
-    "why": lambda shown: why_page(shown, [], zone=ZONE, runner_silent_since=NOW),
+    "why": lambda shown: why_page(shown, [], Around(runner_silent_since=NOW), now=NOW, zone=ZONE),
     "log": lambda shown: log_page(shown.run, [HOSTILE * 20] * 400, whole=False),
     "submitted": lambda shown: (submitted(shown).text, list(submitted(shown).blocks)),
 }
@@ -139,6 +139,15 @@ def test_the_card_of_a_training_says_all_that_matters(house: House) -> None:
     assert "Done: about 15:32 CET (in 60 min ± 18 min)" in text.replace("1 h 00 min", "60 min")
     assert "on gpu1, CPU slot 0" in text and "\nseen 14:32 CET" in text
     assert [element["text"]["text"] for element in blocks[-1]["elements"]] == ["Log", "Plot", "Stop"]  # type: ignore[index, union-attr]
+
+
+def test_the_card_says_how_long_a_start_waited_for_the_memory_of_its_gpus(house: House) -> None:
+    shown = working(house)
+    assert "memory of its GPUs" not in run_card(shown, zone=ZONE)[0]
+    for free, words in ((True, "was free after 7 s"), (False, "was given up waiting for after 7 s")):
+        text, blocks = run_card(replace(shown, result={"memory_wait_s": 7, "memory_free": free}), zone=ZONE)
+        assert f"the memory of its GPUs {words}" in text
+        assert_sendable(text, blocks)
 
 
 def test_a_new_card_mentions_nobody_and_an_edited_one_names_its_owner(house: House) -> None:
@@ -322,7 +331,7 @@ def test_schedules_and_history_can_be_sent(house: House) -> None:
     assert_sendable(*schedule_list([(kept, HOSTILE * 9)] * 60))
     assert_sendable(*schedule_list([]))
     shown = failed(house, Reason.CODE_ERROR, sentence=HOSTILE)
-    text, blocks = why_page(shown, history(house, shown.run.id) * 20, zone=ZONE, runner_silent_since=None)
+    text, blocks = why_page(shown, history(house, shown.run.id) * 20, Around(), now=NOW, zone=ZONE)
     assert_sendable(text, blocks)
     assert "error in the program" in text and "earlier" in text
 
