@@ -195,7 +195,7 @@ class _Room:
 
     def _disk_in_words(self, run: Waiting) -> str:
         lacks = [
-            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, has {in_gb(self._disks[name].free_bytes)} free"
+            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, which has {in_gb(self._disks[name].free_bytes)} free"
             for name in run.hosts
         ]
         return f"Needs {'; '.join(lacks[:3])}. Free some there; `--keep` says how many checkpoints stay."

@@ -141,7 +141,7 @@ def test_a_run_goes_where_the_disk_holds_what_it_writes_and_the_next_finds_what_
     waiting = reason(found, "r-2")
     assert waiting.reason is Reason.WAITING_FOR_HOST
     assert waiting.why == (
-        "Needs 12 GB in /data on gpu1, has 3.0 GB free; 12 GB in /scratch on gpu2, has 1.0 GB free. "
+        "Needs 12 GB in /data on gpu1, which has 3.0 GB free; 12 GB in /scratch on gpu2, which has 1.0 GB free. "
         "Free some there; `--keep` says how many checkpoints stay."
     )
     assert decide(scene(queue[0], devices=devices), ANYBODY).starts[0].host == "gpu1", "nobody knows what is free"
