@@ -23,7 +23,8 @@ _RUNS = """
 SELECT runs.id, runs.kind, runs.reason, runs.detail, runs.owner, runs.channel, runs.host, runs.attempt, runs.created_at, runs.updated_at,
     runs.ended_at, runs.parent_id, attempts.claimed_at, attempts.log_grown_at,
     runs.state = 'FAILED' AND EXISTS (SELECT 1 FROM runs AS child WHERE child.parent_id = runs.id) AS followed
-FROM runs LEFT JOIN attempts ON attempts.run_id = runs.id AND attempts.number = runs.attempt WHERE
+FROM runs LEFT JOIN attempts ON attempts.run_id = runs.id AND attempts.number = runs.attempt
+    AND attempts.rank = 0 WHERE
 """
 _POINTS = 'SELECT run_id, attempt, at, epoch, iteration, iterations, loss, step_s, "values" FROM progress WHERE '
 
