@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 from runner.acts import FailedOutcome, Outcome, SendingStep
+from runner.ahead import Ahead
 from runner.entities import Host
 from runner.evidence import Connected, Disconnected, Evidence, WatchedAttempt
 from runner.executors import executors
@@ -30,8 +32,8 @@ class HostLink:
     """One host as the runner holds it. Everything it learns or finishes goes to ``inbox``; nothing here waits.
 
     ``acting``: what is under way, by run. ``launched``: when a directory's session was last started. ``staged``: directories
-    laid and not yet launched. ``broken``: runs whose attempt could not be started and is fenced before it fails. ``silence_s``:
-    how long the host may say nothing before it counts as unreachable.
+    laid and not yet launched. ``ahead``: attempts of runs that still wait. ``broken``: runs whose attempt could not be started and is
+    fenced before it fails. ``silence_s``: how long the host may say nothing before it counts as unreachable.
     """
 
     def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome | SendingStep], None], *, silence_s: float) -> None:
@@ -43,6 +45,7 @@ class HostLink:
         self.acting: dict[str, str] = {}
         self.launched: dict[str, datetime] = {}
         self.staged: set[str] = set()
+        self.ahead = Ahead(host.name)
         self.broken: dict[str, Exception] = {}
         self._closed = False
         self._unwanted: set[str] = set()
@@ -131,6 +134,7 @@ class HostLink:
         """Let go of the host, without waiting for it; what runs there goes on, and what was under way is decided anew."""
         self._closed = True
         self._watch.stop(timeout_s=0)
+        self.ahead.close()
         for threads in (self._threads, *self._slow.values()):
             threads.shutdown(wait=False, cancel_futures=True)
         self.transport.close()
@@ -148,4 +152,4 @@ class HostLink:
         except Exception as error:  # noqa: BLE001 - whoever takes the outcome in says what it means, and logs it
             outcome = FailedOutcome(run_id, name, error)
         if not self._closed:
-            self._inbox(outcome)
+            self._inbox(replace(outcome, host=self.host.name))

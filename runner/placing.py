@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from runner import acting
 from runner.crash_points import crash_point
 from runner.deadlines import preempt
 from runner.entities import Run
@@ -38,24 +39,27 @@ class Placing:
         self._past = past(self._house, self._house.store.reading(), now=self._house.now(), known=self._past)
         return self._past.learned
 
-    def place(self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], guard: Guard) -> Sequence[Run]:
-        """Lease devices to what starts now, and return it; its attempts are to be staged."""
+    def place(
+        self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], guard: Guard, begin: Callable[[Run], None]
+    ) -> None:
+        """Lease devices to what starts now, and ``begin`` it before anything else."""
+        queued = {candidate.run.id: candidate.run for candidate in candidates}
+        for link in links.values():
+            link.ahead.keep(queued)
         if not candidates:
-            return []
+            return
         db, policy, now = self._house.store.reading(), self._house.settings.queue, self._house.now()
         known = {name: link.host for name, link in links.items()}
         self._past = past(self._house, db, now=now, known=self._past)
         decisions = decide(scene_of(db, candidates, known, self._past, now=now), policy)
-        queued = {candidate.run.id: candidate.run for candidate in candidates}
-        started: list[Run] = []
         for start in decisions.starts:
-            root = links[start.host].host.root
-            guard(partial(self._start, queued[start.run_id], start, root, started), about=start.run_id)
+            guard(partial(self._start, queued[start.run_id], start, links, begin), about=start.run_id)
         for wait in decisions.waits:
             guard(partial(self._wait, queued[wait.run_id], wait), about=wait.run_id)
         for each in decisions.preempts:
             guard(partial(self._preempt, each), about=each.run_id)
-        return started
+        for promise in decisions.promised:
+            guard(partial(acting.lay_ahead, self._house, links[promise.host], queued[promise.run_id]), about=promise.run_id)
 
     def _wait(self, run: Run, wait: Wait) -> None:
         """Of thousands that wait, only those near the front are told what they wait for as it changes; ``why`` says it of every one."""
@@ -67,12 +71,17 @@ class Placing:
     def _preempt(self, each: Preempt) -> None:
         preempt(self._house, runs.get(self._house.store.reading(), each.run_id), each)
 
-    def _start(self, run: Run, start: Start, root: str, started: list[Run]) -> None:
-        number, now = run.attempt + 1, self._house.now()
+    def _start(self, run: Run, start: Start, links: Mapping[str, HostLink], begin: Callable[[Run], None]) -> None:
+        number, now, ready = run.attempt + 1, self._house.now(), acting.lies_ready(self._house, links[start.host], run)
         with self._house.store.writing() as db:
-            hosts.lease(db, run, start.host, start.devices, now=now)
-            crash_point("runner.after_lease")
-            runs.open_attempt(db, run, number=number, host=start.host, root=root, now=now, devices=len(start.devices))
-            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=start.host)
+            for rank, (host, devices) in enumerate(start.shares):
+                hosts.lease(db, run, host, devices, now=now)
+                crash_point("runner.after_lease")
+                root = links[host].host.root
+                opened = runs.open_attempt(db, run, number=number, host=host, root=root, now=now, devices=len(devices), rank=rank)
+                if ready:
+                    runs.note_staged(db, opened)
+            reason = Reason.LAUNCHING if ready else Reason.STAGING
+            run = runs.transition(db, run, reason, now=now, attempt=number, host=start.host)
         crash_point("runner.after_attempt_opened")
-        started.append(run)
+        begin(run)

@@ -164,7 +164,7 @@ def _small_print(view: RunView, zone: tzinfo) -> list[str]:
     run = view.run
     asked = f"asked for by {person(run.owner)}" if _posted(view) else ""
     rate = f"learning rate {prose(view.rate.why).rstrip('.')}" if view.rate is not None else ""
-    texts = [_place(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
+    texts = [_place(view), _waited(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
     return [text for text in texts if text]
 
 
@@ -178,6 +178,15 @@ def _place(view: RunView) -> str:
         return ""
     devices = [name(device, 40) for device in view.device_names[:8]]
     return ", ".join([f"on {name(view.run.host)}", *devices]) + (" …" if len(view.device_names) > 8 else "")
+
+
+def _waited(view: RunView) -> str:
+    """How long its last start waited for what ran on its GPUs before to give their memory back."""
+    waited_s = view.result.get("memory_wait_s")
+    if not isinstance(waited_s, int) or view.run.state is State.PENDING:
+        return ""
+    outcome = "was free" if view.result.get("memory_free") else "was given up waiting for"
+    return f"the memory of its GPUs {outcome} after {duration(timedelta(seconds=waited_s))}"
 
 
 def _changed(view: RunView) -> str:
