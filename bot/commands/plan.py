@@ -15,7 +15,7 @@ from bot.views.plan import plan_page
 from runner.service import plans
 
 
-@click.command("plan", help="Say what a training would be, where and with which learning rate; takes what `run` takes.")
+@click.command("plan", help="Say where and when a training would be, with which learning rate, memory and disk; takes what `run` takes.")
 @click.argument("preset", callback=known_preset)
 @click.argument("dataset", metavar="on <dataset>", callback=known_dataset)
 @training_options()

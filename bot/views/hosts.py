@@ -71,10 +71,10 @@ def _declared(view: DeclaredView) -> str:
 
 def _head(view: HostView, now: datetime, zone: tzinfo) -> str:
     host = view.host
-    drained = f"\n      🚧 {drained_in_words(host, now=now, zone=zone)}" if host.drained else ""
+    drained = f"\n      • 🚧 {drained_in_words(host, now=now, zone=zone)}" if host.drained else ""
     cluster = "  Slurm cluster," if host.executor == "slurm" else " "
     if host.trouble:
-        return f"🔴 *{name(host.name)}*  {sentence(prose(host.trouble, 500))}{drained}"
+        return f"🔴 *{name(host.name)}*  {sentence(prose(host.trouble.removeprefix(host.name).lstrip(' :'), 500))}{drained}"
     if host.seen_at is None:
         return f"⚪ *{name(host.name)}*{cluster} has not answered yet{drained}"
     if now - host.seen_at > SILENT_AFTER:

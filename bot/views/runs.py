@@ -56,7 +56,7 @@ def _queued(view: RunView, place: QueuePlace | None, now: datetime, zone: tzinfo
     number = f"{place.position}." if place else "–"
     why = sentence(naming(place.why if place else explanation(run), 400))
     first = f" {naming(place.goes_first)}" if place and place.goes_first else ""
-    return f"{number} {sign(run)} `{run.id}`  {', '.join(fact for fact in facts if fact)}\n      {why}{first}{starts}"
+    return f"{number} {sign(run)} `{run.id}`  {', '.join(fact for fact in facts if fact)}\n      ↳ {why}{first}{starts}"
 
 
 def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:
@@ -67,7 +67,7 @@ def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:
     place = f"on {name(run.host)}" if run.host and run.state is State.RUNNING else ""
     moment = f"ended {clock(run.ended_at, zone, near=now)}" if run.ended_at else _since(view, now)
     facts = ", ".join(part for part in (*said, place, moment, person(run.owner)) if part)
-    waits = f"\n      {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale else ""
+    waits = f"\n      ↳ {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale else ""
     return f"{sign(run)} `{run.id}`  *{title(run)}*\n      {facts}{waits}"
 
 

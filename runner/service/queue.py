@@ -72,7 +72,7 @@ def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], D
         found[run.id] = QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
             guess.devices if guess else (), said if first and first.owner != run.owner else "",
-            tuple(lock for lock in scene.locks if lock.host in run.hosts),
+            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU),
         )
     return found, decisions
 

@@ -177,7 +177,7 @@ def test_data_on_its_way_is_on_the_card_until_it_is_there(desk: Desk) -> None:
     assert "*Sending data* · fish@1 · 300 MB of 1.2 GB · 90.0 MB/s" in text
     assert " 25 %" in text
     assert views.view(desk.house, run.id).eta == timedelta(seconds=10)
-    desk.intake.take(StagedOutcome(run.id, 1, symbolic=7))
+    desk.intake.take(StagedOutcome(run.id, 1, symbolic=7, host="gpu-1"))
     desk.intake.take(SendingStep(run.id, 1, step))
     assert views.view(desk.house, run.id).work is None
     assert "7 files of the dataset are symbolic links" in desk.run(run).detail
@@ -211,9 +211,9 @@ def test_a_fence_with_somebody_left_frees_nothing(desk: Desk) -> None:
     run = working(desk.house)
     with desk.house.store.writing() as db:
         runs.request_stop(db, run, by="U1", now=desk.house.now())
-    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 1, exited=False)))
+    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 1, exited=False), host="gpu-1"))
     assert hosts.leases(desk.house.store.reading(), run.id)
-    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 0, exited=False)))
+    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 0, exited=False), host="gpu-1"))
     assert desk.run(run).reason is Reason.BY_USER
     assert hosts.leases(desk.house.store.reading(), run.id) == []
 

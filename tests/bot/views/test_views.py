@@ -306,9 +306,9 @@ def test_hosts_show_gpus_runs_and_trouble(house: House) -> None:
 def test_the_map_of_a_host_has_a_line_a_device(house: House) -> None:
     shown = working(house)
     gpus = [
-        Gpu("gpu1", "GPU-0", 0, "A100", 81_920, 40_960, (("bob", 5120),)), Gpu("gpu1", "GPU-1", 1, "A100", 81_920, 4, ()),
+        Gpu("gpu1", "GPU-0", 0, "A100", 81_920, 40_960, (("bob", 5120),)), Gpu("gpu1", "GPU-1", 1, "A100", 81_920, 4, (), "", 0, 34),
         Gpu("gpu1", "GPU-2", 2, "A100", 81_920, 4, (), "Xid 79: GPU has fallen off the bus."),
-        Gpu("gpu1", "GPU-3", 3, "A100", 81_920, 4, ()), Gpu("gpu1", "GPU-4", 4, "A100", 81_920, 70_000),
+        Gpu("gpu1", "GPU-3", 3, "A100", 81_920, 4, ()), Gpu("gpu1", "GPU-4", 4, "A100", 81_920, 70_000, None, "", 98, 88),
     ]
     view_of_host = replace(
         hosts.host_view(house, "gpu1"), gpus=gpus, resources={"driver": "550.54.15"},
@@ -318,12 +318,25 @@ def test_the_map_of_a_host_has_a_line_a_device(house: House) -> None:
     heading, *lines = (line.strip() for line in device_lines(view_of_host, {}, now=NOW, zone=ZONE))
     assert heading == "5 × A100, driver 550.54.15"
     assert lines == [
-        f"GPU 0, 40 of 80 GiB: `{shown.run.id}`, since 13:32 CET until about 16:32 CET; bob's own programs 5.0 GiB",
-        "GPU 1, 0 of 80 GiB: free",
-        "GPU 2, 0 of 80 GiB: ❌ Xid 79: GPU has fallen off the bus.",
-        "GPU 3, 0 of 80 GiB: 🔒 locked by ada (terminal) until 17:32 CET (debugging)",
-        "GPU 4, 68 of 80 GiB: somebody's programs",
+        f"• GPU 0, 40 of 80 GiB: `{shown.run.id}`, since 13:32 CET until about 16:32 CET; bob's own programs 5.0 GiB",
+        "• GPU 1, 0 of 80 GiB, 0 %, 34 °C: *free*",
+        "• GPU 2, 0 of 80 GiB: ❌ Xid 79: GPU has fallen off the bus.",
+        "• GPU 3, 0 of 80 GiB: 🔒 locked by ada (terminal) until 17:32 CET (debugging)",
+        "• GPU 4, 68 of 80 GiB, 98 %, 88 °C 🔥: somebody's programs",
     ]
+
+
+def test_a_drained_server_a_lock_and_a_cluster_are_seen_in_top_and_queue(house: House) -> None:
+    view_of_host = hosts.host_view(house, "gpu1")
+    drained = replace(view_of_host.host, drained=True, drained_by=ADA, drained_at=NOW - timedelta(hours=1), executor="slurm")
+    lock = Lock("gpu1", "GPU-3", "terminal:ada", NOW + timedelta(days=1), "debugging", 3)
+    seen = replace(view_of_host, host=drained, locks=[lock])
+    said = f"🚧 gpu1 is drained by <@{ADA}> since 13:32 CET: nothing new starts there (`host resume gpu1` ends that)"
+    top = host_list([seen], {}, now=NOW, zone=ZONE)[0]
+    assert "🟢 *gpu1*  Slurm cluster, answers" in top and said in top
+    for waiting in ([], [view(house, training(house).id)]):
+        told = queue_list(waiting, {}, [seen], running=0, now=NOW, zone=ZONE)[0].splitlines()
+        assert told[1:3] == [said, "🔒 gpu1:3 is locked by ada (terminal) until Sun 22 Nov 14:32 CET (debugging)."]
 
 
 def test_schedules_and_history_can_be_sent(house: House) -> None:
