@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from runner.queueing.facts import Device, Lock, Running, Scene, Waiting
-from runner.queueing.order import ordered
+from runner.queueing.order import Order, ordered
 from runner.queueing.policy import Policy
 from runner.states import Reason
 
-Order = Callable[[Scene, Policy], Sequence[Waiting]]
 FOREVER = datetime.max.replace(tzinfo=UTC)
 PROMISED = 2
 """So many come next on each host: more than one, since whose turn it is may change until a device is free."""
