@@ -8,16 +8,19 @@ from zoneinfo import ZoneInfo
 
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
-from bot.views.words import code, duration, escaped, person
+from bot.views.words import code, duration, escaped, is_member, person
 from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
 from runner.service.retraining import retraining_with
+from runner.service.views import view
 from runner.specs import ConvertSpec, Kind
 from runner.states import Reason, State
 
 _NAMED_PARAMETERS = 6
+CHANNEL_GONE = frozenset({"is_archived", "channel_not_found", "not_in_channel"})
+"""Slack's words for a channel where nothing can be posted until a person does something."""
 _OF_LOCKS = frozenset({"unlocked", "lock_expired"})
 
 
@@ -60,6 +63,18 @@ def deliveries_for(
 def card(run_id: str, channel: str, part: str, *, again: str = "") -> NewDelivery:
     """The first posting of a run's card, epoch table or plot; ``again`` tells a later first posting from the one before."""
     return NewDelivery(f"{part}:{run_id}{again and ':' + again}", channel, "card", {"part": part}, run_id)
+
+
+def channel_gone(house: House, run_id: str, channel: str, error: str) -> NewDelivery | None:
+    """What a run's owner is told, once a day, when a channel takes no more of it; None for an owner whom Slack does not know."""
+    owner = view(house, run_id).run.owner
+    if not is_member(owner):
+        return None
+    text = (
+        f"<#{channel}> takes nothing more from Signalbox ({escaped(error)}): {code(run_id)} goes on, and cannot be followed there. "
+        f"{code(f'show {run_id}')} tells how it is; an admin may invite the app again or list another channel."
+    )
+    return NewDelivery(f"gone:{channel}:{owner}:{house.now():%Y-%m-%d}", owner, "text", {"text": text})
 
 
 def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
@@ -161,7 +176,7 @@ def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery
 
 
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
-    return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
+    return _owed(event, run, channel, "text", {"text": text, "in_thread": True, "line": f"{code(run.id)} {text}"})
 
 
 def _owed(event: Event, run: Run, channel: str, kind: str, body: Mapping[str, object]) -> NewDelivery:

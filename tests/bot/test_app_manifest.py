@@ -67,7 +67,7 @@ def called_methods() -> set[str]:
 def test_the_scopes_are_those_of_the_methods_events_and_files_in_use() -> None:
     app = AppConfiguration.from_manifest(MANIFEST)
     needed = {FILES_OF_PEOPLE, "commands", *PRIVATE.values()}
-    needed |= {scope for method in called_methods() for scope in METHODS[method].scopes if not scope.startswith("im:")}
+    needed |= {scope for method in called_methods() for scope in METHODS[method].scopes}
     needed |= {scope for event in app.bot_events if (scope := SCOPE_OF_EVENT.get(event) or PRIVATE.get(event))}
     assert set(app.scopes) == needed
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.forms import FORMS, choices, line_of, values_in
+from bot.form_table import FORMS
+from bot.forms import choices, line_of, values_in
 from bot.loose_forms import option_names
 from runner.specs import ConvertSpec, StartMode, TrainSpec
 from runner.store import runs, schedules

@@ -79,7 +79,8 @@ def test_what_a_change_of_state_calls_for(reason: Reason, spec: RunSpec, kinds: 
 def test_only_a_best_evaluation_is_told_and_nobody_is_mentioned() -> None:
     best = event("evaluation", epoch=3, task="bbox", ap=0.5, best=True)
     (owed,) = deliveries_for(best, run(Reason.WORKING), home_channel=None)
-    assert owed.body == {"text": "New best: bbox mAP 0.500 at epoch 3.", "in_thread": True}
+    text = "New best: bbox mAP 0.500 at epoch 3."
+    assert owed.body == {"text": text, "in_thread": True, "line": f"`r-aaaa` {text}"}
     assert not deliveries_for(event("evaluation", epoch=3, task="bbox", ap=0.5, best=False), run(Reason.WORKING), home_channel=None)
     assert not deliveries_for(best, run(Reason.WORKING, spec=EVAL), home_channel=None)
 
@@ -109,7 +110,7 @@ def test_files_of_a_run_are_owed_after_what_is_said_of_it() -> None:
 )
 def test_what_else_is_told_in_the_thread(kind: str, payload: dict[str, object], text: str) -> None:
     (owed,) = deliveries_for(event(kind, **payload), run(Reason.WORKING), home_channel=None)
-    assert owed.body == {"text": text, "in_thread": True}
+    assert owed.body == {"text": text, "in_thread": True, "line": f"`r-aaaa` {text}"}
 
 
 def test_the_last_failed_attempt_is_left_to_the_alert() -> None:
