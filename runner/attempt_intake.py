@@ -176,11 +176,19 @@ class AttemptIntake:
             return
         if run.state is not State.RUNNING or run.attempt != attempt.number or run.reason is Reason.UNCLEAR:
             return  # what is unclear is told again once its claim is
+        self._require_whole_log(attempt, evidence)
         ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
         with self._house.store.writing() as db:
             runs.note_exit(db, attempt, code=code, ended_at=ended_at, oom_kills=evidence.oom_kills)
         self.forget(evidence.directory)
         crash_point("runner.after_exit_seen")
+
+    def _require_whole_log(self, attempt: Attempt, evidence: ExitSeen | Vanished) -> None:
+        """ConflictError where bytes were sent that never came here: a stream that broke in between may tell the end alone."""
+        kept, reading = progress.position(self._house.store.reading(), attempt), self._readings.get(evidence.directory)
+        generation, fed = (reading.generation, reading.fed) if reading else (kept.generation, kept.offset)
+        if generation == evidence.log_generation and fed < evidence.log_offset:
+            raise ConflictError(f"{evidence.host} told the end of {attempt.run_id}, whose log has {evidence.log_offset - fed} bytes more.")
 
     def _contradict(self, run: Run, attempt: Attempt, what: str) -> None:
         """What cannot be explained blocks, and asks a person."""

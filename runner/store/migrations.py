@@ -209,6 +209,16 @@ ALTER TABLE attempts_by_rank RENAME TO attempts;
 CREATE INDEX attempts_by_end ON attempts(ended_at) WHERE devices > 0;
 """
 
+_ALERTS = """
+CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
+CREATE TABLE silences (
+    id TEXT PRIMARY KEY, matchers TEXT NOT NULL, starts_at TEXT NOT NULL, ends_at TEXT NOT NULL, creator TEXT NOT NULL,
+    reason TEXT NOT NULL);
+CREATE TABLE acks (alert TEXT PRIMARY KEY, person TEXT NOT NULL, at TEXT NOT NULL);
+ALTER TABLE hosts ADD COLUMN host_time TEXT;
+CREATE INDEX runs_by_end ON runs(ended_at) WHERE ended_at IS NOT NULL;
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -298,6 +308,12 @@ def requests_of_a_person(db: Database) -> None:
 def several_hosts(db: Database) -> None:
     """Runs on several hosts: an attempt has a row for each; how hosts reach each other."""
     _carry_out(db, _SEVERAL_HOSTS)
+
+
+@migrations()
+def alerts(db: Database) -> None:
+    """What was told of alerts, what people have muted, and the hosts' own clocks."""
+    _carry_out(db, _ALERTS)
 
 
 def _carry_out(db: Database, statements: str) -> None:

@@ -117,6 +117,22 @@ def test_a_gap_in_a_log_is_read_again_from_what_is_committed(desk: Desk) -> None
     assert progress.position(desk.house.store.reading(), attempt).offset == 15
 
 
+def test_an_end_whose_log_is_not_all_here_is_told_again(desk: Desk) -> None:
+    """The last bytes were lost with a connection, and nothing came after them but the exit."""
+    run = working(desk.house)
+    connect(desk)
+    directory = follow(desk, run)
+    desk.intake.take(log(desk, directory, 0, b"hello\n"))
+    end = ExitSeen("gpu-1", directory, 0, desk.house.now(), log_offset=15)
+    with pytest.raises(ConflictError, match="9 bytes more"):
+        desk.intake.take(end)
+    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    eventually(lambda: (follow(desk, run), desk.link.watches(directory))[1], timeout_s=REST_S + 5)
+    desk.intake.take(log(desk, directory, 6, b"my world\n"))
+    desk.intake.take(end)
+    assert runs.attempt(desk.house.store.reading(), run.id, 1).exit_code == 0
+
+
 def test_the_mirror_of_a_log_that_began_anew_holds_nothing_older(desk: Desk) -> None:
     run = working(desk.house)
     connect(desk)
