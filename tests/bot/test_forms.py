@@ -15,9 +15,9 @@ from tests.support.lively_house import Lively, lively
 from tests.support.slack_house import Json, SlackHouse, slack_house, until
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("forms")) as house, pytest.MonkeyPatch.context() as patch:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    with slack_house(tmp_path_factory.mktemp("forms"), way=request.param) as house, pytest.MonkeyPatch.context() as patch:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         with house.bot():
