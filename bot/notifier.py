@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bot.alert_deliveries import alert_deliveries
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
 from bot.views.words import code, duration, escaped, is_member, person
@@ -49,6 +50,8 @@ def deliveries_for(
     event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
 ) -> Sequence[NewDelivery]:
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
+    if event.kind == "alert":
+        return alert_deliveries(event, home_channel=home_channel)
     if event.kind in _OF_LOCKS:
         return _of_lock(event, home_channel)
     if run is None and event.kind in _OF_SCHEDULES:

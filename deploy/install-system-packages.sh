@@ -6,6 +6,7 @@ python=$1
 needed=""
 optional=""
 cluster=""
+peer=""
 
 need() { needed="$needed $1"; }
 can_import() { "$python" -c "import $1" 2>/dev/null; }
@@ -19,13 +20,14 @@ is_there g++ || need g++
 is_there sshd || need openssh-server                      # the demo's and the tests' GPU server
 is_there screen || need screen
 is_there slurmctld && is_there munged || cluster="slurm-wlm munge"   # the tests of clusters, which run one
+is_there prometheus-alertmanager || peer="prometheus-alertmanager"   # the tests of alerts, which hold them against it
 is_there chromium || optional="chromium fonts-dejavu-core fonts-noto-color-emoji"   # the tests of the workspace's page
 
-[ -n "$needed$cluster$optional" ] || exit 0
+[ -n "$needed$cluster$peer$optional" ] || exit 0
 
 without_root() {
-    echo "These Debian packages are missing:$needed $cluster $optional" >&2
-    echo "As root: apt-get install --no-install-recommends$needed $cluster $optional" >&2
+    echo "These Debian packages are missing:$needed $cluster $peer $optional" >&2
+    echo "As root: apt-get install --no-install-recommends$needed $cluster $peer $optional" >&2
     case "$needed" in
     *python3-venv*) echo "Without python3-venv nothing can be installed." >&2; exit 1 ;;
     *) echo "Going on without them: what needs them is skipped, with a sentence that says so." >&2; exit 0 ;;
@@ -37,7 +39,7 @@ if [ "$(id -u)" -ne 0 ] || ! is_there apt-get; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-echo "Installing$needed $cluster $optional …"
+echo "Installing$needed $cluster $peer $optional …"
 apt-get update -qq || echo "The package lists could not be renewed; trying with those there are." >&2
 # The names are our own words, split on purpose.
 # shellcheck disable=SC2086
@@ -52,5 +54,13 @@ if [ -n "$cluster" ]; then
         ! is_there systemctl || systemctl disable --now munge slurmctld slurmd >/dev/null 2>&1 || :
     else
         echo "Slurm could not be installed; the tests of clusters will be skipped." >&2
+    fi
+fi
+# shellcheck disable=SC2086
+if [ -n "$peer" ]; then
+    if apt-get install -y -qq --no-install-recommends $peer >/dev/null; then
+        ! is_there systemctl || systemctl disable --now prometheus-alertmanager >/dev/null 2>&1 || :
+    else
+        echo "Alertmanager could not be installed; the tests that hold alerts against it will be skipped." >&2
     fi
 fi

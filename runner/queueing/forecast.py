@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from runner.queueing.facts import Device, Running, Scene, Waiting
@@ -16,11 +16,12 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """When and on what a run will probably start; without a host where it takes no devices."""
+    """When and on what a run will probably start; without a host where it takes no devices; with what of its ``further`` hosts."""
 
     at: datetime
     host: str = ""
     devices: tuple[str, ...] = ()
+    further: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, Opening]:
@@ -39,7 +40,8 @@ def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, 
             continue
         found[run.id] = opening
         ends = opening.at + timedelta(seconds=run.lasts_s or run.limit_s or UNKNOWN_S)
-        free.update(dict.fromkeys([(opening.host, device) for device in opening.devices], ends))
+        taken = ((opening.host, opening.devices), *opening.further)
+        free.update(dict.fromkeys([(host, device) for host, devices in taken for device in devices], ends))
         quotas.take(run, ends)
     return found
 
@@ -52,7 +54,7 @@ class _Quotas:
     held: defaultdict[str, list[tuple[datetime, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, run: Running | Waiting, ends: datetime) -> None:
-        devices = len(run.devices) if isinstance(run, Running) else run.devices
+        devices = len(run.devices) if isinstance(run, Running) else run.total
         for whose in filter(None, (run.owner, run.channel)):
             self.held[whose].append((ends, devices))
 
@@ -62,10 +64,10 @@ class _Quotas:
         for whose, limit in ((run.owner, self.policy.person_gpus), (run.channel, self.policy.channel_gpus)):
             if whose is None or limit is None:
                 continue
-            if run.devices > limit:
+            if run.total > limit:
                 return None
             held = sorted(self.held[whose])
-            over = sum(devices for _, devices in held) + run.devices - limit
+            over = sum(devices for _, devices in held) + run.total - limit
             for ends, devices in held:
                 if over <= 0:
                     break
@@ -78,18 +80,32 @@ def _first_opening(run: Waiting, scene: Scene, free: Mapping[tuple[str, str], da
         return None
     if run.devices == 0:
         return Opening(scene.now)
+    of_kind: dict[str, list[Opening]] = {}
+    for (host, kind), (at, devices) in sorted(_openings(run, scene, free).items(), key=lambda each: (each[0][0] != run.first, each[1][0])):
+        if of_kind.get(kind) or run.first in (None, host):
+            of_kind.setdefault(kind, []).append(Opening(max(earliest, at), host, devices))
+    found = [
+        replace(first, at=max(each.at for each in (first, *further)), further=tuple((each.host, each.devices) for each in further))
+        for first, *further in (each[: run.spread] for each in of_kind.values() if len(each) >= run.spread)
+    ]
+    return min(found, key=lambda opening: opening.at, default=None)
+
+
+def _openings(
+    run: Waiting, scene: Scene, free: Mapping[tuple[str, str], datetime]
+) -> dict[tuple[str, str], tuple[datetime, tuple[str, ...]]]:
+    """When each (host, kind) has what a run wants of one host, and which devices that are."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in scene.devices:
         fits = (device.host, device.id) in free and device.host in run.hosts
         fits = fits and (device.is_slot or not device.memory_mib or device.memory_mib >= (run.memory_mib or 0))
         if fits and (not run.chosen or device.id in run.chosen):
             groups.setdefault((device.host, "" if run.chosen else device.kind), []).append(device)
-    openings = [
-        Opening(max(earliest, free[host, soonest[-1].id]), host, tuple(device.id for device in soonest))
-        for (host, _), group in groups.items()
+    return {
+        (host, kind): (free[host, soonest[-1].id], tuple(device.id for device in soonest))
+        for (host, kind), group in groups.items()
         if len(soonest := sorted(group, key=lambda device: free[device.host, device.id])[: run.devices]) == run.devices
-    ]
-    return min(openings, key=lambda opening: opening.at, default=None)
+    }
 
 
 def _free_at(device: Device, scene: Scene) -> datetime:

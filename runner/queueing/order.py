@@ -111,7 +111,7 @@ def _first_come(run: Waiting) -> tuple[float, float, datetime, str]:
 
 
 def _will_use(run: Waiting) -> float:
-    return max(1, run.devices) * (run.lasts_s or UNKNOWN_S)
+    return max(1, run.total) * (run.lasts_s or UNKNOWN_S)
 
 
 def _remains_s(run: Running, now: datetime) -> float:

@@ -14,7 +14,7 @@ from runner.store.outbox import Card, Delivery
 
 __all__ = [
     "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "keep_card", "last_posts", "mark_sending",
-    "note_sent", "owe_for_events", "owed", "put_back", "settle_by", "stale_cards",
+    "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "settle_by", "stale_cards",
 ]
 
 CURSOR = "notifier"
@@ -76,6 +76,11 @@ def note_sent(house: House, delivery: Delivery, *, ts: str | None, card: Card | 
         outbox.keep_card(db, card)
         if card.part == "card":
             runs.move_to_thread(db, card.run_id, Place(card.channel, card.ts))
+
+
+def posted_ts(house: House, delivery_id: str) -> str | None:
+    """Where a message stands that was sent; None where it does not."""
+    return outbox.posted_ts(house.store.reading(), delivery_id)
 
 
 def put_back(house: House, delivery: Delivery, *, error: str, not_before: datetime | None) -> None:

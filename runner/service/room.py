@@ -12,7 +12,7 @@ from runner.decisions import Eligible
 from runner.disk_needs import DiskNeed, DiskNeeds, disks_of
 from runner.entities import FreeDisk, Run
 from runner.errors import RequestError
-from runner.queueing.decide import in_gb
+from runner.queueing.waiting_words import in_gb
 from runner.service.house import House, Requester
 from runner.service.present import facts_now, foreseen, nobodys_run
 from runner.specs import TrainSpec

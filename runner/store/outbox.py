@@ -72,6 +72,12 @@ def mark_sent(db: Database, delivery_id: str, *, ts: str | None, now: datetime) 
     db.conn.execute("UPDATE deliveries SET state = 'sent', ts = ?, sent_at = ? WHERE id = ?", (ts, to_text(now), delivery_id))
 
 
+def posted_ts(db: Database, delivery_id: str) -> str | None:
+    """The ts of a message that stands in its channel; None where it was not sent."""
+    row = db.conn.execute("SELECT ts FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+    return row["ts"] if row else None
+
+
 def mark_owed(db: Database, delivery_id: str, *, error: str, not_before: datetime | None) -> None:
     """Put a delivery back after a failure that may pass."""
     db.conn.execute(

@@ -32,8 +32,8 @@ class LogPosition:
 def position(db: Database, attempt: Attempt) -> LogPosition:
     """Where reading of this attempt's log goes on."""
     row = db.conn.execute(
-        "SELECT log_offset, log_generation, log_inode, log_grown_at FROM attempts WHERE run_id = ? AND number = ?",
-        (attempt.run_id, attempt.number),
+        "SELECT log_offset, log_generation, log_inode, log_grown_at FROM attempts WHERE run_id = ? AND number = ? AND rank = ?",
+        (attempt.run_id, attempt.number, attempt.rank),
     ).fetchone()
     return LogPosition(row["log_offset"], row["log_generation"], row["log_inode"], to_time(row["log_grown_at"]))
 
@@ -43,8 +43,9 @@ def keep(db: Database, attempt: Attempt, records: Iterable[Record], reached: Log
     for record in records:
         _keep_one(db, attempt, record, now)
     db.conn.execute(
-        "UPDATE attempts SET log_offset = ?, log_generation = ?, log_inode = ?, log_grown_at = ? WHERE run_id = ? AND number = ?",
-        (reached.offset, reached.generation, reached.inode, to_text(reached.grown_at), attempt.run_id, attempt.number),
+        "UPDATE attempts SET log_offset = ?, log_generation = ?, log_inode = ?, log_grown_at = ?"
+        " WHERE run_id = ? AND number = ? AND rank = ?",
+        (reached.offset, reached.generation, reached.inode, to_text(reached.grown_at), attempt.run_id, attempt.number, attempt.rank),
     )
 
 
