@@ -15,7 +15,7 @@ from runner.errors import RequestError
 from runner.kinds import all_kinds
 from runner.queue_scene import Candidate, past, scene_of, turn_of
 from runner.queueing.decide import Decisions, decide
-from runner.queueing.facts import Lock, Scene
+from runner.queueing.facts import Lock, Scene, Waiting
 from runner.queueing.forecast import forecast
 from runner.queueing.order import goes_first, ordered
 from runner.queueing.policy import Policy
@@ -56,10 +56,11 @@ def places(house: House) -> Mapping[str, QueuePlace]:
 
 def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], Decisions]:
     """The places in a scene, and the decision that they come from."""
-    decisions, guesses = decide(scene, policy), forecast(scene, policy)
-    waits, starts = {wait.run_id: wait for wait in decisions.waits}, {start.run_id: start for start in decisions.starts}
     order = ordered(scene, policy)
+    decisions, guesses = decide(scene, policy, lambda *_: order), forecast(scene, policy, lambda *_: order)
+    waits, starts = {wait.run_id: wait for wait in decisions.waits}, {start.run_id: start for start in decisions.starts}
     by_id, found = {run.id: run for run in order}, {}
+    told: dict[tuple[object, ...], str] = {}
     for position, run in enumerate(order, start=1):
         wait, start = waits.get(run.id), starts.get(run.id)
         if wait is None:
@@ -68,13 +69,22 @@ def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], D
             continue
         guess = guesses.get(run.id) if wait.reason is not Reason.WAITING_FOR_HOST else None
         first = by_id.get(wait.after)
-        said = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, policy)}." if first else ""
         found[run.id] = QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
-            guess.devices if guess else (), said if first and first.owner != run.owner else "",
-            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU),
+            guess.devices if guess else (), _goes_first(first, run, scene, policy, told) if first else "",
+            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU) if scene.locks else (),
         )
     return found, decisions
+
+
+def _goes_first(first: Waiting, run: Waiting, scene: Scene, policy: Policy, told: dict[tuple[object, ...], str]) -> str:
+    """Why somebody else's run stands before; ``told`` keeps it, for thousands may stand behind one."""
+    if first.owner == run.owner:
+        return ""
+    key = (first.id, run.owner, run.priority, run.place, first.submitted_at < run.submitted_at)
+    if key not in told:
+        told[key] = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, policy)}."
+    return told[key]
 
 
 def hold(house: House, who: Requester, run_id: str) -> Run:

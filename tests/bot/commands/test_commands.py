@@ -100,6 +100,7 @@ def with_the_rest(house: House, name: str, example: str) -> None:
     """What else the examples speak of: made by the verbs' own opposites."""
     before = {
         "release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "rollback": "promote r-7f3k",
+        "unsubscribe": "subscribe fish",
         "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
         "unsilence": "silence stalled",
         "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
