@@ -398,7 +398,7 @@ def test_alerts_are_listed_acknowledged_and_silenced(house: House) -> None:
     known = ask(house, f"ack {short}", somebody(BEN))
     assert known.ok and known.public and "1 alert" in known.text
     assert alerts.acks(house.store.reading()) == {stalled.id: BEN}
-    assert f"known to `{BEN}`" in ask(house, "alerts").text
+    assert f"known to <@{BEN}>" in ask(house, "alerts").text
     assert "Nothing fires" in ask(house, "ack slow").text
 
     given = ask(house, 'silence host=gpu2 --for 2h --reason "new fans"')
