@@ -79,6 +79,23 @@ def test_the_runner_dies_around_bringing_results_and_they_are_here_once(
     assert [path for path in scripted.house.settings.results.iterdir() if path.name.startswith(".")] == []
 
 
+def test_what_was_laid_ahead_of_its_turn_is_started_once(scripted: ScriptedHouse) -> None:
+    """The runner dies once the next attempt lies on the host, whose device another run holds."""
+    holds = scripted.submit("step_s=0.2", epochs=6)
+    with runner_process(scripted.house.settings) as first:
+        scripted.wait(holds, Reason.WORKING)
+        first.kill()
+    run = scripted.submit()
+    with runner_process(scripted.house.settings, crash_at="runner.after_staged") as second:
+        assert second.wait(30) == -signal.SIGKILL
+    assert (scripted.directory(run) / "launch.sh").exists()
+    assert scripted.view(run).attempt is None
+    with runner_process(scripted.house.settings):
+        scripted.wait(holds, Reason.COMPLETED)
+        assert scripted.wait(run, Reason.COMPLETED).run.attempt == 1
+    assert_trained_once(scripted, run)
+
+
 @pytest.mark.parametrize("point", SESSION)
 def test_an_answer_that_is_lost_around_a_launch_doubles_nothing(scripted: ScriptedHouse, point: str) -> None:
     """The shell dies that starts the session: the runner hears nothing, whether it was started or not."""
