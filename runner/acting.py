@@ -109,7 +109,8 @@ def _laid(house: House, link: HostLink, run: Run, wanted: Wanted) -> Laid:
 
 
 def _basis(house: House, host: Host, run: Run) -> Basis:
-    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), host.root, host.python)
+    as_added = replace(host, seen_at=None, trouble="", drained=False)
+    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), as_added)
 
 
 def _meet(house: House, link: HostLink, run: Run) -> None:

@@ -125,7 +125,7 @@ class Host:
     """A server, or a cluster reached by its login node. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds
     everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's.
     ``peer_address`` and ``peer_interface`` are where other hosts reach it and by which of its network interfaces, where that is not
-    how we do."""
+    how we do. ``host_time`` is its own clock when it was last heard, ``seen_at`` is ours."""
 
     name: str
     transport: TransportName
@@ -146,6 +146,7 @@ class Host:
     executor: str = "screen"
     partition: str = ""
     options: str = ""
+    host_time: datetime | None = None
     drained_by: str = ""
     drained_at: datetime | None = None
     peer_address: str = ""

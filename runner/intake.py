@@ -98,7 +98,7 @@ class Intake:
                     case Disconnected():
                         hosts.note_trouble(db, evidence.host, evidence.why)
                     case Heartbeat() if link.connected:
-                        hosts.note_seen(db, evidence.host, now=self.house.now())
+                        hosts.note_seen(db, evidence.host, now=self.house.now(), host_time=evidence.host_time)
                     case Resources() if link.connected:
                         neighbours.note(self.house, db, evidence)
         except BaseException:
@@ -112,6 +112,8 @@ class Intake:
         if known.machine_id is not None and (known.machine_id, known.host_name) != (seen.machine_id, seen.host_name):
             self._refuse_machine(link, known, seen)
             return
+        if known.boot_id not in (None, seen.boot_id):
+            events.record(db, "rebooted", at=self.house.now(), payload={"host": known.name})
         hosts.note_identity(db, evidence.host, seen, now=self.house.now())
         link.note(evidence)
 

@@ -20,6 +20,7 @@ from types import FrameType
 
 from runner import acting
 from runner.acts import Outcome, SendingStep
+from runner.alerts.engine import AlertEngine
 from runner.approving import unapproved
 from runner.collecting import forget_old
 from runner.conclusions import conclude, judged, refusal
@@ -82,6 +83,7 @@ class Runner:
         self._links: dict[str, HostLink] = {}
         self._intake = Intake(house, self._links)
         self._placing = Placing(house)
+        self._alerts = AlertEngine(house)
         self._beaten: datetime | None = None
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
@@ -127,6 +129,7 @@ class Runner:
         self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
+        self._guard(self._alerts.look, about="the alerts")
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""

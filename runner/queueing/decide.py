@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from runner.queueing.facts import Device, Running, Scene, Waiting
 from runner.queueing.host_room import HostRoom, Reservation, choice, has_room, kinds_of, of_kind, rooms, usable
-from runner.queueing.order import ordered
+from runner.queueing.order import Order, ordered
 from runner.queueing.policy import Policy
 from runner.queueing.waiting_words import devices_in_words, in_gb, listed, never_in_words, never_together, why_in_words
 from runner.states import Reason
 
-Order = Callable[[Scene, Policy], Sequence[Waiting]]
 FOREVER = datetime.max.replace(tzinfo=UTC)
 PROMISED = 2
 """So many come next on each host: more than one, since whose turn it is may change until a device is free."""

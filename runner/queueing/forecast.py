@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from runner.queueing.facts import Device, Running, Scene, Waiting
-from runner.queueing.order import UNKNOWN_S, ordered
+from runner.queueing.order import UNKNOWN_S, Order, ordered
 from runner.queueing.policy import Policy
 
 MOST = 200
@@ -24,7 +24,7 @@ class Opening:
     further: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, Opening]:
+def forecast(scene: Scene, policy: Policy, order: Order = ordered, *, most: int = MOST) -> Mapping[str, Opening]:
     """The first ``most`` runs in their order, each on the devices that are free first; runs that fit nowhere are left out.
 
     A guess for people, not a promise: runs end early, fail, and are moved. A run of unknown length is taken to last four hours.
@@ -34,7 +34,7 @@ def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, 
     for running in scene.running:
         quotas.take(running, _ends(running, scene.now))
     found: dict[str, Opening] = {}
-    for run in ordered(scene, policy)[:most]:
+    for run in order(scene, policy)[:most]:
         opening = _first_opening(run, scene, free, quotas.free_at(run, scene.now))
         if opening is None:
             continue

@@ -15,7 +15,7 @@ from runner.errors import RequestError
 from runner.kinds import all_kinds
 from runner.queue_scene import Candidate, past, scene_of, turn_of
 from runner.queueing.decide import Decisions, decide
-from runner.queueing.facts import Lock, Scene
+from runner.queueing.facts import Lock, Scene, Waiting
 from runner.queueing.forecast import forecast
 from runner.queueing.order import goes_first, ordered
 from runner.queueing.policy import Policy
@@ -33,8 +33,8 @@ LONGEST_LOCK = timedelta(days=14)
 class QueuePlace:
     """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows.
 
-    ``host`` and ``devices`` are where it will probably be. ``goes_first`` says in a sentence why another run stands before it.
-    ``locks`` are those on hosts that it could run on.
+    ``host`` and ``devices`` are where it will probably be, with ``further`` hosts where it trains on several. ``goes_first`` says in a
+    sentence why another run stands before it. ``locks`` are those on hosts that it could run on.
     """
 
     position: int
@@ -45,6 +45,7 @@ class QueuePlace:
     devices: tuple[str, ...] = ()
     goes_first: str = ""
     locks: tuple[Lock, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def places(house: House) -> Mapping[str, QueuePlace]:
@@ -56,25 +57,37 @@ def places(house: House) -> Mapping[str, QueuePlace]:
 
 def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], Decisions]:
     """The places in a scene, and the decision that they come from."""
-    decisions, guesses = decide(scene, policy), forecast(scene, policy)
-    waits, starts = {wait.run_id: wait for wait in decisions.waits}, {start.run_id: start for start in decisions.starts}
     order = ordered(scene, policy)
+    decisions, guesses = decide(scene, policy, lambda *_: order), forecast(scene, policy, lambda *_: order)
+    waits, starts = {wait.run_id: wait for wait in decisions.waits}, {start.run_id: start for start in decisions.starts}
     by_id, found = {run.id: run for run in order}, {}
+    told: dict[tuple[object, ...], str] = {}
     for position, run in enumerate(order, start=1):
         wait, start = waits.get(run.id), starts.get(run.id)
         if wait is None:
             assert start is not None
-            found[run.id] = QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices)
+            others = tuple(each.host for each in start.further)
+            found[run.id] = QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices, further=others)
             continue
         guess = guesses.get(run.id) if wait.reason is not Reason.WAITING_FOR_HOST else None
         first = by_id.get(wait.after)
-        said = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, policy)}." if first else ""
         found[run.id] = QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
-            guess.devices if guess else (), said if first and first.owner != run.owner else "",
-            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU),
+            guess.devices if guess else (), _goes_first(first, run, scene, policy, told) if first else "",
+            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU) if scene.locks else (),
+            tuple(host for host, _ in guess.further) if guess else (),
         )
     return found, decisions
+
+
+def _goes_first(first: Waiting, run: Waiting, scene: Scene, policy: Policy, told: dict[tuple[object, ...], str]) -> str:
+    """Why somebody else's run stands before; ``told`` keeps it, for thousands may stand behind one."""
+    if first.owner == run.owner:
+        return ""
+    key = (first.id, run.owner, run.priority, run.place, first.submitted_at < run.submitted_at)
+    if key not in told:
+        told[key] = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, policy)}."
+    return told[key]
 
 
 def hold(house: House, who: Requester, run_id: str) -> Run:

@@ -72,9 +72,9 @@ def note_identity(db: Database, name: str, identity: Identity, *, now: datetime)
     )
 
 
-def note_seen(db: Database, name: str, *, now: datetime) -> None:
-    """Keep that the host lives."""
-    db.conn.execute("UPDATE hosts SET seen_at = ?, trouble = '' WHERE name = ?", (to_text(now), name))
+def note_seen(db: Database, name: str, *, now: datetime, host_time: datetime | None = None) -> None:
+    """Keep that the host lives, and what its own clock says."""
+    db.conn.execute("UPDATE hosts SET seen_at = ?, host_time = ?, trouble = '' WHERE name = ?", (to_text(now), to_text(host_time), name))
 
 
 def note_trouble(db: Database, name: str, trouble: str) -> None:
@@ -185,7 +185,7 @@ def _host(row: Row) -> Host:
         user=row["user"], key_path=row["key_path"], host_key=row["host_key"], slots=row["slots"], drained=bool(row["drained"]),
         machine_id=row["machine_id"], host_name=row["host_name"], boot_id=row["boot_id"], python=row["python"],
         seen_at=to_time(row["seen_at"]), trouble=row["trouble"],
-        executor=row["executor"], partition=row["partition"], options=row["options"],
+        executor=row["executor"], partition=row["partition"], options=row["options"], host_time=to_time(row["host_time"]),
         peer_address=row["peer_address"], peer_interface=row["peer_interface"],
         drained_by=row["drained_by"] or "", drained_at=to_time(row["drained_at"]),
     )

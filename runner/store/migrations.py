@@ -187,6 +187,14 @@ CREATE TABLE trigger_firings (
     because TEXT NOT NULL, taken_at TEXT, PRIMARY KEY (trigger_id, key));
 """
 
+_SUBSCRIPTIONS = """
+CREATE TABLE subscriptions (
+    place TEXT NOT NULL, what TEXT NOT NULL, levels TEXT NOT NULL, made_by TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (place, what));
+CREATE TABLE hours (
+    place TEXT PRIMARY KEY, zone TEXT NOT NULL, quiet_from TEXT, quiet_until TEXT, digest_at TEXT, digest_on TEXT);
+CREATE INDEX deliveries_held ON deliveries(channel, seq) WHERE state = 'held';
+"""
+
 # A primary key cannot be changed in place.
 _SEVERAL_HOSTS = """
 ALTER TABLE hosts ADD COLUMN peer_address TEXT NOT NULL DEFAULT '';
@@ -207,6 +215,16 @@ INSERT INTO attempts_by_rank (run_id, number, host, directory, session, created_
 DROP TABLE attempts;
 ALTER TABLE attempts_by_rank RENAME TO attempts;
 CREATE INDEX attempts_by_end ON attempts(ended_at) WHERE devices > 0;
+"""
+
+_ALERTS = """
+CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
+CREATE TABLE silences (
+    id TEXT PRIMARY KEY, matchers TEXT NOT NULL, starts_at TEXT NOT NULL, ends_at TEXT NOT NULL, creator TEXT NOT NULL,
+    reason TEXT NOT NULL);
+CREATE TABLE acks (alert TEXT PRIMARY KEY, person TEXT NOT NULL, at TEXT NOT NULL);
+ALTER TABLE hosts ADD COLUMN host_time TEXT;
+CREATE INDEX runs_by_end ON runs(ended_at) WHERE ended_at IS NOT NULL;
 """
 
 
@@ -298,6 +316,18 @@ def requests_of_a_person(db: Database) -> None:
 def several_hosts(db: Database) -> None:
     """Runs on several hosts: an attempt has a row for each; how hosts reach each other."""
     _carry_out(db, _SEVERAL_HOSTS)
+
+
+@migrations()
+def alerts(db: Database) -> None:
+    """What was told of alerts, what people have muted, and the hosts' own clocks."""
+    _carry_out(db, _ALERTS)
+
+
+@migrations()
+def subscriptions(db: Database) -> None:
+    """Who wants to hear what, where; when not; and when all of it at once."""
+    _carry_out(db, _SUBSCRIPTIONS)
 
 
 def _carry_out(db: Database, statements: str) -> None:
