@@ -12,7 +12,7 @@ from threading import Lock
 
 from bot.calls import Done, Refused, Slack, TooFast
 from bot.views.home import Overview, home_view
-from runner.service import datasets, hosts, queue, schedules, views
+from runner.service import alerts, datasets, hosts, queue, schedules, views
 from runner.service.house import House, role_of
 
 _log = logging.getLogger(__name__)
@@ -85,4 +85,5 @@ def overview(house: House) -> Overview:
     return Overview(
         now=house.now(), silent_since=views.runner_silent_since(house), live=views.live_views(house), places=queue.places(house),
         hosts=hosts.all_hosts(house), schedules=schedules.all_schedules(house), datasets=datasets.newest_versions(house),
+        alerts=alerts.listed(house),
     )

@@ -71,8 +71,9 @@ def _text(house: House, delivery: Delivery) -> Message:
 
 
 def _alert(house: House, delivery: Delivery) -> Message:
-    text, blocks = failure_alert(view(house, _run_of(delivery)), zone=house.settings.time_zone)
-    return Message(text, blocks, Place(delivery.channel))
+    shown = view(house, _run_of(delivery))
+    text, blocks = failure_alert(shown, zone=house.settings.time_zone)
+    return Message(text, blocks, Place(delivery.channel, shown.run.place.thread if delivery.body.get("in_thread") else None))
 
 
 def _approval(house: House, delivery: Delivery) -> Message:

@@ -6,7 +6,7 @@ import click
 
 from bot.answer import Answer
 from bot.verb import Asking, Topic, Verb
-from bot.views.words import code, count
+from bot.views.words import count, person
 from runner.service import alerts
 
 
@@ -15,7 +15,7 @@ from runner.service import alerts
 @click.pass_obj
 def ack(asking: Asking, what: tuple[str, ...]) -> Answer:
     known = alerts.ack(asking.house, asking.who, what)
-    return Answer(f"{code(asking.who.person)} knows of {count(len(known), 'alert')}; not repeated until over.", public=True)
+    return Answer(f"{person(asking.who.person)} knows of {count(len(known), 'alert')}; not repeated until over.", public=True)
 
 
 verb = Verb(ack, Topic.WATCH, examples=("ack stalled", "ack host=gpu1"))

@@ -80,7 +80,7 @@ def _entry(shown: AlertShown, zone: tzinfo, now: datetime) -> str:
     alert, labels = shown.alert, shown.alert.labels
     quiet = []
     if shown.acked_by:
-        quiet.append(f"known to {_by(shown.acked_by)}")
+        quiet.append(f"known to {person(shown.acked_by)}")
     if shown.silence:
         quiet.append(f"silenced until {clock(shown.silence.ends_at, zone, near=now)}")
     if shown.inhibitor:
@@ -95,14 +95,9 @@ def _entry(shown: AlertShown, zone: tzinfo, now: datetime) -> str:
 def _silence(silence: Silence, zone: tzinfo, now: datetime) -> str:
     what = code(", ".join(map(str, silence.matchers)))
     until = clock(silence.ends_at, zone, near=now)
-    return f"🔇 {code(silence.id)} {what} until {until}, {_by(silence.creator)}: {name(silence.reason or '–', 120)}"
+    return f"🔇 {code(silence.id)} {what} until {until}, {person(silence.creator)}: {name(silence.reason or '–', 120)}"
 
 
 def _named(labels: Mapping[str, str]) -> str:
     return ", ".join(name(value, 60) if key in ("run", "host") else f"{name(key)} {name(value, 60)}"
                      for key, value in labels.items() if key not in _QUIET_LABELS and value)
-
-
-def _by(who: str) -> str:
-    """Named without ringing: lists are read often."""
-    return code(who) if is_member(who) else name(who)

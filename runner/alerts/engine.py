@@ -65,11 +65,11 @@ def payload(told: Notification, line: Told) -> dict[str, object]:
 
 
 def _listed(found: Iterable[Alert]) -> list[Mapping[str, object]]:
-    oldest_first = sorted(found, key=lambda alert: (alert.starts_at, alert.id))[:MOST_LISTED]
+    newest_first = sorted(found, key=lambda alert: (alert.starts_at, alert.id), reverse=True)[:MOST_LISTED]
     return [
         {"id": alert.id, "short": alert_id(alert), "labels": dict(alert.labels), "since": to_text(alert.starts_at),
          "until": to_text(alert.ends_at), "detail": alert.detail}
-        for alert in oldest_first
+        for alert in newest_first
     ]
 
 

@@ -13,8 +13,8 @@ from runner.store.card_stamps import CardStamp, card_stamps
 from runner.store.outbox import Card, Delivery
 
 __all__ = [
-    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "keep_card", "last_posts", "mark_sending",
-    "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "settle_by", "stale_cards",
+    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts",
+    "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "settle_by", "stale_cards",
 ]
 
 CURSOR = "notifier"
@@ -22,13 +22,14 @@ CURSOR = "notifier"
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A message to owe. ``id`` is made from its cause, so that the same cause owes it once."""
+    """A message to owe. ``id`` is made from its cause, so that the same cause owes it once. ``held``: back, until it is folded."""
 
     id: str
     channel: str
     kind: str
     body: Mapping[str, object]
     run_id: str | None = None
+    held: bool = False
 
 
 def owe_for_events(
@@ -59,6 +60,11 @@ def add(house: House, delivery: NewDelivery) -> None:
 def owed(house: House) -> list[Delivery]:
     """Every delivery not yet settled, in the order they were owed."""
     return outbox.owed(house.store.reading())
+
+
+def held(house: House) -> list[Delivery]:
+    """Every delivery that is held back, in the order they were owed."""
+    return outbox.held(house.store.reading())
 
 
 def mark_sending(house: House, delivery: Delivery) -> None:
@@ -136,3 +142,5 @@ def _owe(house: House, delivery: NewDelivery, *, event_id: int | None) -> None:
             db, delivery.id, channel=delivery.channel, kind=delivery.kind, body=delivery.body, now=house.now(),
             run_id=delivery.run_id, event_id=event_id,
         )
+        if delivery.held:
+            outbox.hold_back(db, delivery.id)

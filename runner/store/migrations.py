@@ -187,6 +187,14 @@ CREATE TABLE trigger_firings (
     because TEXT NOT NULL, taken_at TEXT, PRIMARY KEY (trigger_id, key));
 """
 
+_SUBSCRIPTIONS = """
+CREATE TABLE subscriptions (
+    place TEXT NOT NULL, what TEXT NOT NULL, levels TEXT NOT NULL, made_by TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (place, what));
+CREATE TABLE hours (
+    place TEXT PRIMARY KEY, zone TEXT NOT NULL, quiet_from TEXT, quiet_until TEXT, digest_at TEXT, digest_on TEXT);
+CREATE INDEX deliveries_held ON deliveries(channel, seq) WHERE state = 'held';
+"""
+
 # A primary key cannot be changed in place.
 _SEVERAL_HOSTS = """
 ALTER TABLE hosts ADD COLUMN peer_address TEXT NOT NULL DEFAULT '';
@@ -314,6 +322,12 @@ def several_hosts(db: Database) -> None:
 def alerts(db: Database) -> None:
     """What was told of alerts, what people have muted, and the hosts' own clocks."""
     _carry_out(db, _ALERTS)
+
+
+@migrations()
+def subscriptions(db: Database) -> None:
+    """Who wants to hear what, where; when not; and when all of it at once."""
+    _carry_out(db, _SUBSCRIPTIONS)
 
 
 def _carry_out(db: Database, statements: str) -> None:

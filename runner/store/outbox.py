@@ -1,6 +1,6 @@
 """Messages owed to channels because of events, and the cards that are edited in place.
 
-A delivery goes ``owed`` → ``sending`` → ``sent`` (or ``failed``, or ``settled`` where a newer one makes it needless). Its id
+A delivery goes ``owed`` → ``sending`` → ``sent`` (or ``failed``, or ``settled`` where another says it; ``held`` until then). Its id
 travels in the message's metadata, so that a row left in ``sending`` by a crash is settled by reading the channel back.
 """
 
@@ -55,6 +55,16 @@ def owe(
         " VALUES (?, (SELECT coalesce(max(seq), 0) + 1 FROM deliveries), ?, ?, ?, ?, ?, 'owed', ?)",
         (delivery_id, event_id, channel, run_id, kind, json.dumps(body), to_text(now)),
     )
+
+
+def hold_back(db: Database, delivery_id: str) -> None:
+    """Do not send what is owed, until another message says it."""
+    db.conn.execute("UPDATE deliveries SET state = 'held' WHERE id = ? AND state = 'owed'", (delivery_id,))
+
+
+def held(db: Database) -> list[Delivery]:
+    """Every delivery that is held back, in the order they were owed."""
+    return [_delivery(row) for row in db.conn.execute("SELECT * FROM deliveries WHERE state = 'held' ORDER BY seq")]
 
 
 def owed(db: Database) -> list[Delivery]:

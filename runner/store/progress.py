@@ -6,7 +6,7 @@ The offset of a log and everything parsed up to it are written in one transactio
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -170,3 +170,12 @@ def _evaluation(row: Row) -> Evaluation:
 
 def _checkpoint(row: Row) -> Checkpoint:
     return Checkpoint(row["name"], row["epoch"], bool(row["best"]), row["size_bytes"], bool(row["removed"]))
+
+
+def best_ap(db: Database, run_ids: Sequence[str]) -> float | None:
+    """The highest mAP of boxes among all evaluations of these runs; None where there is none."""
+    found = [
+        row[0] for run_id in run_ids
+        for row in db.conn.execute("SELECT max(ap) FROM evaluations WHERE run_id = ? AND task = 'bbox'", (run_id,)) if row[0] is not None
+    ]
+    return max(found, default=None)

@@ -114,6 +114,25 @@ def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+def between(db: Database, since: datetime, until: datetime) -> list[Run]:
+    """Every run that had begun before the end of a span and had not ended before it, oldest first."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE created_at <= ? AND (ended_at IS NULL OR ended_at > ?) ORDER BY created_at, id",  # noqa: S608
+        (to_text(until), to_text(since)),
+    )
+    return [_run(row) for row in rows]
+
+
+def alike(db: Database, run: Run) -> list[str]:
+    """The trainings before a run of the same preset on the same dataset, whatever its version."""
+    rows = db.conn.execute(
+        "SELECT other.id FROM runs AS other, runs AS this WHERE this.id = ? AND other.kind = 'train' AND other.created_at < this.created_at"
+        " AND json_extract(other.spec, '$.preset.name') = json_extract(this.spec, '$.preset.name')"
+        " AND json_extract(other.spec, '$.dataset.name') = json_extract(this.spec, '$.dataset.name')", (run.id,),
+    )
+    return [row["id"] for row in rows]
+
+
 def request_stop(db: Database, run: Run, *, by: str, now: datetime, reason: Reason | None = None) -> None:
     """Note that somebody wants the run stopped; the runner acts on it. ``reason`` where that is no person; a person's word is last."""
     db.conn.execute(

@@ -19,21 +19,23 @@ from bot.local_workspace.block_kit import accept_view
 from bot.views.blocks import section
 from bot.views.form import answer_view, form_view, plan_view
 from bot.views.home import VIEW_BLOCKS, home_view
+from runner.alerts.routing import Alert, State
 from runner.entities import Gpu, Place
 from runner.service.views import newest_runs, view
 from runner.settings import Role
 from runner.states import Reason
-from runner.store import runs
+from runner.store import alerts, runs
 from tests.support.lively_house import Lively, lively
 from tests.support.payloads import HOSTILE
 from tests.support.slack_house import Json, SlackHouse, slack_house, until
+from tests.support.words_house import ADA, NOW, words_house
 
 FAST_S = 0.2
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("home")) as house, pytest.MonkeyPatch.context() as patch:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    with slack_house(tmp_path_factory.mktemp("home"), way=request.param) as house, pytest.MonkeyPatch.context() as patch:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         with house.bot():
@@ -195,3 +197,17 @@ def test_it_is_fast_after_ten_thousand_runs(tmp_path: Path) -> None:
             took.append(time.thread_time() - begun)
     assert min(took) < FAST_S, took
     assert len(made["blocks"]) <= VIEW_BLOCKS  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_stands_above_my_runs(tmp_path: Path) -> None:
+    house = words_house(tmp_path)
+
+    def blocks() -> str:
+        return str(home_view(overview(house), ADA, Role.MEMBER, [], zone=house.settings.time_zone)["blocks"])
+
+    assert "Alerts" not in blocks()
+    stalled = Alert({"alertname": "stalled", "severity": "critical", "host": "gpu1"}, NOW, detail="Its log has not grown for 7 min.")
+    with house.store.writing() as db:
+        alerts.keep_state(db, State({stalled.id: stalled}))
+    said = blocks()
+    assert said.index("'Alerts'") < said.index("*Stalled* gpu1") < said.index("My runs")

@@ -100,6 +100,7 @@ def with_the_rest(house: House, name: str, example: str) -> None:
     """What else the examples speak of: made by the verbs' own opposites."""
     before = {
         "release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "rollback": "promote r-7f3k",
+        "unsubscribe": "subscribe fish",
         "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
         "unsilence": "silence stalled",
         "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
@@ -397,7 +398,7 @@ def test_alerts_are_listed_acknowledged_and_silenced(house: House) -> None:
     known = ask(house, f"ack {short}", somebody(BEN))
     assert known.ok and known.public and "1 alert" in known.text
     assert alerts.acks(house.store.reading()) == {stalled.id: BEN}
-    assert f"known to `{BEN}`" in ask(house, "alerts").text
+    assert f"known to <@{BEN}>" in ask(house, "alerts").text
     assert "Nothing fires" in ask(house, "ack slow").text
 
     given = ask(house, 'silence host=gpu2 --for 2h --reason "new fans"')
