@@ -50,9 +50,10 @@ def filled_in(house: House, who: Requester, view: Json) -> Ack:
     """A form was submitted: its plan, or what is wrong with which field."""
     kept, values = filled(view)
     form = _form(kept)
+    asked_at = CHANNEL if CHANNEL in values else form.fields[0]
     place = Place(values.pop(CHANNEL, "") or who.place.channel, who.place.thread)
     if place.channel not in house.settings.access.channels:
-        return _errors({CHANNEL: "Signalbox does not serve this channel."})
+        return _errors({asked_at: "Signalbox does not serve this channel."})
     line = line_of(form, values)
     if len(line) > _LONGEST_LINE:
         return _errors({form.fields[-1]: f"The command has {len(line):,} letters; at most {_LONGEST_LINE:,} can be taken here."})

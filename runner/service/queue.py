@@ -33,8 +33,8 @@ LONGEST_LOCK = timedelta(days=14)
 class QueuePlace:
     """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows.
 
-    ``host`` and ``devices`` are where it will probably be. ``goes_first`` says in a sentence why another run stands before it.
-    ``locks`` are those on hosts that it could run on.
+    ``host`` and ``devices`` are where it will probably be, with ``further`` hosts where it trains on several. ``goes_first`` says in a
+    sentence why another run stands before it. ``locks`` are those on hosts that it could run on.
     """
 
     position: int
@@ -45,6 +45,7 @@ class QueuePlace:
     devices: tuple[str, ...] = ()
     goes_first: str = ""
     locks: tuple[Lock, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def places(house: House) -> Mapping[str, QueuePlace]:
@@ -65,7 +66,8 @@ def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], D
         wait, start = waits.get(run.id), starts.get(run.id)
         if wait is None:
             assert start is not None
-            found[run.id] = QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices)
+            others = tuple(each.host for each in start.further)
+            found[run.id] = QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices, further=others)
             continue
         guess = guesses.get(run.id) if wait.reason is not Reason.WAITING_FOR_HOST else None
         first = by_id.get(wait.after)
@@ -73,6 +75,7 @@ def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], D
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
             guess.devices if guess else (), _goes_first(first, run, scene, policy, told) if first else "",
             tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU) if scene.locks else (),
+            tuple(host for host, _ in guess.further) if guess else (),
         )
     return found, decisions
 
