@@ -6,8 +6,8 @@ import click
 
 from bot.answer import Answer
 from bot.verb import Asking, Topic, UnknownNameError, Verb
-from bot.views.help import all_help, one_help
-from runner.service import views
+from bot.views.help import SHOWN_RUNS, all_help, one_help
+from runner.service import queue, views
 
 
 @click.command("help", help="What can be asked; `help run` tells all about one command.")
@@ -18,7 +18,7 @@ def help_(asking: Asking, command: str | None) -> Answer:
 
     if command is None:
         house = asking.house
-        mine = [view for view in views.live_views(house) if view.run.owner == asking.who.person]
+        mine = views.views(house, [run for run in queue.live_runs(house).values() if run.owner == asking.who.person][:SHOWN_RUNS])
         text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal")
         return Answer(text, tuple(blocks))
     verb = verbs().get(command.lower())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runner.queueing.facts import Device, Running, Scene, Waiting
@@ -12,15 +12,20 @@ from runner.queueing.policy import Policy
 MOST = 200
 
 
-def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, datetime]:
-    """The first ``most`` runs in their order, each on the devices that are free first; runs that fit nowhere are left out.
+def forecast(scene: Scene, policy: Policy, *, most: int = MOST, queue: Sequence[Waiting] | None = None) -> Mapping[str, datetime]:
+    """The first ``most`` runs in their order (``queue`` where it is known), each on the devices that are free first; runs that fit
+    nowhere are left out.
 
     A guess for people, not a promise: runs end early, fail, and are moved. A run of unknown length is taken to last four hours.
     """
     free = {device.id: _free_at(device, scene) for device in scene.devices if not device.broken}
     found: dict[str, datetime] = {}
-    for run in ordered(scene, policy)[:most]:
-        opening = _first_opening(run, scene, free)
+    groups: dict[tuple[object, ...], list[list[Device]]] = {}
+    for run in (ordered(scene, policy) if queue is None else queue)[:most]:
+        wanted = (run.hosts, run.memory_mib, run.chosen)
+        if wanted not in groups:
+            groups[wanted] = _groups(run, scene, free)
+        opening = _first_opening(run, scene.now, groups[wanted], free)
         if opening is None:
             continue
         at, devices = opening
@@ -29,19 +34,26 @@ def forecast(scene: Scene, policy: Policy, *, most: int = MOST) -> Mapping[str, 
     return found
 
 
-def _first_opening(run: Waiting, scene: Scene, free: Mapping[str, datetime]) -> tuple[datetime, list[str]] | None:
-    if run.devices == 0:
-        return scene.now, []
+def _groups(run: Waiting, scene: Scene, free: Mapping[str, datetime]) -> list[list[Device]]:
+    """The devices that would serve a run, by host and kind."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in scene.devices:
         fits = device.id in free and device.host in run.hosts and (device.is_slot or device.memory_mib >= (run.memory_mib or 0))
         if fits and (not run.chosen or device.id in run.chosen):
             groups.setdefault((device.host, "" if run.chosen else device.kind), []).append(device)
-    openings = [
-        (free[soonest[-1].id], [device.id for device in soonest])
-        for group in groups.values()
-        if len(soonest := sorted(group, key=lambda device: free[device.id])[: run.devices]) == run.devices
-    ]
+    return list(groups.values())
+
+
+def _first_opening(
+    run: Waiting, now: datetime, groups: Sequence[Sequence[Device]], free: Mapping[str, datetime]
+) -> tuple[datetime, list[str]] | None:
+    if run.devices == 0:
+        return now, []
+    openings = []
+    for group in groups:
+        if len(group) >= run.devices:
+            soonest = sorted((free[device.id], at) for at, device in enumerate(group))[: run.devices]
+            openings.append((soonest[-1][0], [group[at].id for _, at in soonest]))
     return min(openings, key=lambda opening: opening[0], default=None)
 
 

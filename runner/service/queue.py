@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
 
 from sqlite_utils import Database
 
@@ -12,16 +14,18 @@ from runner.decisions import Eligible, HostFacts, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
 from runner.kinds import all_kinds
-from runner.queue_scene import Candidate, past, scene_of, turn_of
+from runner.queue_scene import Candidate, Candidates, Found, Scenes, surroundings, turn_of
 from runner.queueing.decide import decide
 from runner.queueing.facts import Lock, Scene
-from runner.queueing.forecast import forecast
+from runner.queueing.forecast import MOST, forecast
 from runner.queueing.order import ordered
 from runner.service.house import House, Requester
 from runner.service.runs import find
 from runner.settings import Role
 from runner.states import State
 from runner.store import events, hosts, locks, runs
+from runner.store.connection import Store
+from runner.store.live_runs import LiveRuns
 
 LONGEST_LOCK = timedelta(days=14)
 
@@ -35,15 +39,38 @@ class QueuePlace:
     starts_at: datetime | None
 
 
-def places(house: House) -> Mapping[str, QueuePlace]:
-    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none."""
+class _Book:
+    """What one process remembers of the queue between two questions, so that of thousands only those that changed are read again."""
+
+    def __init__(self) -> None:
+        self.asking = threading.Lock()
+        self.live = LiveRuns()
+        self.candidates = Candidates()
+        self.scenes = Scenes()
+
+
+_BOOKS: WeakKeyDictionary[Store, _Book] = WeakKeyDictionary()
+
+
+def live_runs(house: House) -> Mapping[str, Run]:
+    """Every run that has not ended, by id, oldest first."""
+    book = _book(house)
+    with book.asking:
+        return book.live.look(house.store)
+
+
+def places(house: House, *, forecast_of: int = MOST) -> Mapping[str, QueuePlace]:
+    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none.
+
+    ``forecast_of``: of so many of the first it is guessed when they start.
+    """
     policy = house.settings.queue
-    with house.store.snapshot() as db:
-        scene = _scene(house, db)
-    decisions, guesses = decide(scene, policy), forecast(scene, policy)
+    scene = _scene(house)
+    queue = ordered(scene, policy)
+    decisions, guesses = decide(scene, policy, lambda *_: queue), forecast(scene, policy, most=forecast_of, queue=queue)
     why = {wait.run_id: (wait.why, wait.starts_at) for wait in decisions.waits}
     found = {}
-    for position, run in enumerate(ordered(scene, policy), start=1):
+    for position, run in enumerate(queue, start=1):
         sentence, promised = why.get(run.id, ("It starts now.", scene.now))
         found[run.id] = QueuePlace(position, sentence, promised or guesses.get(run.id))
     return found
@@ -120,21 +147,35 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
         return hosts.get(db, host)
 
 
-def _scene(house: House, db: Database) -> Scene:
+def _book(house: House) -> _Book:
+    return _BOOKS.setdefault(house.store, _Book())
+
+
+def _scene(house: House) -> Scene:
     """As the runner sees it, or nearly: whether a host answers is what it last wrote down."""
-    known = {host.name: host for host in hosts.all_hosts(db)}
-    facts = [
-        HostFacts(host, connected=not host.trouble, trouble=host.trouble, environments=hosts.environments(db, host=name))
-        for name, host in known.items()
-    ]
-    candidates, now = [], house.now()
-    for run in runs.live(db):
-        if run.state is State.PENDING and run.held_by is None:
-            needs = all_kinds()[run.kind].needs(run)
-            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn_of(run).after))
+    book = _book(house)
+    with book.asking, house.store.snapshot() as db:
+        live, known, now = book.live.look(house.store), hosts.all_hosts(db), house.now()
+        facts = [
+            HostFacts(
+                replace(host, seen_at=None), connected=not host.trouble, trouble=host.trouble,
+                environments=hosts.environments(db, host=host.name),
+            )
+            for host in known
+        ]
+
+        def look(run: Run) -> Found:
+            if run.state is not State.PENDING or run.held_by is not None:
+                return Found(holds=True)
+            needs, turn = all_kinds()[run.kind].needs(run), turn_of(run)
+            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn.after))
             if isinstance(decision, Eligible):
-                candidates.append(Candidate(run, decision.hosts, needs))
-    return scene_of(db, candidates, known, past(db, house.settings.queue, now=now), now=now)
+                return Found(Candidate(run, decision.hosts, needs), holds=True)
+            return Found(holds=run.retry_at is None and not turn.after)
+
+        candidates = book.candidates.among(live.values(), facts, look)
+        around = surroundings(db, known, now=now)
+        return book.scenes.scene(db, candidates, around, live, policy=house.settings.queue, now=now)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

@@ -44,12 +44,20 @@ class Store:
                 yield database
             return
         database.conn.execute("BEGIN IMMEDIATE")
+        self._local.changing = True
         try:
             yield database
         except BaseException:
             database.conn.execute("ROLLBACK")
             raise
+        finally:
+            self._local.changing = False
         database.conn.execute("COMMIT")
+
+    @property
+    def changing(self) -> bool:
+        """Whether this thread is inside ``writing()``: what it reads now may never have been."""
+        return getattr(self._local, "changing", False)
 
     @contextmanager
     def snapshot(self) -> Iterator[Database]:

@@ -142,6 +142,17 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+# A revision is given anew with every change of a row, and never twice: who remembers the highest it has seen reads only what came after.
+_REVISIONS = """
+ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_revision ON runs(revision);
+CREATE TRIGGER run_added AFTER INSERT ON runs BEGIN
+    UPDATE runs SET revision = (SELECT max(revision) + 1 FROM runs) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER run_changed AFTER UPDATE ON runs WHEN NEW.revision = OLD.revision BEGIN
+    UPDATE runs SET revision = (SELECT max(revision) + 1 FROM runs) WHERE rowid = NEW.rowid; END;
+CREATE INDEX progress_by_epoch ON progress(run_id, epoch, attempt);
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -189,6 +200,12 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def revisions(db: Database) -> None:
+    """A number that tells which runs have changed; the points of a run by epoch."""
+    _carry_out(db, _REVISIONS)
 
 
 def _carry_out(db: Database, statements: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,8 @@ from runner.specs import ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time
+
+log = logging.getLogger(__name__)
 
 _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are read aloud and typed on phones
@@ -83,7 +86,18 @@ def live(db: Database) -> list[Run]:
     rows = db.conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at, id"  # noqa: S608
     )
-    return [_run(row) for row in rows]
+    return [run for row in rows if (run := _readable(row)) is not None]
+
+
+def revision(db: Database) -> int:
+    """The highest that any run has."""
+    return int(db.conn.execute("SELECT max(revision) FROM runs").fetchone()[0] or 0)
+
+
+def changed_since(db: Database, revision: int) -> list[tuple[int, str, Run | None]]:
+    """(its revision, its id, itself) of every run that changed after a revision, in that order; None for one that cannot be read."""
+    rows = db.conn.execute(f"SELECT {_COLUMNS}, revision FROM runs WHERE revision > ? ORDER BY revision", (revision,))  # noqa: S608
+    return [(row["revision"], row["id"], _readable(row)) for row in rows]
 
 
 def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
@@ -91,6 +105,15 @@ def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     rows = db.conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE (? IS NULL OR owner = ?) ORDER BY created_at DESC, id LIMIT ?",  # noqa: S608
         (owner, owner, limit),
+    )
+    return [_run(row) for row in rows]
+
+
+def newest_ended(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
+    """The newest of the runs that have ended, of one owner where given."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE state NOT IN ('PENDING', 'RUNNING') AND (? IS NULL OR owner = ?)"  # noqa: S608
+        " ORDER BY created_at DESC, id LIMIT ?", (owner, owner, limit),
     )
     return [_run(row) for row in rows]
 
@@ -226,6 +249,15 @@ def attempt(db: Database, run_id: str, number: int) -> Attempt:
     return _attempt(row)
 
 
+def current_attempts(db: Database) -> list[Attempt]:
+    """The newest attempt of every run that is RUNNING."""
+    rows = db.conn.execute(
+        "SELECT attempts.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.number = runs.attempt"
+        " WHERE runs.state = 'RUNNING'"
+    )
+    return [_attempt(row) for row in rows]
+
+
 def attempts(db: Database, run_id: str) -> list[Attempt]:
     """All attempts of a run, first to last."""
     rows = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? ORDER BY number", (run_id,))
@@ -270,6 +302,15 @@ def _new_id(db: Database) -> str:
         if not db.conn.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
             return run_id
     raise ConflictError("No free run id was found in six draws.")
+
+
+def _readable(row: Row) -> Run | None:
+    """The run of a row. One that a defect has spoilt stays where it is, and must not keep all the others from being read."""
+    try:
+        return _run(row)
+    except (ValueError, TypeError):
+        log.exception("%s cannot be read; the others go on without it", row["id"])
+        return None
 
 
 def _run(value: Row) -> Run:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
 from runner.store.connection import required_time, to_text
 
+EVER = datetime.max.replace(tzinfo=UTC)
 _LIKE = (
     "SELECT id FROM runs WHERE kind = 'train' AND started_at IS NOT NULL AND json_extract(spec, '$.preset.name') = ?"
 )
 
 
-def spans(db: Database, *, since: datetime, now: datetime) -> list[tuple[str, datetime, datetime, int]]:
-    """(person, began, ended or now, devices) of every attempt that held devices after ``since``."""
+def spans(db: Database, *, since: datetime, until: datetime = EVER) -> list[tuple[str, datetime, datetime, int]]:
+    """(person, began, ended, devices) of every attempt that held devices and ended after ``since`` and up to ``until``."""
+    return _spans(db, "attempts.ended_at > ? AND attempts.ended_at <= ?", (to_text(since), to_text(until)))
+
+
+def spans_under_way(db: Database, *, now: datetime) -> list[tuple[str, datetime, datetime, int]]:
+    """The same of those that hold devices ``now``."""
+    return _spans(db, "attempts.ended_at IS NULL AND runs.state = 'RUNNING' AND runs.attempt = attempts.number", (), ended=now)
+
+
+def _spans(
+    db: Database, which: str, values: tuple[str | None, ...], *, ended: datetime | None = None
+) -> list[tuple[str, datetime, datetime, int]]:
     rows = db.conn.execute(
-        "SELECT runs.owner, attempts.claimed_at AS began, coalesce(attempts.ended_at, CASE WHEN runs.state = 'RUNNING' AND"
-        " runs.attempt = attempts.number THEN ? ELSE attempts.claimed_at END) AS ended, attempts.devices FROM attempts"
-        " JOIN runs ON runs.id = attempts.run_id WHERE attempts.devices > 0 AND attempts.claimed_at IS NOT NULL"
-        " AND (attempts.ended_at > ? OR attempts.ended_at IS NULL)",
-        (to_text(now), to_text(since)),
+        "SELECT runs.owner, attempts.claimed_at AS began, attempts.ended_at AS ended, attempts.devices FROM attempts JOIN runs"  # noqa: S608
+        f" ON runs.id = attempts.run_id WHERE attempts.devices > 0 AND attempts.claimed_at IS NOT NULL AND {which}",
+        values,
     )
-    return [(row["owner"], required_time(row["began"]), required_time(row["ended"]), row["devices"]) for row in rows]
+    return [(row["owner"], required_time(row["began"]), ended or required_time(row["ended"]), row["devices"]) for row in rows]
 
 
 def epoch_seconds(db: Database, preset: str, dataset: str) -> float | None:
