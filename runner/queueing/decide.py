@@ -106,13 +106,15 @@ class _Room:
         self._held_in: Counter[str] = Counter()
         for run in scene.running:
             self._count(run.owner, run.channel, len(run.devices))
-        self._full: dict[tuple[object, ...], str] = {}
+        self._full: dict[tuple[object, ...], _Refusal] = {}
         self._possible: dict[tuple[object, ...], Sequence[str]] = {}
         self._openings: dict[tuple[object, ...], tuple[datetime, frozenset[str]]] = {}
         self.preempts: list[Preempt] = []
 
     def quota(self, run: Waiting) -> _Refusal | None:
         """The refusal of a run whose owner or channel holds enough already."""
+        if self._policy.person_gpus is None and self._policy.channel_gpus is None:
+            return None
         for limit, held, whose in (
             (self._policy.person_gpus, self._held[run.owner], f"{run.owner} holds"),
             (self._policy.channel_gpus, self._held_in[run.channel or ""] if run.channel else 0, f"the runs of {run.channel} hold"),
@@ -127,13 +129,14 @@ class _Room:
             return Start(run.id, run.hosts[0], ())
         # Of thousands that want the same, the first refusal stands for all behind it: nothing becomes free within a pass.
         wanted = (run.hosts, run.devices, run.chosen, run.memory_mib, run.limit_s, run.priority)
-        if wanted in self._full:
-            return Reason.WAITING_FOR_GPU, f"Its turn comes after {self._full[wanted]}, which wants the same.", None
+        full = self._full.get(wanted)
+        if full is not None:
+            return full
         for name in run.hosts:
             devices = self._fitting(self._hosts[name], run) if name in self._hosts else None
             if devices:
                 return self._start(run, name, devices)
-        self._full[wanted] = run.id
+        self._full[wanted] = Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", None
         return self._refuse(run)
 
     def _start(self, run: Waiting, name: str, devices: Sequence[Device]) -> Start:
