@@ -22,6 +22,7 @@ from bot.commands import verbs
 from bot.delivering import deliver
 from bot.download import Downloader
 from bot.firings import carry_out_due
+from bot.groups import Groups
 from bot.listeners import Identity, Listeners
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
@@ -136,11 +137,12 @@ def _with_slack(
     house: House, slack: Slack, handler: SocketModeHandler, settings: SlackSettings, secrets: Tokens, stop: Event
 ) -> Works:
     downloader = Downloader(secrets, settings.call_timeout_s)
-    uploads, waiting = Uploads(house, slack, downloader), WaitingFiles(house, slack, downloader)
+    uploads, waiting, groups = Uploads(house, slack, downloader), WaitingFiles(house, slack, downloader), Groups(house, slack)
     return {
         "deliveries": lambda: deliver(house, slack, settings, stop),
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
         "waiting files": lambda: _every(UPLOADS_WAKE_S, stop, lambda: waiting.step(stop)),
+        "groups": lambda: _every(BEAT_S, stop, groups.step),
         "socket": lambda: _every(BEAT_S, stop, lambda: _note_ping(house, handler)),
     }
 

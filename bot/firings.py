@@ -15,11 +15,11 @@ _log = logging.getLogger(__name__)
 
 
 def carry_out_due(house: House, settings: SlackSettings) -> int:
-    """Carry out every firing not yet taken, log its answer, and owe it to the schedule's channel; returns how many there were.
+    """Carry out every firing that is ready, log its answer, and owe it to the schedule's channel; returns how many there were.
 
     A crash in between repeats the request under the same id, which acts once.
     """
-    due = schedules.untaken_firings(house)
+    due = schedules.ready_firings(house)
     for schedule, due_at in due:
         who = schedules.requester(house, schedule, due_at)
         answer = grammar.answer(house, who, schedule.command)

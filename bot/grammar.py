@@ -10,13 +10,14 @@ from pathlib import Path
 
 from bot.answer import Answer, Block
 from bot.commands import verbs
+from bot.confirming import bound
 from bot.loose_forms import Line, arranged, asks_for_help
 from bot.refusals import no_such_verb, refusal
 from bot.shared_files import SharedFile
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import Asking
 from runner.service import requests
-from runner.service.house import House, Requester
+from runner.service.house import DatabaseError, House, Requester
 from runner.settings import Role
 from runner.specs import GivenFile
 
@@ -36,7 +37,8 @@ def answer(house: House, who: Requester, text: str, *, attached: Sequence[Shared
         words = split_like_a_shell(text if who.door in OWN_LINES else as_meant(text))
         return _carried_out(Asking(house, who, line=text, attached=attached), parsed(words))
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the person gets a sentence and the log the rest
-        return refusal(error, words) or _our_fault(error, who, text)
+        refused = refusal(error, words)
+        return _our_fault(error, who, text) if refused is None else _noted(house, who, text, refused)
 
 
 def parsed(words: Sequence[str]) -> Line:
@@ -52,12 +54,18 @@ def parsed(words: Sequence[str]) -> Line:
     return arranged(verb, words[1:])
 
 
+def within(asking: Asking, text: str) -> Answer:
+    """Carry out another line inside the request under way."""
+    line = parsed(split_like_a_shell(text))
+    return _invoked(line, replace(asking, raw=line.raw, line=text))
+
+
 def _carried_out(asked: Asking, line: Line) -> Answer:
     asking = replace(asked, raw=line.raw)
     if line.verb.slow:
         requests.once(asking.house, asking.who, asking.line, dict)
-        return _invoked(line, asking)
-    return _restored(requests.once(asking.house, asking.who, asking.line, lambda: _kept(_invoked(line, asking))))
+        return bound(_invoked(line, asking), asking)
+    return _restored(requests.once(asking.house, asking.who, asking.line, lambda: _kept(bound(_invoked(line, asking), asking))))
 
 
 def _invoked(line: Line, asking: Asking) -> Answer:
@@ -68,6 +76,15 @@ def _invoked(line: Line, asking: Asking) -> Answer:
     if not isinstance(result, Answer):
         raise TypeError(f"the command {line.verb.name} returned {type(result).__name__}, not an Answer")
     return result
+
+
+def _noted(house: House, who: Requester, text: str, refused: Answer) -> Answer:
+    """The audit shows what was refused as well; a database that cannot take that now is no reason not to answer."""
+    try:
+        requests.note_refused(house, who, text, _kept(refused))
+    except DatabaseError as error:
+        _log.error("The audit lacks that %s was refused %r: %s", who.person, text, error)
+    return refused
 
 
 def _kept(given: Answer) -> Mapping[str, object]:

@@ -151,7 +151,7 @@ class Listeners:
             self._answer(who, self._said_to_the_bot(_text(event, "text")), attached=attached_files(event))
 
     def _admit(self, speaker: Speaker) -> tuple[Refusal | None, Role]:
-        role = role_of(self._house, speaker.person)
+        role = role_of(self._house, speaker.person, speaker.channel)
         return refusal(self._house.settings.access, speaker, role=role, home_workspace=self._identity.team), role
 
     def _take_uploads(self, event: Json, speaker: Speaker) -> bool:

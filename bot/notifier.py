@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
-from bot.views.words import duration, escaped, person
+from bot.views.words import code, duration, escaped, person
 from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
@@ -35,6 +36,8 @@ def deliveries_for(
     event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
 ) -> Sequence[NewDelivery]:
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
+    if run is None and event.kind in _OF_SCHEDULES:
+        return _of_schedule(event, home_channel)
     channel = (run.place.channel if run else None) or home_channel
     rule = _RULES.get(event.kind)
     if run is None or channel is None or rule is None:
@@ -51,6 +54,8 @@ def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     reason = Reason(str(event.payload["reason"]))
     if reason is Reason.SUBMITTED:
         return (card(run.id, channel, "card"),)
+    if reason is Reason.WAITING_FOR_APPROVAL:
+        return (NewDelivery(f"approval:{run.id}", channel, "approval", {}, run.id),)  # asked once, however often it waits again
     if reason is Reason.UNCLEAR:
         detail = escaped(str(event.payload.get("detail", "")).rstrip(".")) or "its evidence contradicts itself"
         text = f"{person(run.owner)} {run.id} needs a look: {detail}. Nothing is started or stopped until somebody decides."
@@ -114,6 +119,22 @@ def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_reply(event, run, channel, escaped(text)),)
 
 
+def _refused(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
+    why = f": {escaped(str(event.payload['reason']))}" if event.payload.get("reason") else ""
+    text = f"{person(run.owner)} {run.id} was refused{why.rstrip('.')}. `show {run.id}` tells what it may cost."
+    return (_reply(event, run, channel, text),)
+
+
+def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
+    channel = event.payload.get("channel") or home_channel
+    if channel is None:
+        return ()
+    due = datetime.fromisoformat(str(event.payload["due_at"])).astimezone(ZoneInfo(str(event.payload["zone"])))
+    named = f"{code(str(event.payload['command']))} ({event.payload['schedule']}) of {due:%a %-d %b %H:%M %Z}"
+    text = f"{named} {_OF_SCHEDULES[event.kind]} {escaped(str(event.payload.get('because', '')))}"
+    return (NewDelivery(f"event:{event.id}:text", str(channel), "text", {"text": text.strip()}),)
+
+
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
     return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
 
@@ -127,6 +148,10 @@ _ON_SUCCESS = {
     Kind.DIFF: "report", Kind.VERIFY: "report", Kind.REMOVE: "report",
     Kind.EVAL: "result", Kind.PREDICT: "outcome", Kind.EXPORT: "outcome", Kind.FETCH: "outcome",
 }
+_OF_SCHEDULES = {
+    "schedule_missed": "was missed: Signalbox was not running, and it is too late for it now.",
+    "schedule_skipped": "was passed over.",
+}
 _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "state": _state,
     "evaluation": _evaluation,
@@ -136,4 +161,5 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,
     "moved_in": _moved_in,
+    "refused": _refused,
 }

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.answer import Block
+from bot.audit_file import KIND as AUDIT
+from bot.audit_file import audit_message
 from bot.dataset_pictures import dataset_picture
 from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
 from bot.views.alert import failure_alert
+from bot.views.approval import approval_request
 from bot.views.dataset_card import dataset_card
 from bot.views.outcome import outcome
 from bot.views.report import report
 from bot.views.result import final_result
 from bot.views.run_card import epoch_table, run_card
 from runner.entities import Place
+from runner.service import approvals
 from runner.service.house import House
 from runner.service.models import results_of
 from runner.service.outbox import Delivery
@@ -59,6 +63,12 @@ def _text(house: House, delivery: Delivery) -> Message:
 
 def _alert(house: House, delivery: Delivery) -> Message:
     text, blocks = failure_alert(view(house, _run_of(delivery)), zone=house.settings.time_zone)
+    return Message(text, blocks, Place(delivery.channel))
+
+
+def _approval(house: House, delivery: Delivery) -> Message:
+    run = view(house, _run_of(delivery)).run
+    text, blocks = approval_request(run, approvals.approvers(house, run))
     return Message(text, blocks, Place(delivery.channel))
 
 
@@ -129,10 +139,12 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "card": _card,
     "text": _text,
     "alert": _alert,
+    "approval": _approval,
     "result": _result,
     "dataset": _dataset,
     "dataset_picture": _dataset_picture,
     "report": _report,
     "outcome": _outcome,
     FILES: files_message,
+    AUDIT: audit_message,
 }

@@ -13,7 +13,7 @@ Piece = tuple[str, str]
 
 COMMAND = "cyan"
 _STYLED = re.compile(
-    rf"(?<![{BREAK}\w])\*(?=\S)(?P<bold>[^*\n]+)(?<=\S)\*(?![{BREAK}\w])|(?<!{BREAK})`(?P<code>[^`\n]+)`|<@(?P<person>[A-Z0-9]+)>"
+    rf"(?<![{BREAK}\w])\*(?=\S)(?P<bold>[^*\n]+)(?<=\S)\*(?![{BREAK}\w])|(?<!{BREAK})`(?P<code>[^`\n]+)`|<(?P<person>[@#][A-Z0-9]+)>"
 )
 
 
@@ -52,7 +52,7 @@ def _styled(part: str) -> list[Piece]:
     for match in _STYLED.finditer(part):
         found.append(("", _plain(part[end : match.start()])))
         bold, code, person = match["bold"], match["code"], match["person"]
-        found.append(("bold", _plain(bold).replace("`", "")) if bold else (COMMAND, _plain(code)) if code else ("magenta", f"@{person}"))
+        found.append(("bold", _plain(bold).replace("`", "")) if bold else (COMMAND, _plain(code)) if code else ("magenta", person))
         end = match.end()
     return [*found, ("", _plain(part[end:]))]
 

@@ -82,7 +82,7 @@ class Uploads:
             self._downloader.fetch(upload.url, target, size_bytes=upload.size_bytes, stop=stop)
             crash_point("bot.after_upload_downloaded")
             place = Place(upload.channel, upload.thread)
-            who = Requester(upload.owner, role_of(self._house, upload.owner), "upload", f"upload:{upload.id}", place)
+            who = Requester(upload.owner, role_of(self._house, upload.owner, upload.channel), "upload", f"upload:{upload.id}", place)
             people.submit_upload(self._house, who, upload, target)
         except DownloadError as error:
             if stop.is_set():

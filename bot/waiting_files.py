@@ -63,7 +63,7 @@ class WaitingFiles:
         else:
             crash_point("bot.after_upload_downloaded")
             place = Place(line.channel, line.thread)
-            who = Requester(line.owner, role_of(self._house, line.owner), "shared files", f"files:{line.id}", place)
+            who = Requester(line.owner, role_of(self._house, line.owner, line.channel), "shared files", f"files:{line.id}", place)
             told = answer(self._house, who, line.line, attached=given)
         waiting_lines.settle(self._house, line, _notice(line, told))
         shutil.rmtree(self._folder(line), ignore_errors=True)

@@ -83,16 +83,17 @@ Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Collect
 
 
 def decide_pending(
-    run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime, awaited: Sequence[Run] = ()
+    run: Run, needs: Needs, hosts: Sequence[HostFacts], *, acting: bool, now: datetime, awaited: Sequence[Run] = (),
+    unapproved: str = "",
 ) -> Decision:
     """What a waiting run does next. ``acting``: something remote is under way for it; ``awaited`` are the runs that have to succeed first
-    and have not yet."""
+    and have not yet; ``unapproved`` says why somebody has to approve it first."""
     if run.stop_requested_by is not None:
         again = "the next attempt" if run.attempt else "it"
         return Move(Reason.BY_USER, f"Cancelled by {run.stop_requested_by} before {again} started.")
     if acting:
         return Nothing()
-    kept = _kept(run, awaited, now)
+    kept = _kept(run, awaited, now, unapproved)
     if kept is not None:
         return kept
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
@@ -162,10 +163,12 @@ def _over(run: Run, attempt: Attempt) -> bool:
     return attempt.fenced or attempt.exit_code is None or (attempt.exit_code == 0 and run.stop_requested_by is None)
 
 
-def _kept(run: Run, awaited: Sequence[Run], now: datetime) -> Decision | None:
+def _kept(run: Run, awaited: Sequence[Run], now: datetime, unapproved: str) -> Decision | None:
     """What keeps a run waiting whatever the hosts say."""
     if run.held_by is not None:
         return Move(Reason.HELD, f"Held by {run.held_by}; `release {run.id}` lets it go on.")
+    if unapproved:
+        return Move(Reason.WAITING_FOR_APPROVAL, unapproved)
     if run.retry_at is not None and now < run.retry_at:
         return Nothing()
     return Move(Reason.WAITING_FOR_RUN, " ".join(map(_awaits, awaited))) if awaited else None

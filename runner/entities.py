@@ -55,6 +55,7 @@ class Run:
     preempted_for: str | None = None
     preempted_at: datetime | None = None
     limit_told: int = 0
+    approved_by: str | None = None
 
     @property
     def kind(self) -> Kind:
@@ -123,6 +124,14 @@ class Host:
     executor: str = "screen"
     partition: str = ""
     options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FreeDisk:
+    """What was free on the disk of a host's folder, and when it said so."""
+
+    free_bytes: int
+    at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

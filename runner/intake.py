@@ -28,6 +28,7 @@ from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
 from runner.slurm_words import why_never_begun
+from runner.specs import ModelSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events, hosts, progress, runs
 
@@ -161,6 +162,8 @@ class Intake:
         with self.house.store.writing() as db:
             progress.forget_step(db, run.id)
             runs.note_staged(db, run.id, outcome.attempt)
+            if isinstance(run.spec, TrainSpec | ModelSpec) and run.spec.dataset is not None and run.host is not None:
+                hosts.note_sent(db, run.host, str(run.spec.dataset))
             if run.reason is Reason.STAGING:
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         if link is not None:

@@ -23,6 +23,7 @@ from types import FrameType
 
 from runner import acting
 from runner.acts import Outcome, SendingStep
+from runner.approving import unapproved
 from runner.collecting import forget_old
 from runner.conclusions import conclude, refusal
 from runner.crash_points import crash_point
@@ -198,7 +199,7 @@ class Runner:
             elif (run.reason, run.detail) != (decision.reason, decision.detail):
                 known.moves.append((run, decision))
             else:
-                return Found(holds=not turn_of(run).after)
+                return Found(holds=not turn_of(run).after and decision.reason is not Reason.WAITING_FOR_APPROVAL)
         except (ConflictError, DatabaseError, OSError):
             raise
         except Exception as error:
@@ -251,7 +252,8 @@ class Runner:
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
             awaited = runs.awaited(self.house.store.reading(), turn_of(run).after)
-            return decide_pending(run, needs, known.facts, acting=busy, now=now, awaited=awaited)
+            costs = unapproved(run, self.house.settings.queue, self._placing.learned)
+            return decide_pending(run, needs, known.facts, acting=busy, now=now, awaited=awaited, unapproved=costs)
         link = self._links.get(run.host or "")
         if link is None:
             return self._decide_without_host(run)

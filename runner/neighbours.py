@@ -18,7 +18,7 @@ def note(house: House, db: Database, resources: Resources) -> None:
     """Keep what a host says of itself; record once for each run and foreign user that somebody moved in on a device of the run."""
     host = hosts.get(db, resources.host)
     before = hosts.devices(db, host)
-    hosts.note_resources(db, resources)
+    hosts.note_resources(db, resources, now=house.now())
     held = [lease for lease in hosts.leases(db) if lease.host == host.name]
     for lease, gpu, user, used_mib in moved_in(before, hosts.devices(db, host), held):
         told = [event.payload.get("user") for event in events.of_run(db, lease.run_id) if event.kind == MOVED_IN]

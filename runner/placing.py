@@ -12,7 +12,7 @@ from runner.crash_points import crash_point
 from runner.deadlines import preempt
 from runner.entities import Run
 from runner.links import HostLink
-from runner.queue_scene import Candidate, Scenes, Surroundings, surroundings
+from runner.queue_scene import Candidate, Learned, Scenes, Surroundings, surroundings
 from runner.queueing.decide import Decisions, Preempt, Start, Wait, decide
 from runner.service.house import House
 from runner.states import Reason
@@ -45,17 +45,20 @@ class Placing:
         self._decided: datetime | None = None
         self._rested_at = 0.0
 
+    def learned(self) -> Learned:
+        """What earlier runs teach."""
+        return self._scenes.past(self._house).learned
+
     def place(
         self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], live: Mapping[str, Run], guard: Guard
     ) -> Sequence[Run]:
         """Lease devices to what starts now, and return it; its attempts are to be staged. ``live`` are the runs that have not ended."""
-        db, now = self._house.store.reading(), self._house.now()
-        around = surroundings(db, [link.host for link in links.values()], now=now)
+        now = self._house.now()
+        around = surroundings(self._house.store.reading(), [link.host for link in links.values()], now=now)
         if not candidates or not self._is_due(candidates, around, now):
             return []
         begun = time.monotonic()
-        policy = self._house.settings.queue
-        decisions = decide(self._scenes.scene(db, candidates, around, live, policy=policy, now=now), policy)
+        decisions = decide(self._scenes.scene(self._house, candidates, around, live, now=now), self._house.settings.queue)
         self._candidates, self._around, self._decided = candidates, around, now
         started = self._carry_out(decisions, {candidate.run.id: candidate.run for candidate in candidates}, links, guard)
         self._rested_at = time.monotonic() + (time.monotonic() - begun) / SHARE

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
 from runner.decisions import HostFacts
+from runner.disk_needs import DiskNeeds, disks_of
 from runner.entities import Gpu, Host, Lease, Run
 from runner.kinds.base import Needs
 from runner.queueing.facts import Device, Foreign, Lock, Running, Scene, Waiting
 from runner.queueing.order import decayed
-from runner.queueing.policy import Policy
+from runner.service.house import House
 from runner.specs import ModelSpec, StartMode, TrainSpec, Turn
 from runner.store import hosts, locks, progress, runs, usage
+from runner.store.connection import Store
 from runner.time_left import time_left
 
 MEMORY_MARGIN = 1.15
@@ -73,6 +75,7 @@ class Candidates:
 class Surroundings:
     """All that a decision depends on besides the runs that wait, the past and the time."""
 
+    hosts: tuple[Host, ...]
     devices: tuple[Device, ...]
     leases: tuple[Lease, ...]
     locks: tuple[Lock, ...]
@@ -80,9 +83,9 @@ class Surroundings:
 
 def surroundings(db: Database, known: Iterable[Host], *, now: datetime) -> Surroundings:
     """As the hosts last said, in the caller's read."""
-    leases = hosts.leases(db)
-    devices = tuple(device for host in known for device in _devices(db, host, leases))
-    return Surroundings(devices, tuple(leases), tuple(locks.all_locks(db, now=now)))
+    leases, there = hosts.leases(db), tuple(replace(host, seen_at=None) for host in known)  # a sign of life changes nothing
+    devices = tuple(device for host in there for device in _devices(db, host, leases))
+    return Surroundings(there, devices, tuple(leases), tuple(locks.all_locks(db, now=now)))
 
 
 class Scenes:
@@ -93,25 +96,30 @@ class Scenes:
         self._waiting: dict[str, tuple[Candidate, Learned, Waiting]] = {}
         self._ends: dict[str, tuple[datetime, datetime | None]] = {}
 
+    def past(self, house: House) -> Past:
+        """What has been, up to now or shortly before."""
+        self._past = past_of(house, known=self._past)
+        return self._past
+
     def scene(
-        self, db: Database, candidates: Iterable[Candidate], around: Surroundings, live: Mapping[str, Run], *, policy: Policy,
-        now: datetime,
+        self, house: House, candidates: Iterable[Candidate], around: Surroundings, live: Mapping[str, Run], *, now: datetime
     ) -> Scene:
         """Everything that a decision of the queue is made from, in the caller's read. ``live`` are the runs that have not ended, by id."""
-        past = self._past = past_of(db, policy, now=now, known=self._past)
+        past, db = self.past(house), house.store.reading()
         return Scene(
-            waiting=tuple(self._wanted(db, candidates, past.learned)),
+            waiting=tuple(self._wanted(candidates, past)),
             running=tuple(running(around.leases, live, lambda run, since: self._ends_at(db, run, past, since, now))),
             devices=around.devices, now=now, locks=around.locks, used=past.used,
+            disks=disks_of(db, past.disk, around.leases, {host.name: host for host in around.hosts}),
         )
 
-    def _wanted(self, db: Database, candidates: Iterable[Candidate], learned: Learned) -> Iterable[Waiting]:
+    def _wanted(self, candidates: Iterable[Candidate], past: Past) -> Iterable[Waiting]:
         before, self._waiting = self._waiting, {}
         for candidate in candidates:
             run_id = candidate.run.id
             known = before.get(run_id)
-            if known is None or known[0] is not candidate or known[1] is not learned:
-                known = candidate, learned, _waiting(db, candidate, learned)
+            if known is None or known[0] is not candidate or known[1] is not past.learned:
+                known = candidate, past.learned, waiting(candidate, past)
             self._waiting[run_id] = known
             yield known[2]
 
@@ -125,30 +133,36 @@ class Scenes:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What has been up to a moment: what each person used, and what earlier runs teach. True enough for ``LASTS`` after it.
+    """What has been up to a moment: what each person used, what earlier runs teach, and what runs take on disks.
 
-    ``settled`` is what was used by all that ended up to ``settled_at``, decayed to then.
+    ``used`` is true enough for ``LASTS`` after it was read, what was learned for ``LEARNED_LASTS``. ``settled`` is what was used by
+    all that ended up to ``settled_at``, decayed to then.
     """
 
     read_at: datetime
     used: Mapping[str, float]
+    learned_at: datetime
     learned: Learned
-    settled: Mapping[str, float]
+    disk: DiskNeeds
     settled_at: datetime
+    settled: Mapping[str, float]
 
 
-def past_of(db: Database, policy: Policy, *, now: datetime, known: Past | None = None) -> Past:
+def past_of(house: House, *, known: Past | None = None) -> Past:
     """The past as it is known already, or brought up to now: what ended long ago is not read again."""
+    now, db, days = house.now(), house.store.reading(), house.settings.queue.half_life_days
     if known is not None and now - known.read_at < LASTS:
         return known
-    settled_at, days = now - SETTLES, policy.half_life_days
+    settled_at = now - SETTLES
     since = known.settled_at if known else settled_at - timedelta(days=REMEMBERED_HALF_LIVES * days)
     newly = decayed(usage.spans(db, since=since, until=settled_at), now=settled_at, half_life_days=days)
     settled = _sum(newly, known.settled if known else {}, 0.5 ** ((settled_at - since) / timedelta(days=days)))
     recent = [*usage.spans(db, since=settled_at), *usage.spans_under_way(db, now=now)]
     used = _sum(decayed(recent, now=now, half_life_days=days), settled, 0.5 ** (SETTLES / timedelta(days=days)))
-    learned = known.learned if known and now - known.learned.since < LEARNED_LASTS else Learned(now)
-    return Past(now, used, learned, settled, settled_at)
+    if known is not None and now - known.learned_at < LEARNED_LASTS:
+        known.disk.forget_left()
+        return replace(known, read_at=now, used=used, settled_at=settled_at, settled=settled)
+    return Past(now, used, now, Learned(house.store), DiskNeeds(house), settled_at, settled)
 
 
 def _sum(one: Mapping[str, float], other: Mapping[str, float], factor: float) -> dict[str, float]:
@@ -157,23 +171,23 @@ def _sum(one: Mapping[str, float], other: Mapping[str, float], factor: float) ->
 
 @dataclass(slots=True)
 class Learned:
-    """What earlier runs teach, asked once for each model and dataset ``since`` a moment."""
+    """What earlier runs teach, asked once for each model and dataset."""
 
-    since: datetime
+    store: Store
     _epochs: dict[tuple[str, str], float | None] = field(default_factory=dict)
     _memory: dict[tuple[str, int], int | None] = field(default_factory=dict)
 
-    def lasts_s(self, db: Database, run: Run) -> float | None:
+    def lasts_s(self, run: Run) -> float | None:
         """How long a training will take from its start, by measured epochs of the same model on the same dataset."""
         if not isinstance(run.spec, TrainSpec):
             return None
         key = (run.spec.preset.name, run.spec.dataset.name)
         if key not in self._epochs:
-            self._epochs[key] = usage.epoch_seconds(db, *key)
+            self._epochs[key] = usage.epoch_seconds(self.store.reading(), *key)
         epoch_s = self._epochs[key]
         return None if epoch_s is None else epoch_s * _epochs_to_do(run, run.spec)
 
-    def memory_mib(self, db: Database, run: Run) -> int | None:
+    def memory_mib(self, run: Run) -> int | None:
         """What each of its GPUs has to have free: what was asked for, else what such runs were seen to hold; None: all of it."""
         if not isinstance(run.spec, TrainSpec):
             return turn_of(run).memory_mib
@@ -181,7 +195,7 @@ class Learned:
         batch = run.spec.overrides.batch or run.spec.preset.batch
         key = (run.spec.preset.name, batch)
         if asked is None and key not in self._memory:
-            self._memory[key] = usage.memory_mib(db, *key)
+            self._memory[key] = usage.memory_mib(self.store.reading(), *key)
         seen = self._memory.get(key)
         return asked or (round(seen * MEMORY_MARGIN) if seen else None)
 
@@ -198,12 +212,14 @@ def _epochs_to_do(run: Run, spec: TrainSpec) -> int:
     return max(1, wanted - (done if isinstance(done, int) else 0))
 
 
-def _waiting(db: Database, candidate: Candidate, learned: Learned) -> Waiting:
-    run, needs, turn = candidate.run, candidate.needs, turn_of(candidate.run)
+def waiting(candidate: Candidate, past: Past) -> Waiting:
+    """What a run wants of the queue."""
+    run, needs, turn, learned = candidate.run, candidate.needs, turn_of(candidate.run), past.learned
     return Waiting(
         id=run.id, owner=run.owner, submitted_at=run.created_at, hosts=tuple(candidate.hosts), devices=needs.devices,
         channel=run.place.channel, priority=run.priority, place=run.queue_place, chosen=needs.chosen,
-        memory_mib=learned.memory_mib(db, run), lasts_s=learned.lasts_s(db, run), limit_s=turn.limit_s,
+        memory_mib=learned.memory_mib(run), lasts_s=learned.lasts_s(run), limit_s=turn.limit_s,
+        disk=past.disk.on_each(run, candidate.hosts),
     )
 
 
@@ -234,7 +250,7 @@ def ends_at(db: Database, run: Run, learned: Learned, since: datetime, now: date
         known = time_left(progress.epochs_seen(db, runs.attempt(db, run.id, run.attempt)), at, epochs)
         if known is not None:
             return now + known.left
-    lasts_s = learned.lasts_s(db, run)
+    lasts_s = learned.lasts_s(run)
     return None if lasts_s is None else since + timedelta(seconds=lasts_s)
 
 

@@ -45,7 +45,7 @@ def due(schedule: Schedule, *, now: datetime, grace: timedelta = GRACE) -> Due:
         return Due()
     found = []
     for moment in occurrences(schedule.cron, schedule.zone, after=schedule.last_due_at or schedule.created_at):
-        if moment.astimezone(UTC) > now:
+        if moment.astimezone(UTC) > now or (schedule.until is not None and moment.astimezone(UTC) >= schedule.until):
             break
         found.append(moment)
     missed = tuple(moment for moment in found if now - moment.astimezone(UTC) > grace)
@@ -70,8 +70,12 @@ def settle(store: Store, schedule_id: str, *, now: datetime, grace: timedelta = 
                 events.record(db, "schedule_missed", at=now, actor=schedule.owner, payload=_payload(schedule, latest) | late)
         if schedule and owed.fire and schedules.fire(db, schedule.id, owed.fire):
             payload = _payload(schedule, owed.fire) | {"skipped": owed.skipped}
-            events.record(db, "schedule_fired", at=now, actor=schedule.owner, payload=payload)
-            fired = owed.fire
+            if owed.fire == schedule.skip_due_at:
+                schedules.take_firing(db, schedule.id, owed.fire, now=now)
+                events.record(db, "schedule_skipped", at=now, actor=schedule.owner, payload=payload | {"because": "It was asked to."})
+            else:
+                events.record(db, "schedule_fired", at=now, actor=schedule.owner, payload=payload)
+                fired = owed.fire
     if fired:
         crash_point("runner.after_schedule_fired")
     return fired

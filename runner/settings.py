@@ -36,7 +36,10 @@ class _Group(BaseModel):
 
 
 class Access(_Group):
-    """Who may speak to Signalbox. Deny by default: nobody and no channel until listed."""
+    """Who may speak to Signalbox. Deny by default: nobody and no channel until listed.
+
+    The roles list people (U…), user groups (S…) and channels (C…: whoever speaks there has it there).
+    """
 
     workspace: str | None = None
     channels: tuple[str, ...] = ()
@@ -45,10 +48,15 @@ class Access(_Group):
     operators: tuple[str, ...] = ()
     admins: tuple[str, ...] = ()
 
-    def role_of(self, person: str) -> Role:
-        """The role that the settings give a person."""
-        listed = ((Role.ADMIN, self.admins), (Role.OPERATOR, self.operators), (Role.MEMBER, self.members), (Role.VIEWER, self.viewers))
-        return next((role for role, people in listed if person in people), Role.STRANGER)
+    @property
+    def listed(self) -> Mapping[str, Role]:
+        """The highest role that the settings give each id: of a person, a user group or a channel."""
+        lists = ((Role.VIEWER, self.viewers), (Role.MEMBER, self.members), (Role.OPERATOR, self.operators), (Role.ADMIN, self.admins))
+        return {each: role for role, ids in lists for each in ids}
+
+    def role_of(self, *ids: str) -> Role:
+        """The highest role that the settings give any of these."""
+        return max((self.listed.get(each, Role.STRANGER) for each in ids), default=Role.STRANGER)
 
 
 class Limits(_Group):

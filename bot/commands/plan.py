@@ -23,7 +23,7 @@ from runner.service import plans
 def plan(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOptions]) -> Answer:
     found = plans.plan(asking.house, asking.who, preset=preset, dataset=dataset, overrides=overrides(asking, given), wish=wish(given))
     line = quoted(["run", preset, "on", dataset, *as_words(asking, given)])
-    text, blocks = plan_page(found, line)
+    text, blocks = plan_page(found, line, now=asking.house.now(), zone=asking.house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 

@@ -15,7 +15,7 @@ from runner.states import State
 @click.pass_obj
 def queue(asking: Asking) -> Answer:
     house = asking.house
-    live, places = service.live_runs(house), service.places(house, forecast_of=SHOWN)
+    live, places = service.live_runs(house), service.places(house, most=SHOWN)
     waiting = [run for run in live.values() if run.state is State.PENDING]
     text, blocks = queue_list(waiting, places, running=len(live) - len(waiting), now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import click
 
 from bot.answer import Answer
@@ -14,6 +16,7 @@ from runner.service import schedules
 
 _AS_TYPED = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 """What follows is a command line of its own."""
+_OVERLAP = "What happens while runs of an earlier time still go on: skip, queue (wait for them), replace (stop them)."
 
 
 @click.group("schedule", help="Commands that are carried out at their times.", invoke_without_command=True)
@@ -23,13 +26,17 @@ def schedule(context: click.Context) -> Answer | None:
 
 
 @schedule.command("add", help="Carry out a command at times in words, or at a cron line.", context_settings=_AS_TYPED)
+@click.option("--overlap", type=click.Choice([each.value for each in schedules.Overlap]), default="skip", help=_OVERLAP)
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), metavar="2027-01-31", help="Its last day.")
 @click.argument("when", metavar='<"when">')
 @click.argument("command", metavar="<command …>", nargs=-1, type=click.UNPROCESSED, required=True)
 @click.pass_obj
-def add(asking: Asking, when: str, command: tuple[str, ...]) -> Answer:
+def add(asking: Asking, overlap: str, until: datetime | None, when: str, command: tuple[str, ...]) -> Answer:
     line = command[0] if len(command) == 1 else quoted(command)
     _must_parse(asking, line, when=when)
-    added, times = schedules.add(asking.house, asking.who, words=when, command=line)
+    added, times = schedules.add(
+        asking.house, asking.who, words=when, command=line, overlap=schedules.Overlap(overlap), until=until.date() if until else None
+    )
     text = f"{code(added.id)}: {code(added.command)} is carried out {shown(added.words)}.\nNext: {shown(times, 300)}."
     row = actions([Button("Pause", f"schedule pause {added.id}"), Button("Remove", f"schedule remove {added.id}")])
     return Answer(text, (section(text), row))
@@ -55,6 +62,22 @@ def pause(asking: Asking, schedule: str) -> Answer:
 def resume(asking: Asking, schedule: str) -> Answer:
     again = schedules.pause(asking.house, asking.who, schedule, paused=False)
     return Answer(f"{code(again.id)} fires again. Next: {shown(schedules.next_in_words(asking.house, again), 300)}.")
+
+
+@schedule.command("skip-next", help="Pass over a schedule's next time, once.")
+@click.argument("schedule")
+@click.pass_obj
+def skip_next(asking: Asking, schedule: str) -> Answer:
+    skips, time = schedules.skip_next(asking.house, asking.who, schedule)
+    return Answer(f"{code(skips.id)} passes over {shown(time, 100)}. Next: {shown(schedules.next_in_words(asking.house, skips), 300)}.")
+
+
+@schedule.command("run-now", help="Carry out a schedule's command now, beside its times.")
+@click.argument("schedule")
+@click.pass_obj
+def run_now(asking: Asking, schedule: str) -> Answer:
+    ran = schedules.run_now(asking.house, asking.who, schedule)
+    return Answer(f"{code(ran.command)} of {code(ran.id)} is carried out now; its answer comes like those of its times.")
 
 
 @schedule.command("remove", help="Forget a schedule.")
@@ -91,6 +114,7 @@ verb = Verb(
     schedule, Topic.TRAIN,
     examples=(
         "schedule", "schedule list", 'schedule add "every day 02:30" run rtmdet-nano on fish',
-        "schedule pause s-7f3k", "schedule resume s-7f3k", "schedule remove s-7f3k",
+        "schedule pause s-7f3k", "schedule resume s-7f3k", "schedule remove s-7f3k", "schedule skip-next s-7f3k", "schedule run-now s-7f3k",
+        'schedule add --overlap queue --until 2027-01-31 "first monday 06:00" eval r-7f3k',
     ),
 )

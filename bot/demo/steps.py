@@ -166,7 +166,7 @@ def a_run_is_stopped(play: Play) -> None:
     question = play.message(f"Stop `{run_id}`")
     seen = play.view("tuned")
     assert seen.attempt is not None
-    play.press(question, f"stop {run_id} --yes")
+    play.press(question, "confirm ")
     play.card(run_id, "Stopped", timeout_s=60)
     expect(not marked(seen.attempt.marker), "Processes of the stopped run are left.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,5 @@ class WorkspaceConfiguration:
         ChannelSeed("training", "Runs, results and alerts"),
         ChannelSeed("general", "Everybody", app_is_member=False),
     )
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The names of the members of each user group, by its id (S…)."""

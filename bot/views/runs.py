@@ -35,7 +35,8 @@ def queue_list(
     if not waiting:
         text = f"Nothing waits; {at_work}."
         return text, [section(text)]
-    ordered = sorted(waiting, key=lambda run: places[run.id].position if run.id in places else len(waiting) + 1)
+    by_id = {run.id: run for run in waiting}
+    ordered = [*(by_id[run_id] for run_id in places if run_id in by_id), *(run for run in waiting if run.id not in places)]
     entries = [_queued(run, places.get(run.id), now, zone) for run in ordered[:SHOWN]]
     return _listed(f"*{count(len(waiting), 'run')} waiting*, {at_work}", entries, len(waiting))
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 BREAK = "\u2060"  # a word joiner: invisible, and Slack's markup does not begin or end beside it
 _MARK = re.compile(r"(?<![^\W_])[*_~`]|[*_~`](?![^\W_])")
 _EMOJI = re.compile(r":(?=[a-z0-9_+'-]+:)", re.IGNORECASE)
+_SOMEBODY = re.compile(r"\b(?:[UWC][A-Z0-9]{8,20}|terminal:[\w.@-]*\w)\b")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
@@ -71,6 +72,12 @@ def sentence(text: str) -> str:
 def person(who: str) -> str:
     """Someone as a message names them: a Slack member by mention, others (``terminal:ana``) in words."""
     return f"<@{who}>" if is_member(who) else name(who.replace("terminal:", "", 1) + " (terminal)" if who.startswith("terminal:") else who)
+
+
+def naming(text: str, limit: int = 900) -> str:
+    """A sentence of the queue, with people and channels in it as :func:`person` and links show them. For private answers and edits
+    only: in a new message it would call them."""
+    return _SOMEBODY.sub(lambda found: f"<#{found[0]}>" if found[0][0] == "C" else person(found[0]), prose(text, limit))
 
 
 def is_member(who: str) -> bool:

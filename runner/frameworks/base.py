@@ -144,6 +144,8 @@ class Framework(Protocol):
     """Where a training's checkpoints lie, relative to its attempt's directory."""
     log_folder: str
     """What TensorBoard is pointed at, relative to the attempt's directory."""
+    usually_kept: int | None
+    """How many of the newest checkpoints stay where a run does not say ``keep``; None: those of all epochs."""
     prepare_program: Path
     """What runs in its own Python: a module, or a package with ``__main__.py`` that is sent as one file (``host_program.py``).
     Its verbs: ``prepare`` (PrepareRequest to Prepared), ``verify`` ({"paths": […]} to {"checkpoints": [{path, whole, why, epoch,

@@ -36,6 +36,7 @@ class M2Det:
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT})
     checkpoint_folder = WEIGHTS
     log_folder = "logs"
+    usually_kept = None
     prepare_program = _HOST / "prepare_m2det"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

@@ -26,6 +26,7 @@ class MMDetection:
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
     checkpoint_folder = WORK_DIR
     log_folder = WORK_DIR
+    usually_kept = 3
     prepare_program = Path(__file__).parent.parent / "host" / "prepare_mmdet"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

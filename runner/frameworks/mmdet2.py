@@ -17,6 +17,7 @@ class MMDetection2:
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
     checkpoint_folder = mmdet_legacy.WORK_DIR
     log_folder = f"{mmdet_legacy.WORK_DIR}/tf_logs"
+    usually_kept = 3
     prepare_program = mmdet_legacy.PREPARE_PROGRAM
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

@@ -35,6 +35,7 @@ class TensorFlowObjectDetection:
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
     checkpoint_folder = KEPT
     log_folder = MODEL_DIR
+    usually_kept = None
     prepare_program = _HOST / PREPARE
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from runner.queueing.facts import Device, Lock, Running, Scene, Waiting
 from runner.queueing.order import ordered
@@ -34,6 +35,8 @@ class Wait:
     reason: Reason
     why: str
     starts_at: datetime | None = None
+    after: str = ""
+    """The run whose turn comes before, where it waits for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +70,17 @@ def decide(scene: Scene, policy: Policy, order: Order = ordered) -> Decisions:
         if isinstance(found, Start):
             starts.append(found)
         else:
-            reason, why, at = found
-            waits.append(Wait(run.id, position, reason, why, at))
+            waits.append(Wait(run.id, position, *found))
     return Decisions(tuple(starts), tuple(waits), tuple(room.preempts))
 
 
-_Refusal = tuple[Reason, str, datetime | None]
+class _Refusal(NamedTuple):
+    """Why a run does not start, and as in :class:`Wait` when it will and after whom."""
+
+    reason: Reason
+    why: str
+    starts_at: datetime | None = None
+    after: str = ""
 
 
 @dataclass(slots=True)
@@ -102,10 +110,11 @@ class _Room:
         self._now = scene.now
         self._policy = policy
         self._hosts = _hosts(scene)
-        self._held: Counter[str] = Counter()
-        self._held_in: Counter[str] = Counter()
+        self._held: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for run in scene.running:
-            self._count(run.owner, run.channel, len(run.devices))
+            self._count(run.owner, run.channel, run.id, len(run.devices))
+        self._disks = {disk.host: disk for disk in scene.disks}
+        self._roomy: dict[tuple[object, ...], tuple[str, ...]] = {}
         self._full: dict[tuple[object, ...], _Refusal] = {}
         self._possible: dict[tuple[object, ...], Sequence[str]] = {}
         self._openings: dict[tuple[object, ...], tuple[datetime, frozenset[str]]] = {}
@@ -113,47 +122,72 @@ class _Room:
 
     def quota(self, run: Waiting) -> _Refusal | None:
         """The refusal of a run whose owner or channel holds enough already."""
-        if self._policy.person_gpus is None and self._policy.channel_gpus is None:
-            return None
-        for limit, held, whose in (
-            (self._policy.person_gpus, self._held[run.owner], f"{run.owner} holds"),
-            (self._policy.channel_gpus, self._held_in[run.channel or ""] if run.channel else 0, f"the runs of {run.channel} hold"),
-        ):
-            if limit is not None and run.devices and held + run.devices > limit:
-                return Reason.WAITING_FOR_QUOTA, f"Its quota is {limit} devices at a time, and {whose} {held} of them.", None
+        for limit, whose in ((self._policy.person_gpus, run.owner), (self._policy.channel_gpus, run.channel)):
+            if limit is None or not whose or not run.devices:
+                continue
+            if run.devices > limit:
+                why = f"It wants {run.devices} devices, and the quota of {whose} is {limit}: it never starts so. Ask for {limit} at most."
+                return _Refusal(Reason.WAITING_FOR_QUOTA, why)
+            held = self._held[whose]
+            if sum(held.values()) + run.devices > limit:
+                why = f"The quota of {whose} is {_devices(limit)} at a time, and {_listed([*held])} hold{'s' * (len(held) == 1)} "
+                return _Refusal(Reason.WAITING_FOR_QUOTA, f"{why}{sum(held.values())}: it waits for the end of one of its own runs.")
         return None
 
     def place(self, run: Waiting) -> Start | _Refusal:
         """The first host that has room for a run now; else why there is none, and a reservation where it will be first."""
+        roomy = self._with_disk(run)
+        if not roomy:
+            return _Refusal(Reason.WAITING_FOR_HOST, self._disk_in_words(run))
+        if len(roomy) < len(run.hosts):
+            run = replace(run, hosts=roomy)
         if run.devices == 0:
             return Start(run.id, run.hosts[0], ())
         # Of thousands that want the same, the first refusal stands for all behind it: nothing becomes free within a pass.
         wanted = (run.hosts, run.devices, run.chosen, run.memory_mib, run.limit_s, run.priority)
-        full = self._full.get(wanted)
-        if full is not None:
-            return full
+        if wanted in self._full:
+            return self._full[wanted]
         for name in run.hosts:
             devices = self._fitting(self._hosts[name], run) if name in self._hosts else None
             if devices:
                 return self._start(run, name, devices)
-        self._full[wanted] = Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", None
+        self._full[wanted] = _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", after=run.id)
         return self._refuse(run)
+
+    def _with_disk(self, run: Waiting) -> tuple[str, ...]:
+        """The hosts whose disk holds what it will write, where both are known."""
+        if not run.disk or not self._disks:
+            return run.hosts
+        wanted = (id(run.disk), run.hosts)  # of many that want the same, all have the same mapping
+        if wanted not in self._roomy:
+            lack = {name for name in run.hosts if name in self._disks and run.disk.get(name, 0) > self._disks[name].free_bytes}
+            self._roomy[wanted] = tuple(name for name in run.hosts if name not in lack)
+        return self._roomy[wanted]
+
+    def _disk_in_words(self, run: Waiting) -> str:
+        lacks = [
+            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, has {in_gb(self._disks[name].free_bytes)} free"
+            for name in run.hosts
+        ]
+        return f"Needs {'; '.join(lacks[:3])}. Free some there; `--keep` says how many checkpoints stay."
 
     def _start(self, run: Waiting, name: str, devices: Sequence[Device]) -> Start:
         host, taken = self._hosts[name], frozenset(device.id for device in devices)
+        if name in self._disks and run.disk.get(name):
+            self._disks[name] = replace(self._disks[name], free_bytes=self._disks[name].free_bytes - run.disk[name])
+            self._roomy.clear()
         host.free = [device for device in host.free if device.id not in taken]
         until = self._now + timedelta(seconds=run.limit_s) if run.limit_s else None
         ends = self._now + timedelta(seconds=run.lasts_s) if run.lasts_s else until
         holder = Running(run.id, run.owner, name, tuple(sorted(taken)), run.channel, run.priority, ends_at=ends, at_most_until=until)
         host.holders.update(dict.fromkeys(taken, holder))
         self._openings = {wanted: opening for wanted, opening in self._openings.items() if wanted[0] != name}
-        self._count(run.owner, run.channel, len(taken))
+        self._count(run.owner, run.channel, run.id, len(taken))
         return Start(run.id, name, tuple(device.id for device in devices))
 
-    def _count(self, owner: str, channel: str | None, devices: int) -> None:
-        self._held[owner] += devices
-        if channel:
-            self._held_in[channel] += devices
+    def _count(self, owner: str, channel: str | None, run_id: str, devices: int) -> None:
+        for whose in filter(None, (owner, channel)):
+            self._held[whose][run_id] = self._held[whose].get(run_id, 0) + devices
 
     def _fitting(self, host: _Host, run: Waiting) -> Sequence[Device] | None:
         if len(host.free) < run.devices:
@@ -167,10 +201,11 @@ class _Room:
         """Why there is no room, with a reservation on the host where there will be some first, if nobody stands there before."""
         could = self._could(run)
         if not could:
-            return Reason.WAITING_FOR_GPU, _never(run, self._hosts), None
+            return _Refusal(Reason.WAITING_FOR_GPU, _never(run, self._hosts))
         reserved = [self._hosts[name].reservation for name in could]
         if None not in reserved:
-            return Reason.WAITING_FOR_GPU, f"Its turn comes after {_listed(sorted({each.run_id for each in reserved if each}))}.", None
+            first = sorted({each.run_id for each in reserved if each})
+            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {_listed(first)}.", after=first[0])
         openings = [(*self._opening(name, run), name) for name in could]
         at, devices, name = min(openings, key=lambda opening: opening[0])
         host = self._hosts[name]
@@ -180,7 +215,8 @@ class _Room:
             holders = {holder.id: holder for device, holder in host.holders.items() if device in devices}
             self.preempts += [Preempt(each.id, run.id) for each in holders.values() if self._gives_way(each, run) and not each.preempted]
         why = _why(run, {each: self._hosts[each] for each in could}, before, self._policy)
-        return Reason.WAITING_FOR_GPU, why, at if before is None and at < FOREVER else None
+        starts_at = at if before is None and at < FOREVER else None
+        return _Refusal(Reason.WAITING_FOR_GPU, why, starts_at, before.run_id if before else "")
 
     def _could(self, run: Waiting) -> Sequence[str]:
         """The hosts that could hold a run if they were empty."""
@@ -272,7 +308,8 @@ def _choice(devices: Iterable[Device], run: Waiting) -> Sequence[Device] | None:
 def _why(run: Waiting, hosts: Mapping[str, _Host], before: _Reservation | None, policy: Policy) -> str:
     """What a run waits for, in one sentence."""
     where = " or ".join(hosts) if len(hosts) <= 2 else f"one of {len(hosts)} hosts"
-    needs = _listed(run.chosen) if run.chosen else "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
+    chosen = [f"{device.host}:{device.index}" for host in hosts.values() for device in host.devices if device.id in run.chosen]
+    needs = _listed(chosen) if run.chosen else "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
     if before is not None:
         return f"Its turn on {where} comes after {before.run_id}."
 
@@ -300,6 +337,16 @@ def _never(run: Waiting, hosts: Mapping[str, _Host]) -> str:
     memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
     trouble = f"; out of order: {_listed(broken)}" if broken else ""
     return f"Needs {run.devices} devices of one kind{memory} on one host; the most that {_listed(known)} has of a kind are {most}{trouble}."
+
+
+def _devices(count: int) -> str:
+    return f"{count} device{'s' * (count != 1)}"
+
+
+def in_gb(size_bytes: int) -> str:
+    """``12 GB``, ``1.4 GB``, ``80 MB``."""
+    value = size_bytes / 1e9
+    return f"{value * 1000:.0f} MB" if value < 1 else f"{value:.1f} GB" if value < 10 else f"{value:,.0f} GB"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -32,6 +32,8 @@ class Waiting:
     memory_mib: int | None = None
     lasts_s: float | None = None
     limit_s: float | None = None
+    disk: Mapping[str, int] = field(default_factory=dict)
+    """Bytes that it will take on the disk of each host, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,15 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Disk:
+    """What of the disk of a host's ``folder`` is free for runs that are not there yet."""
+
+    host: str
+    folder: str
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """Everything at one moment. ``used`` is what each person has used, in GPU seconds that have decayed to now (``order.decayed``)."""
 
@@ -104,3 +115,4 @@ class Scene:
     now: datetime
     locks: tuple[Lock, ...] = ()
     used: Mapping[str, float] = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from runner.queueing.facts import Device, Running, Scene, Waiting
@@ -12,49 +14,94 @@ from runner.queueing.policy import Policy
 MOST = 200
 
 
-def forecast(scene: Scene, policy: Policy, *, most: int = MOST, queue: Sequence[Waiting] | None = None) -> Mapping[str, datetime]:
-    """The first ``most`` runs in their order (``queue`` where it is known), each on the devices that are free first; runs that fit
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """When and on what a run will probably start; without a host where it takes no devices."""
+
+    at: datetime
+    host: str = ""
+    devices: tuple[str, ...] = ()
+
+
+def forecast(scene: Scene, policy: Policy, *, most: int = MOST, queue: Sequence[Waiting] | None = None) -> Mapping[str, Opening]:
+    """The first ``most`` runs in their order (``queue`` where that is known), each on the devices that are free first; runs that fit
     nowhere are left out.
 
     A guess for people, not a promise: runs end early, fail, and are moved. A run of unknown length is taken to last four hours.
     """
-    free = {device.id: _free_at(device, scene) for device in scene.devices if not device.broken}
-    found: dict[str, datetime] = {}
+    free = {(device.host, device.id): _free_at(device, scene) for device in scene.devices if not device.broken}
+    quotas = _Quotas(policy)
+    for running in scene.running:
+        quotas.take(running, _ends(running, scene.now))
+    found: dict[str, Opening] = {}
     groups: dict[tuple[object, ...], list[list[Device]]] = {}
     for run in (ordered(scene, policy) if queue is None else queue)[:most]:
         wanted = (run.hosts, run.memory_mib, run.chosen)
         if wanted not in groups:
             groups[wanted] = _groups(run, scene, free)
-        opening = _first_opening(run, scene.now, groups[wanted], free)
+        opening = _first_opening(run, groups[wanted], free, quotas.free_at(run, scene.now), scene.now)
         if opening is None:
             continue
-        at, devices = opening
-        found[run.id] = at
-        free.update(dict.fromkeys(devices, at + timedelta(seconds=run.lasts_s or run.limit_s or UNKNOWN_S)))
+        found[run.id] = opening
+        ends = opening.at + timedelta(seconds=run.lasts_s or run.limit_s or UNKNOWN_S)
+        free.update(dict.fromkeys([(opening.host, device) for device in opening.devices], ends))
+        quotas.take(run, ends)
     return found
 
 
-def _groups(run: Waiting, scene: Scene, free: Mapping[str, datetime]) -> list[list[Device]]:
+@dataclass(slots=True)
+class _Quotas:
+    """How many devices each person and each channel holds, and until when."""
+
+    policy: Policy
+    held: defaultdict[str, list[tuple[datetime, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def take(self, run: Running | Waiting, ends: datetime) -> None:
+        devices = len(run.devices) if isinstance(run, Running) else run.devices
+        for whose in filter(None, (run.owner, run.channel)):
+            self.held[whose].append((ends, devices))
+
+    def free_at(self, run: Waiting, now: datetime) -> datetime | None:
+        """The first moment at which neither quota forbids it; None: never."""
+        at = now
+        for whose, limit in ((run.owner, self.policy.person_gpus), (run.channel, self.policy.channel_gpus)):
+            if whose is None or limit is None:
+                continue
+            if run.devices > limit:
+                return None
+            held = sorted(self.held[whose])
+            over = sum(devices for _, devices in held) + run.devices - limit
+            for ends, devices in held:
+                if over <= 0:
+                    break
+                at, over = max(at, ends), over - devices
+        return at
+
+
+def _groups(run: Waiting, scene: Scene, free: Mapping[tuple[str, str], datetime]) -> list[list[Device]]:
     """The devices that would serve a run, by host and kind."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in scene.devices:
-        fits = device.id in free and device.host in run.hosts and (device.is_slot or device.memory_mib >= (run.memory_mib or 0))
+        fits = (device.host, device.id) in free and device.host in run.hosts
+        fits = fits and (device.is_slot or not device.memory_mib or device.memory_mib >= (run.memory_mib or 0))
         if fits and (not run.chosen or device.id in run.chosen):
             groups.setdefault((device.host, "" if run.chosen else device.kind), []).append(device)
     return list(groups.values())
 
 
 def _first_opening(
-    run: Waiting, now: datetime, groups: Sequence[Sequence[Device]], free: Mapping[str, datetime]
-) -> tuple[datetime, list[str]] | None:
+    run: Waiting, groups: Iterable[Sequence[Device]], free: Mapping[tuple[str, str], datetime], earliest: datetime | None, now: datetime
+) -> Opening | None:
+    if earliest is None:
+        return None
     if run.devices == 0:
-        return now, []
-    openings = []
-    for group in groups:
-        if len(group) >= run.devices:
-            soonest = sorted((free[device.id], at) for at, device in enumerate(group))[: run.devices]
-            openings.append((soonest[-1][0], [group[at].id for _, at in soonest]))
-    return min(openings, key=lambda opening: opening[0], default=None)
+        return Opening(now)
+    openings = [
+        Opening(max(earliest, soonest[-1][0]), group[0].host, tuple(group[at].id for _, at in soonest))
+        for group in groups if len(group) >= run.devices
+        if (soonest := sorted((free[device.host, device.id], at) for at, device in enumerate(group))[: run.devices])
+    ]
+    return min(openings, key=lambda opening: opening.at, default=None)
 
 
 def _free_at(device: Device, scene: Scene) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -50,6 +50,36 @@ def ordered(scene: Scene, policy: Policy) -> list[Waiting]:
         result += moved
         result += _in_turns([run for run in runs if run.place is None], taken, policy, scene.now)
     return result
+
+
+def goes_first(first: Waiting, then: Waiting, scene: Scene, policy: Policy) -> str:
+    """Why one run stands before another, in words that follow a colon."""
+    if first.priority != then.priority:
+        return f"its priority is {first.priority}, and this one's is {then.priority}"
+    if first.place is not None and (then.place is None or first.place < then.place):
+        return "somebody moved it to the front"
+    if first.owner == then.owner:
+        return "it was submitted before"
+    taken = {first.owner: 0.0, then.owner: 0.0, **scene.used}
+    age = f"what is {policy.half_life_days:g} days old counts half"
+    if _share(taken, first, policy) < _share(taken, then, policy):
+        return f"of late {first.owner} has used {_hours(taken[first.owner])} and {then.owner} {_hours(taken[then.owner])} ({age})"
+    for running in scene.running:
+        taken[running.owner] = taken.get(running.owner, 0.0) + len(running.devices) * _remains_s(running, scene.now)
+    if _share(taken, first, policy) < _share(taken, then, policy):
+        return f"with what runs now {first.owner} takes {_hours(taken[first.owner])} and {then.owner} {_hours(taken[then.owner])} ({age})"
+    if first.submitted_at < then.submitted_at:
+        return "it has waited longer"
+    return f"{then.owner} has other runs that stand before this one, and people take turns"
+
+
+def _share(taken: Mapping[str, float], run: Waiting, policy: Policy) -> float:
+    return taken[run.owner] / policy.weights.get(run.owner, 1.0)
+
+
+def _hours(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:,.0f} GPU hours" if hours >= 10 else f"{hours:.1f} GPU hours"
 
 
 def _in_turns(queue: Sequence[Waiting], taken: defaultdict[str, float], policy: Policy, now: datetime) -> list[Waiting]:

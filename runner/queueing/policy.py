@@ -13,7 +13,8 @@ class Policy(BaseModel):
     and ``channel_gpus``: how many GPUs the running runs of one person, or of one channel, may hold together. ``free_mib``: a GPU counts
     as free while programs that are not ours hold no more than this. ``preempting_priority``: who has at least this priority may stop a
     running training whose priority is lower, once it has written its next checkpoint; None: nobody may. ``preemption_grace_s``: how
-    long that checkpoint is waited for.
+    long that checkpoint is waited for. ``approval_gpu_hours``: a training that may take more waits until an operator approves it; None:
+    none does. ``approve_own``: whether operators may approve what they asked for themselves.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,3 +27,5 @@ class Policy(BaseModel):
     free_mib: int = Field(default=500, ge=0)
     preempting_priority: int | None = None
     preemption_grace_s: float = Field(default=3600.0, ge=0)
+    approval_gpu_hours: float | None = Field(default=None, gt=0)
+    approve_own: bool = False

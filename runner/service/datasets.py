@@ -93,7 +93,7 @@ def _lasting(house: House, version: DatasetVersion) -> DatasetRef:
 def _submit(house: House, who: Requester, spec: VersionsSpec) -> Run:
     who.must_be(Role.MEMBER, "submit runs")
     with house.store.writing() as db:
-        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now())
+        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), request_id=who.request_id)
 
 
 def newest_readable(house: House, text: str, formats: Sequence[str]) -> DatasetRef:

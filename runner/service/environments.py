@@ -111,7 +111,9 @@ def _look(house: House, who: Requester, spec: BootstrapSpec) -> Run:
 def _submit(house: House, who: Requester, spec: BootstrapSpec) -> Run:
     with house.store.writing() as db:
         hosts.get(db, spec.host)
-        return _at_it(db, spec) or runs.submit(db, spec, owner=who.person, place=who.place, now=house.now())
+        return _at_it(db, spec) or runs.submit(
+            db, spec, owner=who.person, place=who.place, now=house.now(), request_id=who.request_id
+        )
 
 
 def _at_it(db: Database, spec: BootstrapSpec) -> Run | None:

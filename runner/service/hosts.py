@@ -48,14 +48,14 @@ class HostView:
 def all_hosts(house: House) -> list[HostView]:
     """Every host, by name, in one moment."""
     with house.store.snapshot() as db:
-        held, learned = hosts.leases(db), Learned(house.now())
-        return [_view(db, host, held, learned) for host in hosts.all_hosts(db)]
+        held, learned, now = hosts.leases(db), Learned(house.store), house.now()
+        return [_view(db, host, held, learned, now=now) for host in hosts.all_hosts(db)]
 
 
 def host_view(house: House, name: str) -> HostView:
     """One host; RequestError names those there are."""
     with house.store.snapshot() as db:
-        return _view(db, hosts.get(db, name), hosts.leases(db), Learned(house.now()))
+        return _view(db, hosts.get(db, name), hosts.leases(db), Learned(house.store), now=house.now())
 
 
 ANY_TURN = Turn()
@@ -212,8 +212,8 @@ def _runs_on(db: Database, name: str) -> list[Run]:
     return [run for run in on_it if run.stop_requested_by is None or run.reason not in (Reason.UNREACHABLE, Reason.UNCLEAR)]
 
 
-def _view(db: Database, host: Host, leases: Iterable[Lease], learned: Learned) -> HostView:
-    now, gpus = learned.since, hosts.devices(db, host)
+def _view(db: Database, host: Host, leases: Iterable[Lease], learned: Learned, *, now: datetime) -> HostView:
+    gpus = hosts.devices(db, host)
     held = [lease for lease in leases if lease.host == host.name]
     holders = {run_id: runs.get(db, run_id) for run_id in {lease.run_id for lease in held}}
     ends = {each.id: each.ends_at or each.at_most_until

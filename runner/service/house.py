@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -11,7 +11,9 @@ from runner.entities import Place, Run
 from runner.errors import NotAllowedError
 from runner.settings import Role, Settings
 from runner.store import people
-from runner.store.connection import Store
+from runner.store.connection import DatabaseError, Store
+
+__all__ = ["DatabaseError", "House", "Requester", "open_house", "role_of", "roles", "utc_now"]
 
 
 def utc_now() -> datetime:
@@ -62,7 +64,15 @@ def open_house(settings: Settings) -> House:
     return House(settings, Store(settings.database), Catalog(settings.catalog))
 
 
-def role_of(house: House, person: str) -> Role:
-    """A person's role: the higher of what the settings say and what was granted."""
-    granted = people.role(house.store.reading(), person)
-    return max(house.settings.access.role_of(person), Role[granted.upper()] if granted else Role.STRANGER)
+def roles(house: House) -> Mapping[str, Role]:
+    """The higher of what the settings say and what was granted, by the id of a person, a user group or a channel."""
+    given = dict(house.settings.access.listed)
+    for each, granted in people.granted(house.store.reading()).items():
+        given[each] = max(given.get(each, Role.STRANGER), Role[granted.upper()])
+    return given
+
+
+def role_of(house: House, person: str, channel: str | None = None) -> Role:
+    """A person's role in a channel: the highest that they have themselves, that a group of theirs has, or that the channel gives."""
+    given = roles(house)
+    return max(given.get(each or "", Role.STRANGER) for each in (person, channel, *people.groups_of(house.store.reading(), person)))

@@ -292,4 +292,6 @@ def _submit(house: House, who: Requester, spec: RunSpec, *, parent_id: str) -> R
     if isinstance(spec, ModelSpec) and spec.overrides.options:
         who.must_be(Role.OPERATOR, "pass raw framework options (after --)")
     with house.store.writing() as db:
-        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id)
+        return runs.submit(
+            db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id, request_id=who.request_id
+        )

@@ -12,8 +12,10 @@ from runner.entities import Host
 from runner.environments import advice
 from runner.learning_rate import LearningRate, scaled
 from runner.service.datasets import frozen
+from runner.service.foreseeing import Foreseen, foresee
 from runner.service.hosts import Wish
 from runner.service.house import House, Requester
+from runner.service.room import require_room
 from runner.service.runs import training_spec
 from runner.specs import Overrides, Preset, TrainSpec
 from runner.start_checkpoints import start_checkpoints, start_in_words
@@ -27,7 +29,7 @@ _SPEAKS_OF_MASKS = re.compile(r"mask|segm|solo|yolact|condinst|htc")
 @dataclass(frozen=True, slots=True)
 class HostInPlan:
     """A server that could train it. ``environment`` None: it lacks one, and ``why`` says how it comes to it; else ``why`` says what
-    keeps it from starting there at once (empty: nothing). ``free`` of ``devices`` are not taken now."""
+    keeps it from ever being there as things are (empty: nothing). ``free`` of ``devices`` are not taken now."""
 
     name: str
     environment: str | None
@@ -51,6 +53,7 @@ class Plan:
     start: str
     hosts: Sequence[HostInPlan]
     notes: Sequence[str]
+    foreseen: Foreseen
 
 
 def plan(
@@ -58,6 +61,7 @@ def plan(
 ) -> Plan:
     """The plan of a training; refused as :func:`runner.service.runs.submit_training` would be."""
     spec = training_spec(house, who, preset=preset, dataset=dataset, overrides=overrides, wish=wish)
+    require_room(house, who, spec)
     version, step = frozen(house, spec.dataset), (overrides.batch or spec.preset.batch) * max(1, spec.gpus)
     train = version.summary.splits.get("train")
     images = train.images if train else 0
@@ -66,13 +70,14 @@ def plan(
         iterations=math.ceil(images / step), rate=scaled(spec),
         start=start_in_words(spec.preset.start, start_checkpoints(house)) if spec.preset.start else "",
         hosts=_hosts(house, spec), notes=_notes(house, spec.preset, version, images=images, step=step),
+        foreseen=foresee(house, who, spec),
     )
 
 
 def _hosts(house: House, spec: TrainSpec) -> list[HostInPlan]:
     """Those it could go to, the ones that could start it first."""
     with house.store.snapshot() as db:
-        taken = {(lease.host, lease.device): lease.run_id for lease in hosts.leases(db)}
+        taken = {(lease.host, lease.device) for lease in hosts.leases(db)}
         wanted = [host for host in hosts.all_hosts(db) if host.name == spec.host or (spec.host is None and host.name != "local")]
         found = []
         for host in wanted:
@@ -81,24 +86,21 @@ def _hosts(house: House, spec: TrainSpec) -> list[HostInPlan]:
             known = [gpu.uuid for gpu in hosts.devices(db, host)]
             wished = list(spec.devices or known)
             free = [device for device in wished if (host.name, device) not in taken]
-            holders = sorted({taken[host.name, device] for device in wished if (host.name, device) in taken})
-            why = _why_not(host, spec, environment, devices=len(known), free=len(free), holders=holders)
+            why = _why_not(host, spec, environment, devices=len(known))
             found.append(HostInPlan(host.name, environment, len(known), len(free), why))
     return sorted(found, key=lambda each: (bool(each.why), each.environment is None, each.name))
 
 
-def _why_not(host: Host, spec: TrainSpec, environment: str | None, *, devices: int, free: int, holders: Sequence[str]) -> str:
+def _why_not(host: Host, spec: TrainSpec, environment: str | None, *, devices: int) -> str:
     if environment is None:
         return f"has no {spec.preset.framework} environment. {advice(spec.preset.framework, host.name)}"
     if host.trouble:
         return f"does not answer: {host.trouble}"
-    if host.drained and spec.host is None:
-        return "takes no new runs"
+    if host.drained:
+        return "is drained: nothing new starts there"
     if not devices and spec.gpus:
         return "has not said yet which devices it has"
-    if devices < spec.gpus:
-        return f"has only {devices} of the {spec.gpus} devices asked for"
-    return f"waits for {', '.join(holders)}" if free < spec.gpus else ""
+    return f"has only {devices} of the {spec.gpus} devices asked for" if devices < spec.gpus else ""
 
 
 def _notes(house: House, preset: Preset, version: DatasetVersion, *, images: int, step: int) -> list[str]:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from sqlite_utils import Database
 
+from runner.approving import unapproved
 from runner.decisions import Eligible, HostFacts, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
 from runner.kinds import all_kinds
-from runner.queue_scene import Candidate, Candidates, Found, Scenes, surroundings, turn_of
-from runner.queueing.decide import decide
-from runner.queueing.facts import Lock, Scene
-from runner.queueing.forecast import MOST, forecast
-from runner.queueing.order import ordered
+from runner.queue_scene import Candidate, Candidates, Found, Past, Scenes, surroundings, turn_of, waiting
+from runner.queueing.decide import Decisions, decide
+from runner.queueing.facts import Lock, Scene, Waiting
+from runner.queueing.forecast import MOST, Opening, forecast
+from runner.queueing.order import goes_first, ordered
+from runner.queueing.policy import Policy
 from runner.service.house import House, Requester
+from runner.service.present import facts_now, foreseen
 from runner.service.runs import find
 from runner.settings import Role
-from runner.states import State
+from runner.states import Reason, State
 from runner.store import events, hosts, locks, runs
 from runner.store.connection import Store
 from runner.store.live_runs import LiveRuns
@@ -32,11 +35,20 @@ LONGEST_LOCK = timedelta(days=14)
 
 @dataclass(frozen=True, slots=True)
 class QueuePlace:
-    """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows."""
+    """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows.
+
+    ``host`` and ``devices`` are where it will probably be. ``goes_first`` says in a sentence why another run stands before it.
+    ``locks`` are those on hosts that it could run on.
+    """
 
     position: int
     why: str
     starts_at: datetime | None
+    reason: Reason = Reason.WAITING_FOR_GPU
+    host: str = ""
+    devices: tuple[str, ...] = ()
+    goes_first: str = ""
+    locks: tuple[Lock, ...] = ()
 
 
 class _Book:
@@ -59,21 +71,54 @@ def live_runs(house: House) -> Mapping[str, Run]:
         return book.live.look(house.store)
 
 
-def places(house: House, *, forecast_of: int = MOST) -> Mapping[str, QueuePlace]:
-    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none.
+def places(house: House, *, most: int = MOST) -> Mapping[str, QueuePlace]:
+    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none. Of the first
+    ``most`` it is guessed when they start."""
+    with house.store.snapshot() as db:
+        scene = scene_now(house, db)
+    return places_in(scene, house.settings.queue, most=most)[0]
 
-    ``forecast_of``: of so many of the first it is guessed when they start.
-    """
-    policy = house.settings.queue
-    scene = _scene(house)
+
+def places_in(scene: Scene, policy: Policy, *, most: int = MOST) -> tuple[Mapping[str, QueuePlace], Decisions]:
+    """The places in a scene, and the decision that they come from."""
     queue = ordered(scene, policy)
-    decisions, guesses = decide(scene, policy, lambda *_: queue), forecast(scene, policy, most=forecast_of, queue=queue)
-    why = {wait.run_id: (wait.why, wait.starts_at) for wait in decisions.waits}
-    found = {}
-    for position, run in enumerate(queue, start=1):
-        sentence, promised = why.get(run.id, ("It starts now.", scene.now))
-        found[run.id] = QueuePlace(position, sentence, promised or guesses.get(run.id))
-    return found
+    decisions = decide(scene, policy, lambda *_: queue)
+    return _Places(scene, policy, queue, decisions, forecast(scene, policy, most=most, queue=queue)), decisions
+
+
+class _Places(Mapping[str, QueuePlace]):
+    """Says of each of many what it is asked for, and when it is asked."""
+
+    def __init__(
+        self, scene: Scene, policy: Policy, queue: Sequence[Waiting], decisions: Decisions, guesses: Mapping[str, Opening]
+    ) -> None:
+        self._scene, self._policy, self._guesses = scene, policy, guesses
+        self._at = {run.id: (position, run) for position, run in enumerate(queue, start=1)}
+        self._waits = {wait.run_id: wait for wait in decisions.waits}
+        self._starts = {start.run_id: start for start in decisions.starts}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self._at
+
+    def __getitem__(self, run_id: str) -> QueuePlace:
+        (position, run), scene, wait = self._at[run_id], self._scene, self._waits.get(run_id)
+        if wait is None:
+            start = self._starts[run_id]
+            return QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices)
+        guess = self._guesses.get(run_id) if wait.reason is not Reason.WAITING_FOR_HOST else None
+        _, first = self._at.get(wait.after, (0, None))
+        said = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, self._policy)}." if first else ""
+        return QueuePlace(
+            position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
+            guess.devices if guess else (), said if first and first.owner != run.owner else "",
+            tuple(lock for lock in scene.locks if lock.host in run.hosts),
+        )
 
 
 def hold(house: House, who: Requester, run_id: str) -> Run:
@@ -147,35 +192,37 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
         return hosts.get(db, host)
 
 
+def scene_now(house: House, db: Database, *, also: Run | None = None) -> Scene:
+    """As the runner sees it, or nearly: whether a host answers is what it last wrote down. ``also`` is a run that nobody has asked
+    for yet, or that is not prepared yet: it stands in the queue as if it were."""
+    book, now, facts = _book(house), house.now(), facts_now(db)
+    with book.asking:
+        live, past = book.live.look(house.store), book.scenes.past(house)
+        candidates = book.candidates.among(live.values(), facts, lambda run: _look_at(house, db, run, facts, past))
+        around = surroundings(db, hosts.all_hosts(db), now=now)
+        scene = book.scenes.scene(house, candidates, around, live, now=now)
+    if also is None:
+        return scene
+    others = tuple(each for each in scene.waiting if each.id != also.id)
+    if isinstance(decision := foreseen(house, db, also, facts), Eligible):
+        others += (waiting(Candidate(also, decision.hosts, all_kinds()[also.kind].needs(also)), past),)
+    return replace(scene, waiting=others)
+
+
 def _book(house: House) -> _Book:
     return _BOOKS.setdefault(house.store, _Book())
 
 
-def _scene(house: House) -> Scene:
-    """As the runner sees it, or nearly: whether a host answers is what it last wrote down."""
-    book = _book(house)
-    with book.asking, house.store.snapshot() as db:
-        live, known, now = book.live.look(house.store), hosts.all_hosts(db), house.now()
-        facts = [
-            HostFacts(
-                replace(host, seen_at=None), connected=not host.trouble, trouble=host.trouble,
-                environments=hosts.environments(db, host=host.name),
-            )
-            for host in known
-        ]
-
-        def look(run: Run) -> Found:
-            if run.state is not State.PENDING or run.held_by is not None:
-                return Found(holds=True)
-            needs, turn = all_kinds()[run.kind].needs(run), turn_of(run)
-            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=runs.awaited(db, turn.after))
-            if isinstance(decision, Eligible):
-                return Found(Candidate(run, decision.hosts, needs), holds=True)
-            return Found(holds=run.retry_at is None and not turn.after)
-
-        candidates = book.candidates.among(live.values(), facts, look)
-        around = surroundings(db, known, now=now)
-        return book.scenes.scene(db, candidates, around, live, policy=house.settings.queue, now=now)
+def _look_at(house: House, db: Database, run: Run, facts: Sequence[HostFacts], past: Past) -> Found:
+    if run.state is not State.PENDING or run.held_by is not None:
+        return Found(holds=True)
+    needs, turn = all_kinds()[run.kind].needs(run), turn_of(run)
+    costs = unapproved(run, house.settings.queue, lambda: past.learned)
+    awaited = runs.awaited(db, turn.after)
+    decision = decide_pending(run, needs, facts, acting=False, now=house.now(), awaited=awaited, unapproved=costs)
+    if isinstance(decision, Eligible):
+        return Found(Candidate(run, decision.hosts, needs), holds=True)
+    return Found(holds=run.retry_at is None and not turn.after and not costs)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

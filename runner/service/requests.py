@@ -8,6 +8,14 @@ from runner.service.house import House, Requester
 from runner.store import people
 
 
+def note_refused(house: House, who: Requester, text: str, answer: Mapping[str, object]) -> None:
+    """Keep a request that changed nothing and what was answered: the audit shows it, and a duplicate gets the same answer."""
+    with house.store.writing() as db:
+        new = people.record_request(db, who.request_id, door=who.door, actor=who.person, text=text, now=house.now())
+        if new or not people.answer(db, who.request_id):
+            people.keep_answer(db, who.request_id, answer)
+
+
 def once(house: House, who: Requester, text: str, act: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:
     """Carry out ``act`` under the request's id and keep its answer; a duplicate gets that answer and changes nothing.
 

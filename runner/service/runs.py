@@ -12,6 +12,7 @@ from runner.service.datasets import newest_readable, resolve
 from runner.service.hosts import WhereToRun, Wish, where_to_run
 from runner.service.house import House, Requester
 from runner.service.presets import find as find_preset
+from runner.service.room import require_room
 from runner.settings import Role
 from runner.specs import ConvertSpec, IngestSpec, Overrides, Preset, Start, StartMode, TrainSpec, Turn
 from runner.start_checkpoints import require_start
@@ -166,6 +167,10 @@ def _submit(
     house: House, who: Requester, spec: TrainSpec | IngestSpec | ConvertSpec, *, parent_id: str | None = None
 ) -> Run:
     who.must_be(Role.MEMBER, "submit runs")
+    if isinstance(spec, TrainSpec):
+        require_room(house, who, spec)
     with house.store.writing() as db:
-        return runs.submit(db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id)
+        return runs.submit(
+            db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent_id, request_id=who.request_id
+        )
 

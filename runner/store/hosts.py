@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from runner.entities import Environment, Gpu, Host, Lease, Run, TransportName
+from runner.entities import Environment, FreeDisk, Gpu, Host, Lease, Run, TransportName
 from runner.errors import RequestError
 from runner.evidence import Identity, Resources
 from runner.store.connection import required_time, to_text, to_time
@@ -54,6 +54,7 @@ def all_hosts(db: Database) -> list[Host]:
 def remove(db: Database, name: str) -> None:
     """Forget a host and its environments."""
     db.conn.execute("DELETE FROM declarations WHERE host = ?", (name,))
+    db.conn.execute("DELETE FROM sent WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))
 
@@ -82,9 +83,28 @@ def note_trouble(db: Database, name: str, trouble: str) -> None:
     db.conn.execute("UPDATE hosts SET trouble = ? WHERE name = ?", (trouble, name))
 
 
-def note_resources(db: Database, resources: Resources) -> None:
-    """Keep what the host last said of its devices, disk and load."""
-    db.conn.execute("UPDATE hosts SET resources = ? WHERE name = ?", (json.dumps(asdict(resources)), resources.host))
+def note_resources(db: Database, resources: Resources, *, now: datetime | None = None) -> None:
+    """Keep what the host last said of its devices, disk and load, and when."""
+    said = {**asdict(resources), "at": to_text(now)}
+    db.conn.execute("UPDATE hosts SET resources = ? WHERE name = ?", (json.dumps(said), resources.host))
+
+
+def disk(db: Database, name: str) -> FreeDisk | None:
+    """What is free on the disk that holds a host's folder; None before it said so."""
+    said = resources(db, name)
+    if not said.get("disk_total_bytes"):
+        return None
+    return FreeDisk(int(str(said["disk_free_bytes"])), to_time(str(said["at"]) if said.get("at") else None))
+
+
+def note_sent(db: Database, host: str, dataset: str) -> None:
+    """Note that a host holds all contents of a dataset (``fish@3``)."""
+    db.conn.execute("INSERT OR IGNORE INTO sent (host, dataset) VALUES (?, ?)", (host, dataset))
+
+
+def sent(db: Database, host: str) -> list[str]:
+    """The datasets whose contents a host was sent."""
+    return [row["dataset"] for row in db.conn.execute("SELECT dataset FROM sent WHERE host = ? ORDER BY dataset", (host,))]
 
 
 def resources(db: Database, name: str) -> dict[str, object]:

@@ -142,6 +142,42 @@ ALTER TABLE hosts ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 ALTER TABLE hosts ADD COLUMN options TEXT NOT NULL DEFAULT '';
 """
 
+_ACCESS = """
+CREATE TABLE group_members (group_id TEXT NOT NULL, person TEXT NOT NULL, PRIMARY KEY (group_id, person));
+CREATE TABLE confirmations (id TEXT PRIMARY KEY, line TEXT NOT NULL, person TEXT NOT NULL, asked_at TEXT NOT NULL, settled_at TEXT);
+ALTER TABLE runs ADD COLUMN approved_by TEXT;
+CREATE INDEX requests_by_time ON requests(at);
+"""
+
+_OVERLAPS = """
+ALTER TABLE runs ADD COLUMN request_id TEXT;
+CREATE INDEX runs_of_request ON runs(request_id) WHERE request_id IS NOT NULL;
+ALTER TABLE schedules ADD COLUMN overlap TEXT NOT NULL DEFAULT 'skip';
+ALTER TABLE schedules ADD COLUMN until TEXT;
+ALTER TABLE schedules ADD COLUMN skip_due_at TEXT;
+"""
+
+_CHAMPIONS = """
+CREATE TABLE champions (
+    id INTEGER PRIMARY KEY, preset TEXT NOT NULL, dataset TEXT NOT NULL, run_id TEXT NOT NULL REFERENCES runs(id), at TEXT NOT NULL,
+    by TEXT NOT NULL, why TEXT NOT NULL, withdrawn_at TEXT);
+CREATE TABLE retrainings (
+    run_id TEXT PRIMARY KEY REFERENCES runs(id), preset TEXT NOT NULL, dataset TEXT NOT NULL, inputs TEXT NOT NULL, test TEXT NOT NULL,
+    split TEXT, rule TEXT NOT NULL, champion_id TEXT REFERENCES runs(id), eval_id TEXT REFERENCES runs(id),
+    champion_eval_id TEXT REFERENCES runs(id), verdict TEXT, why TEXT NOT NULL, settled_at TEXT);
+"""
+
+_TELLING = """
+CREATE TABLE sent (host TEXT NOT NULL, dataset TEXT NOT NULL, PRIMARY KEY (host, dataset));
+INSERT OR IGNORE INTO sent SELECT attempts.host, json_extract(spec, '$.dataset.name') || '@' || json_extract(spec, '$.dataset.version')
+    FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.staged = 1 AND json_extract(spec, '$.dataset.name') IS NOT NULL
+    AND kind IN ('train', 'eval', 'predict');
+ALTER TABLE locks ADD COLUMN channel TEXT;
+ALTER TABLE locks ADD COLUMN thread TEXT;
+ALTER TABLE hosts ADD COLUMN drained_by TEXT;
+ALTER TABLE hosts ADD COLUMN drained_at TEXT;
+"""
+
 # A revision is given anew with every change of a row, and never twice: who remembers the highest it has seen reads only what came after.
 _REVISIONS = """
 ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
@@ -200,6 +236,30 @@ def queue(db: Database) -> None:
 def clusters(db: Database) -> None:
     """Hosts that are clusters: how programs are held there, and what their own queue is asked for."""
     _carry_out(db, _CLUSTERS)
+
+
+@migrations()
+def overlaps(db: Database) -> None:
+    """Which request asked for a run; what a schedule does while its runs of last time go on, and when it ends."""
+    _carry_out(db, _OVERLAPS)
+
+
+@migrations()
+def access(db: Database) -> None:
+    """Who is in a group, questions before something is lost, who approved a run; requests by time, for the audit."""
+    _carry_out(db, _ACCESS)
+
+
+@migrations()
+def champions(db: Database) -> None:
+    """The best known model of each preset and dataset, and the retrainings that challenge it."""
+    _carry_out(db, _CHAMPIONS)
+
+
+@migrations()
+def telling(db: Database) -> None:
+    """Which datasets were sent to a host; where a lock was asked for; who drained a host, and when."""
+    _carry_out(db, _TELLING)
 
 
 @migrations()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -39,6 +39,11 @@ def record_request(db: Database, request_id: str, *, door: str, actor: str, text
     return cursor.rowcount == 1
 
 
+def reword_request(db: Database, request_id: str, text: str) -> None:
+    """Note what a request meant, where what was sent does not say it."""
+    db.conn.execute("UPDATE requests SET text = ? WHERE id = ?", (text, request_id))
+
+
 def keep_answer(db: Database, request_id: str, answer: Mapping[str, object]) -> None:
     """Keep what was answered, for a duplicate of the request."""
     db.conn.execute("UPDATE requests SET answer = ? WHERE id = ?", (json.dumps(answer), request_id))
@@ -50,17 +55,32 @@ def answer(db: Database, request_id: str) -> dict[str, object] | None:
     return json.loads(row["answer"]) if row and row["answer"] else None
 
 
-def role(db: Database, person: str) -> str | None:
-    """The role granted to a person, beyond the settings."""
-    row = db.conn.execute("SELECT role FROM people WHERE person = ?", (person,)).fetchone()
-    return None if row is None else str(row["role"])
+def granted(db: Database) -> dict[str, str]:
+    """The roles granted beyond the settings, by the id of a person, user group or channel."""
+    return {row["person"]: row["role"] for row in db.conn.execute("SELECT person, role FROM people")}
 
 
 def grant(db: Database, person: str, role: str, *, by: str, now: datetime) -> None:
-    """Give a person a role."""
+    """Give a person, a user group or a channel a role."""
     db.conn.execute(
         "INSERT OR REPLACE INTO people (person, role, granted_by, granted_at) VALUES (?, ?, ?, ?)", (person, role, by, to_text(now))
     )
+
+
+def groups_of(db: Database, person: str) -> list[str]:
+    """The user groups that a person was last seen in."""
+    return [row["group_id"] for row in db.conn.execute("SELECT group_id FROM group_members WHERE person = ?", (person,))]
+
+
+def members_of(db: Database, group_id: str) -> list[str]:
+    """Who was last seen in a user group."""
+    return [row["person"] for row in db.conn.execute("SELECT person FROM group_members WHERE group_id = ? ORDER BY person", (group_id,))]
+
+
+def keep_group(db: Database, group_id: str, members: Iterable[str]) -> None:
+    """Note who is in a user group now."""
+    db.conn.execute("DELETE FROM group_members WHERE group_id = ?", (group_id,))
+    db.conn.executemany("INSERT INTO group_members (group_id, person) VALUES (?, ?)", [(group_id, person) for person in set(members)])
 
 
 def record_upload(db: Database, upload: Upload, *, now: datetime) -> bool:

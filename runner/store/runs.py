@@ -26,18 +26,21 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are rea
 _COLUMNS = (
     "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
     "started_at, ended_at, stop_requested_by, prepared, retry_at, priority, queue_place, held_by, "
-    "stop_reason, preempted_for, preempted_at, limit_told"
+    "stop_reason, preempted_for, preempted_at, limit_told, approved_by"
 )
 
 
-def submit(db: Database, spec: RunSpec, *, owner: str, place: Place, now: datetime, parent_id: str | None = None) -> Run:
-    """Record a new run as PENDING / SUBMITTED, with its event. Call inside ``store.writing()``."""
+def submit(
+    db: Database, spec: RunSpec, *, owner: str, place: Place, now: datetime, parent_id: str | None = None, request_id: str | None = None
+) -> Run:
+    """Record a new run as PENDING / SUBMITTED, with its event and the request that asked for it. Call inside ``store.writing()``."""
     run_id, nonce, moment = _new_id(db), secrets.token_hex(8), to_text(now)
     db.conn.execute(
         "INSERT INTO runs (id, nonce, kind, spec, state, reason, owner, channel, thread, parent_id, created_at, updated_at,"
-        " priority) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " priority, request_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (run_id, nonce, spec.kind.value, spec.model_dump_json(), State.PENDING.value, Reason.SUBMITTED.value, owner,
-         place.channel, place.thread, parent_id, moment, moment, spec.turn.priority if isinstance(spec, TrainSpec | ModelSpec) else 0),
+         place.channel, place.thread, parent_id, moment, moment, spec.turn.priority if isinstance(spec, TrainSpec | ModelSpec) else 0,
+         request_id),
     )
     events.record(db, "state", at=now, run_id=run_id, actor=owner,
                   payload={"state": State.PENDING.value, "reason": Reason.SUBMITTED.value, "detail": ""})
@@ -100,6 +103,15 @@ def changed_since(db: Database, revision: int) -> list[tuple[int, str, Run | Non
     return [(row["revision"], row["id"], _readable(row)) for row in rows]
 
 
+def live_of_requests(db: Database, prefix: str) -> list[Run]:
+    """Every run that has not ended, of the requests whose ids begin so."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE request_id >= ? AND request_id < ? AND state IN ('PENDING', 'RUNNING')"  # noqa: S608
+        " ORDER BY created_at, id", (prefix, prefix + chr(0x10FFFF)),
+    )
+    return [_run(row) for row in rows]
+
+
 def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     """The newest runs first, of one owner where given."""
     rows = db.conn.execute(
@@ -156,6 +168,12 @@ def move(db: Database, run: Run, *, priority: int, queue_place: float | None, no
     """Note a new priority, and a place before all else of it."""
     db.conn.execute("UPDATE runs SET priority = ?, queue_place = ? WHERE id = ?", (priority, queue_place, run.id))
     events.record(db, "moved", at=now, run_id=run.id, actor=actor, payload={"priority": priority, "place": queue_place})
+
+
+def approve(db: Database, run: Run, by: str, *, now: datetime) -> None:
+    """Note that somebody approved of what the run may cost."""
+    db.conn.execute("UPDATE runs SET approved_by = ? WHERE id = ?", (by, run.id))
+    events.record(db, "approved", at=now, run_id=run.id, actor=by, payload={})
 
 
 def front(db: Database) -> float:
@@ -323,7 +341,7 @@ def _run(value: Row) -> Run:
         stop_requested_by=value["stop_requested_by"], prepared=json.loads(value["prepared"]) if value["prepared"] else None,
         retry_at=to_time(value["retry_at"]), priority=value["priority"], queue_place=value["queue_place"], held_by=value["held_by"],
         stop_reason=Reason(value["stop_reason"]) if value["stop_reason"] else None, preempted_for=value["preempted_for"],
-        preempted_at=to_time(value["preempted_at"]), limit_told=value["limit_told"],
+        preempted_at=to_time(value["preempted_at"]), limit_told=value["limit_told"], approved_by=value["approved_by"],
     )
 
 

@@ -5,17 +5,28 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from sqlite3 import Row
 
 from sqlite_utils import Database
 
 from runner.errors import RequestError
+from runner.schedule_words import Timing
 from runner.store.connection import required_time, to_text, to_time
+
+
+class Overlap(StrEnum):
+    """What happens at a time at which runs of an earlier one still go on: it is passed over, waits for them, or has them stopped."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A command to run at the times of a POSIX cron line in a named zone. ``words`` are what the person typed."""
+    """A command to run at the times of a POSIX cron line in a named zone. ``words`` are what the person typed; ``until`` is
+    when it ends, and ``skip_due_at`` a time to pass over."""
 
     id: str
     words: str
@@ -27,16 +38,21 @@ class Schedule:
     created_at: datetime
     paused: bool
     last_due_at: datetime | None
+    overlap: Overlap = Overlap.SKIP
+    until: datetime | None = None
+    skip_due_at: datetime | None = None
 
 
 def add(
-    db: Database, *, words: str, cron: str, zone: str, command: str, owner: str, channel: str | None, now: datetime
+    db: Database, timing: Timing, *, command: str, owner: str, channel: str | None, now: datetime,
+    overlap: Overlap = Overlap.SKIP, until: datetime | None = None,
 ) -> Schedule:
     """Keep a new schedule."""
     schedule_id = "s-" + secrets.token_hex(2)
     db.conn.execute(
-        "INSERT INTO schedules (id, words, cron, zone, command, owner, channel, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (schedule_id, words, cron, zone, command, owner, channel, to_text(now)),
+        "INSERT INTO schedules (id, words, cron, zone, command, owner, channel, created_at, overlap, until)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (schedule_id, timing.words, timing.cron, timing.zone, command, owner, channel, to_text(now), overlap.value, to_text(until)),
     )
     return get(db, schedule_id)
 
@@ -59,20 +75,30 @@ def pause(db: Database, schedule_id: str, *, paused: bool) -> None:
     db.conn.execute("UPDATE schedules SET paused = ? WHERE id = ?", (int(paused), schedule_id))
 
 
+def skip(db: Database, schedule_id: str, due_at: datetime) -> None:
+    """Note a time to pass over."""
+    db.conn.execute("UPDATE schedules SET skip_due_at = ? WHERE id = ?", (to_text(due_at), schedule_id))
+
+
 def remove(db: Database, schedule_id: str) -> None:
     """Forget a schedule and its firings."""
     db.conn.execute("DELETE FROM firings WHERE schedule_id = ?", (schedule_id,))
     db.conn.execute("DELETE FROM schedules WHERE id = ?", (schedule_id,))
 
 
+def fire_now(db: Database, schedule_id: str, now: datetime) -> bool:
+    """Note that a schedule is due beside its times; False when that moment was noted before."""
+    return db.conn.execute("INSERT OR IGNORE INTO firings (schedule_id, due_at) VALUES (?, ?)", (schedule_id, to_text(now))).rowcount == 1
+
+
 def fire(db: Database, schedule_id: str, due_at: datetime) -> bool:
     """Note that a schedule is due; False when that occurrence was noted before."""
-    cursor = db.conn.execute("INSERT OR IGNORE INTO firings (schedule_id, due_at) VALUES (?, ?)", (schedule_id, to_text(due_at)))
+    fired = fire_now(db, schedule_id, due_at)
     db.conn.execute(
         "UPDATE schedules SET last_due_at = ? WHERE id = ? AND (last_due_at IS NULL OR last_due_at < ?)",
         (to_text(due_at), schedule_id, to_text(due_at)),
     )
-    return cursor.rowcount == 1
+    return fired
 
 
 def untaken_firings(db: Database) -> list[tuple[Schedule, datetime]]:
@@ -90,5 +116,6 @@ def _schedule(row: Row) -> Schedule:
     return Schedule(
         id=row["id"], words=row["words"], cron=row["cron"], zone=row["zone"], command=row["command"], owner=row["owner"],
         channel=row["channel"], created_at=required_time(row["created_at"]), paused=bool(row["paused"]),
-        last_due_at=to_time(row["last_due_at"]),
+        last_due_at=to_time(row["last_due_at"]), overlap=Overlap(row["overlap"]), until=to_time(row["until"]),
+        skip_due_at=to_time(row["skip_due_at"]),
     )

@@ -49,6 +49,17 @@ def epoch_seconds(db: Database, preset: str, dataset: str) -> float | None:
     return took.total_seconds() / (int(row["epochs"]) - 1)
 
 
+def checkpoint_bytes(db: Database, preset: str) -> tuple[str, int] | None:
+    """(run, bytes) of the largest checkpoint of the newest runs of a preset: as files were seen, else as preparing counted."""
+    newest = f"{_LIKE} ORDER BY created_at DESC LIMIT 5"
+    row = db.conn.execute(
+        f"SELECT run_id, max(size_bytes) AS most FROM checkpoints WHERE run_id IN ({newest}) HAVING most > 0"  # noqa: S608
+        " UNION ALL SELECT id, json_extract(prepared, '$.values.checkpoint_bytes') AS most FROM runs"
+        f" WHERE id IN ({newest}) AND most > 0 LIMIT 1", (preset, preset),
+    ).fetchone()
+    return None if row is None else (row["run_id"], int(row["most"]))
+
+
 def memory_mib(db: Database, preset: str, batch: int) -> int | None:
     """The most memory that a GPU of a run of this preset and batch was seen to hold; None where no log told."""
     row = db.conn.execute(

@@ -14,6 +14,7 @@ from bot.app import build_app, run_bot
 from bot.listeners import Identity
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings
 from runner.errors import ConfigurationError
+from runner.schedule_words import Timing
 from runner.service import schedules
 from runner.service.health import health
 from runner.service.house import Requester, open_house
@@ -86,7 +87,7 @@ def test_a_button_carries_a_command_line(served: SlackHouse) -> None:
     stop = next(button for button in buttons if button["value"].startswith("stop"))
     assert ada.click(card, stop["action_id"])["acknowledged"]
     asked = ada.wait_for_message(served.training, lambda m: bool(m.get("is_ephemeral")) and run.id in m["text"], timeout_s=5)
-    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if "--yes" in e["value"])
+    yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if e["value"].startswith("confirm "))
     assert ada.click(asked, yes["action_id"])["acknowledged"]
     until(lambda: served.rows("SELECT 1 FROM runs WHERE id = ? AND stop_requested_by = ?", run.id, served.people["ada"]))
     served.move(run, Reason.BY_USER)
@@ -164,7 +165,7 @@ def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_l
     bot = Thread(target=run_bot, args=(house.settings,), kwargs={"stop": stop})
     bot.start()
     try:
-        until(lambda: not schedules.untaken_firings(house))
+        until(lambda: not schedules.ready_firings(house))
         until(lambda: set(health(house).beats) == {"bot"})
     finally:
         stop.set()
@@ -187,12 +188,12 @@ def test_missing_and_mixed_up_tokens_are_named(tmp_path: Path, monkeypatch: pyte
 def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: SlackHouse) -> None:
     with served.house.store.writing() as db:
         kept = rows.add(
-            db, words="every day 02:30", cron="30 2 * * *", zone="UTC", command="ps", owner=served.people["ada"],
-            channel=served.training, now=served.house.now(),
+            db, Timing("every day 02:30", "30 2 * * *", "UTC"), command="ps", owner=served.people["ada"], channel=served.training,
+            now=served.house.now(),
         )
         rows.fire(db, kept.id, served.house.now())
     served.person().wait_for_message(served.training, lambda m: kept.id in m["text"], timeout_s=5)
-    assert not schedules.untaken_firings(served.house)
+    assert not schedules.ready_firings(served.house)
     assert len(served.rows("SELECT 1 FROM requests WHERE door = 'schedule'")) == 1
 
 

@@ -27,6 +27,18 @@ TRAIN = TrainSpec(preset=PRESET, dataset=DATASET)
 INGEST = IngestSpec(archive="/inbox/a.zip", dataset="fish", file_name="a.zip")
 
 
+@pytest.mark.parametrize(("kind", "says"), [("schedule_missed", "was missed"), ("schedule_skipped", "passed over. r-aaaa of an earlier")])
+def test_a_time_of_a_schedule_that_was_not_carried_out_is_told_in_its_channel(kind: str, says: str) -> None:
+    payload = {
+        "schedule": "s-7f3k", "command": "run quick on fish", "channel": "C1", "due_at": "2026-11-22T01:30:00+00:00",
+        "zone": "Europe/Berlin", "because": "r-aaaa of an earlier time still goes on." if kind == "schedule_skipped" else "",
+    }
+    (owed,) = deliveries_for(Event(7, NOON, kind, None, None, payload), None, home_channel=None)
+    assert owed.channel == "C1"
+    assert str(owed.body["text"]).startswith("`run quick on fish` (s-7f3k) of Sun 22 Nov 02:30 CET")
+    assert says in str(owed.body["text"])
+
+
 def run(reason: Reason, *, spec: RunSpec = TRAIN, place: Place = Place("C1", "1.1")) -> Run:
     return Run(
         id="r-aaaa", nonce="n", spec=spec, state=reason.state, reason=reason, detail="", owner="U0ADA", place=place, parent_id=None,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from runner.schedule_words import Timing
 from runner.schedules import Due, ScheduleEngine, due, settle
 from runner.store import events, schedules
 from runner.store.connection import Store
@@ -31,7 +32,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def _add(store: Store, *, cron: str = "30 2 * * *", zone: str = "UTC", created: datetime = CREATED) -> Schedule:
     with store.writing() as db:
-        return schedules.add(db, words="every day 02:30", cron=cron, zone=zone, command="ps", owner="U1", channel="C1", now=created)
+        return schedules.add(db, Timing("every day 02:30", cron, zone), command="ps", owner="U1", channel="C1", now=created)
 
 
 def _events(store: Store, kind: str) -> list[dict[str, object]]:

@@ -82,7 +82,8 @@ def test_what_was_moved_to_the_front_goes_next(house: ScriptedHouse) -> None:
     working, second, third = submit(house, "step_s=60"), submit(house), submit(house)
     with house.running():
         house.wait(working, Reason.WORKING)
-        house.wait(third, Reason.WAITING_FOR_GPU)
+        for waiting in (second, third):
+            house.wait(waiting, Reason.WAITING_FOR_GPU)
         assert list(queue.places(house.house)) == [second.id, third.id]
         queue.move(house.house, house.who(), third.id, to_front=True)
         assert list(queue.places(house.house)) == [third.id, second.id]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import yaml
@@ -186,12 +187,16 @@ def until(look: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> 
 
 
 @contextmanager
-def slack_house(folder: Path, *, limits: Limits = QUICK, house_limits: HouseLimits = HouseLimits()) -> Iterator[SlackHouse]:
+def slack_house(
+    folder: Path, *, limits: Limits = QUICK, house_limits: HouseLimits = HouseLimits(),
+    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> Iterator[SlackHouse]:
     """A workspace whose app is what the manifest says, and a house that serves it."""
     configuration = WorkspaceConfiguration(
         app=AppConfiguration.from_manifest(MANIFEST), limits=limits,
         people=tuple(PersonSeed(name, name.title()) for name in ("ada", "ben", "eve")),
         channels=(ChannelSeed("training"), ChannelSeed("lab"), ChannelSeed("lounge"), ChannelSeed("far", app_is_member=False)),
+        groups=groups,
     )
     with LocalWorkspace(folder / "slack", configuration) as workspace:
         state = WorkspacePerson(workspace.base_url, workspace.session_token, "ada").state()

@@ -15,7 +15,7 @@ from .foreign import is_plain
 from .identity import identify
 from .own_code import import_modules, lay_down
 from .pretrained import leave_out, load_pretrained
-from .proof import check_files, prove
+from .proof import check_files, checkpoint_bytes, prove
 from .request import check_request
 from .resuming import resume, trained_with
 from .using import is_use, prepare_use
@@ -49,6 +49,7 @@ def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
     check_files(folder, dataset, masks="segm" in measured_tasks(cfg))
     model = prove(cfg, dataset["classes"])
     answer = {"checkpoint": path, "checkpoint_epoch": finished_epochs(checkpoint) if checkpoint else None, "refused": refused}
+    made.values["checkpoint_bytes"] = checkpoint_bytes(model, cfg)
     answer.update(notes=made.notes, values=made.values, iterations=made.iterations, lr=made.lr)
     if mode == "resume":
         go_on(cfg, answer, checkpoint, model=model, overrides=overrides, request=request)

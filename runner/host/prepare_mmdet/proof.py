@@ -146,6 +146,17 @@ def check_optimizer(model: Module, cfg: Config) -> None:
         raise BadSpecError("MMDetection cannot build the config's optim_wrapper: %s" % first_line(error), "optim_wrapper") from error
 
 
+def checkpoint_bytes(model: Module, cfg: Config) -> int:
+    """How large a checkpoint of a training will be: its weights, the averaged ones where a hook keeps them, and what the optimizer
+    remembers of each parameter (two numbers of Adam's kind, one of SGD's where that has momentum)."""
+    optimizer = cfg.optim_wrapper.get("optimizer") or {}
+    remembered = 2 if "adam" in str(optimizer.get("type", "")).lower() else 1 if optimizer.get("momentum") else 0
+    weights = sum(value.numel() * value.element_size() for value in model.state_dict().values())
+    learned = sum(value.numel() * value.element_size() for value in model.parameters() if value.requires_grad)
+    averaged = any("EMA" in str(hook.get("type", "")) for hook in cfg.get("custom_hooks") or [])
+    return int(weights * (1 + averaged) + learned * remembered)
+
+
 def check_hook(name: str, hook: Mapping[str, Any]) -> None:
     """A hook's type and arguments, without making it: some ask for a running training."""
     accepted = accepted_arguments(hook.get("type", ""))

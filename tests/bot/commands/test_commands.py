@@ -49,6 +49,22 @@ def rename(house: House, table: str, old: str, new: str) -> None:
             db.conn.execute(f"UPDATE {child} SET {column} = ? WHERE {column} = ?", (new, old))
 
 
+def wait_for_approval(house: House, run_id: str) -> None:
+    with house.store.writing() as db:
+        runs.transition(db, runs.get(db, run_id), Reason.WAITING_FOR_APPROVAL, now=house.now(), detail="It may take 99 GPU-hours.")
+
+
+def confirmable(house: House, *, run_id: str, question: str) -> None:
+    asked = value_of(ask(house, f"stop {run_id}", somebody(role=Role.ADMIN)), 0).partition(" ")[2]
+    with house.store.writing() as db:
+        db.conn.execute("UPDATE confirmations SET id = ? WHERE id = ?", (question, asked))
+
+
+def value_of(given: Answer, place: int) -> str:
+    (row,) = [block for block in given.blocks if block["type"] == "actions"]
+    return str(row["elements"][place]["value"])  # type: ignore[index]
+
+
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_every_example_works(house: House, name: str, example: str) -> None:
     run = at_work(house, training(house), epochs=14, best_epoch=12)
@@ -56,7 +72,7 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
         ended(house, run, Reason.CODE_ERROR)
     rename(house, "runs", run.id, "r-7f3k")
     if "r-9abc" in example:
-        rename(house, "runs", training(house).id, "r-9abc")
+        rename(house, "runs", training(house, owner=BEN if name == "approve" else ADA).id, "r-9abc")
     if ":0" in example:
         with house.store.writing() as db:
             hosts.note_resources(db, Resources("gpu1"))
@@ -69,6 +85,10 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
         rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
     if name in ("release", "unlock"):
         assert ask(house, {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock")}[name], somebody(role=Role.ADMIN)).ok
+    if name == "approve":
+        wait_for_approval(house, "r-9abc")
+    if name == "confirm":
+        confirmable(house, run_id="r-7f3k", question="q-0123456789ab")
     if name == "doctor":
         with house.store.writing() as db:
             people.beat(db, "bot", pid=1, now=house.now())
@@ -148,7 +168,7 @@ def test_conversion_keeps_its_parameters(house: House) -> None:
         ("schedule remove s-zzzz", "no schedule"),
         ("host bootstrap gpu1", "operator"),
         ("grant U012ABCDEF admin", "admin"),
-        ("grant @ana admin", "is no person that Slack named"),
+        ("grant @ana admin", "is no person, group or channel"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(house: House, line: str, said: str) -> None:
@@ -162,8 +182,7 @@ def test_stop_asks_what_would_be_lost_and_then_stops(house: House) -> None:
     run = at_work(house, training(house))
     question = ask(house, f"stop {run.id}")
     assert "epoch 7 of 20" in question.text and "41 min" in question.text and "epoch_6" in question.text
-    buttons = [element["value"] for element in question.blocks[-1]["elements"]]  # type: ignore[index, union-attr]
-    assert buttons == [f"stop {run.id} --yes", f"show {run.id}"]
+    assert value_of(question, 0).startswith("confirm q-") and value_of(question, 1) == f"show {run.id}"
     assert runs.get(house.store.reading(), run.id).stop_requested_by is None
     assert ask(house, f"stop {run.id} --yes").ok
     assert runs.get(house.store.reading(), run.id).stop_requested_by == ADA

@@ -94,8 +94,13 @@ def test_a_plan_says_all_and_writes_nothing(house: House) -> None:
         "*Learning rate* 0.004, the preset's own for 8 images a step.",
         f"*Weights* from {START}, fetched here once and sent to the host",
         "*Config* `rtmdet/rtmdet_tiny_8xb32-300e_coco.py` of mmdet",
+        "*When* Number 1 of 1 in the queue: starts at once on gpu1 (GPU 0, 1: H200); how long it takes is not known: no run of this model "
+        "on this dataset has done three epochs yet.",
+        "*Memory* of each GPU is not known: no such run was measured, so it gets GPUs that nobody else uses (`--mem 20G` asks for less).",
         "*Servers*",
-        "✅ gpu1 can start it now (environment `upstream`, 4 of 4 devices free)",
+        "✅ gpu1 could train it (environment `upstream`, 4 of 4 devices free)",
+        "      disk: 33 B (33 B of the dataset; 5 checkpoints of unknown size: no run of this preset has told it yet); "
+        "what is free there is not known",
     ]
     assert runs.newest(house.store.reading(), limit=9) == []
     assert_sendable(given.text, list(given.blocks))
@@ -109,8 +114,8 @@ def test_a_plan_names_what_is_in_the_way(house: House) -> None:
     assert "❌ gpu1 has no mmdet environment. `host bootstrap gpu1` builds one." in ask(house, "plan rtmdet-nano on fish").text
     with house.store.writing() as db:
         hosts.put_environment(db, Environment("gpu1", "upstream", "mmdet", "/p", "/c", "f"))
-    assert f"waits for {run.id}" in ask(house, "plan rtmdet-nano on fish --host gpu1:0,1").text
-    assert "can start it now" in ask(house, "plan rtmdet-nano on fish --host gpu1:0,2").text
+    assert f"Needs gpu1:0, gpu1:1 on gpu1: held by {run.id}." in ask(house, "plan rtmdet-nano on fish --host gpu1:0,1").text
+    assert "starts at once on gpu1 (GPU 0, 2: H200)" in ask(house, "plan rtmdet-nano on fish --host gpu1:0,2").text
     assert "gpu1 has only 4 of the 8 devices asked for" in ask(house, "plan rtmdet-nano on fish --gpus 8").text
     assert "A step takes 256 images, and there are only 80 to train on." in ask(house, "plan rtmdet-nano on fish --batch 256").text
     assert "looks like one for masks" in ask(house, "plan mask-rcnn-r50 on fish").text

@@ -34,9 +34,14 @@ def test_a_training_leaves_epochs_evaluations_checkpoints_and_predictions(parent
 
 def test_the_framework_scales_the_learning_rate_to_the_batch(parent: Parent) -> None:
     training, prepared, records = parent
-    assert prepared.values == {"auto_scale_lr": True, "keep": 3}
+    assert (prepared.values["auto_scale_lr"], prepared.values["keep"]) == (True, 3)
     assert "Scaling the original LR by 0.5." in (training.directory / "log").read_text()
     assert max(step.lr or 0 for step in steps(records)) == pytest.approx(0.002, rel=0.05)
+
+
+def test_preparing_counts_how_large_a_checkpoint_will_be(parent: Parent) -> None:
+    training, prepared, _ = parent
+    assert prepared.values["checkpoint_bytes"] == pytest.approx(training.checkpoint(3).stat().st_size, rel=0.2)
 
 
 def test_curves_lie_where_tensorboard_looks_for_them(parent: Parent) -> None:

@@ -100,7 +100,9 @@ def test_locks_quotas_and_broken_devices_keep_runs_waiting_with_that_reason() ->
 
     held = [holds("r-held", "GPU-gpu1-0")]
     over = reason(decide(scene(waits("r-a", "ben"), running=held), Policy(person_gpus=1)), "r-a")
-    assert (over.reason, over.why) == (Reason.WAITING_FOR_QUOTA, "Its quota is 1 devices at a time, and ben holds 1 of them.")
+    assert (over.reason, over.why) == (
+        Reason.WAITING_FOR_QUOTA, "The quota of ben is 1 device at a time, and r-held holds 1: it waits for the end of one of its own runs."
+    )
 
     broken = (gpu("gpu1", 0, broken="it fell off the bus"),)
     assert "fell off the bus" in reason(decide(scene(waits("r-a"), devices=broken), ANYBODY), "r-a").why

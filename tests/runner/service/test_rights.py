@@ -72,8 +72,8 @@ def test_raw_options_servers_and_environments_are_an_operators(house: House) -> 
 
 def test_only_an_admin_grants(house: House) -> None:
     with pytest.raises(NotAllowedError):
-        grant(house, who(Role.OPERATOR), person="U2", role=Role.ADMIN)
-    assert grant(house, who(Role.ADMIN), person="U3", role=Role.MEMBER) is Role.MEMBER
+        grant(house, who(Role.OPERATOR), to="U2", role=Role.ADMIN)
+    assert grant(house, who(Role.ADMIN), to="U3", role=Role.MEMBER) is Role.MEMBER
 
 
 def test_what_never_trained_cannot_be_gone_on_from(house: House) -> None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from runner.entities import Place
+from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
 from runner.schedules import settle
 from runner.service import schedules
 from runner.service.house import House, Requester, open_house
 from runner.settings import Access, Role, Settings
-from runner.store import events, people
+from runner.specs import BoardSpec
+from runner.states import Reason
+from runner.store import events, people, runs
+from runner.store import schedules as rows
 
 NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
 ANNA = Requester("UANNA", Role.MEMBER, "slash", "1", Place("C1"))
@@ -83,21 +86,21 @@ def test_what_fell_due_during_a_pause_is_passed_over(house: House) -> None:
     assert "paused" in schedules.next_in_words(house, paused)
     assert not schedules.pause(later, ANNA, schedule.id, paused=False).paused
     assert settle(house.store, schedule.id, now=NOW + timedelta(days=3, hours=2)) is None
-    assert schedules.untaken_firings(house) == []
+    assert schedules.ready_firings(house) == []
     assert settle(house.store, schedule.id, now=NOW + timedelta(days=4)) is not None
 
 
 def test_a_firing_is_carried_out_as_its_owner_under_one_request_id(house: House) -> None:
     schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
     settle(house.store, schedule.id, now=NOW + timedelta(days=1))
-    [(due, due_at)] = schedules.untaken_firings(house)
+    [(due, due_at)] = schedules.ready_firings(house)
 
     who = schedules.requester(house, due, due_at)
 
     assert (who.person, who.role, who.door, who.place.channel) == ("UANNA", Role.MEMBER, "schedule", "C1")
     assert who.request_id == f"schedule:{schedule.id}:2026-11-22T01:30:00+00:00"
     schedules.take_firing(house, due, due_at)
-    assert schedules.untaken_firings(house) == []
+    assert schedules.ready_firings(house) == []
 
 
 def test_the_owners_role_of_today_counts_and_the_terminal_is_admin(house: House) -> None:
@@ -108,3 +111,85 @@ def test_the_owners_role_of_today_counts_and_the_terminal_is_admin(house: House)
         people.grant(db, "UBO", "operator", by="UADMIN", now=NOW)
     assert schedules.requester(house, schedule, NOW).role is Role.OPERATOR
     assert schedules.requester(house, replace(schedule, owner="terminal:anna"), NOW).role is Role.ADMIN
+
+
+def fire(house: House, schedule: schedules.Schedule, at: datetime) -> None:
+    with house.store.writing() as db:
+        rows.fire(db, schedule.id, at)
+
+
+def went_on(house: House, schedule: schedules.Schedule, at: datetime) -> Run:
+    """A run of the firing at ``at``, which is taken."""
+    fire(house, schedule, at)
+    with house.store.writing() as db:
+        schedules.take_firing(house, schedule, at)
+        return runs.submit(
+            db, BoardSpec(run_id="r-bbbb", host="gpu-1", framework="scripted", folder="/r"), owner="UANNA", place=Place("C1"), now=NOW,
+            request_id=schedules.requester(house, schedule, at).request_id,
+        )
+
+
+def ended(house: House, run: Run) -> None:
+    with house.store.writing() as db:
+        runs.transition(db, run, Reason.BY_USER, now=NOW)
+
+
+TIMES = [NOW + timedelta(days=day) for day in range(1, 4)]
+
+
+def test_a_time_at_which_an_earlier_run_goes_on_is_passed_over_and_said(house: House) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+    run = went_on(house, schedule, TIMES[0])
+    fire(house, schedule, TIMES[1])
+
+    assert schedules.ready_firings(house) == []
+    [skipped] = [event for event in events.after(house.store.reading(), 0) if event.kind == "schedule_skipped"]
+    assert run.id in str(skipped.payload["because"])
+    ended(house, run)
+    assert schedules.ready_firings(house) == []
+    fire(house, schedule, TIMES[2])
+    assert [due_at for _, due_at in schedules.ready_firings(house)] == TIMES[2:]
+
+
+@pytest.mark.parametrize("overlap", [schedules.Overlap.QUEUE, schedules.Overlap.REPLACE])
+def test_the_newest_time_waits_for_the_runs_of_an_earlier_one_or_has_them_stopped(house: House, overlap: schedules.Overlap) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps", overlap=overlap)
+    run = went_on(house, schedule, TIMES[0])
+    fire(house, schedule, TIMES[1])
+    fire(house, schedule, TIMES[2])
+
+    assert schedules.ready_firings(house) == schedules.ready_firings(house) == []
+    stopped_by = runs.get(house.store.reading(), run.id).stop_requested_by
+    assert stopped_by == ("UANNA" if overlap is schedules.Overlap.REPLACE else None)
+    ended(house, run)
+    assert [due_at for _, due_at in schedules.ready_firings(house)] == TIMES[2:]
+
+
+def test_the_next_time_is_passed_over_once(house: House) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+    skips, time = schedules.skip_next(house, ANNA, schedule.id)
+
+    assert time == "tomorrow (Sun 22 Nov) 02:30 CET"
+    assert schedules.next_in_words(house, skips).startswith("Mon 23 Nov 02:30 CET")
+    assert settle(house.store, schedule.id, now=TIMES[0]) is None
+    assert schedules.ready_firings(house) == []
+    assert settle(house.store, schedule.id, now=TIMES[1]) == TIMES[1]
+
+
+def test_a_schedule_is_carried_out_now_beside_its_times(house: House) -> None:
+    schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
+    schedules.run_now(house, ANNA, schedule.id)
+
+    assert [due_at for _, due_at in schedules.ready_firings(house)] == [NOW]
+    assert settle(house.store, schedule.id, now=TIMES[0]) == TIMES[0]
+
+
+def test_after_its_last_day_a_schedule_owes_nothing(house: House) -> None:
+    schedule, words = schedules.add(house, ANNA, words="every day 02:30", command="ps", until=date(2026, 11, 22))
+
+    assert words == "tomorrow (Sun 22 Nov) 02:30 CET"
+    assert settle(house.store, schedule.id, now=TIMES[0]) == TIMES[0]
+    assert settle(house.store, schedule.id, now=TIMES[2]) is None
+    assert schedules.next_in_words(replace(house, now=lambda: TIMES[0]), schedule) == "it has ended"
+    with pytest.raises(RequestError, match="does not come any more until 21 Nov 2026"):
+        schedules.add(house, ANNA, words="every day 02:30", command="ps", until=date(2026, 11, 21))

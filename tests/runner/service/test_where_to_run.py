@@ -79,12 +79,12 @@ def test_a_run_gets_the_slots_it_chose_and_waits_for_them_alone() -> None:
         deadline = time.monotonic() + 20
         while "devices" not in host_view(made.house, HOST).resources and time.monotonic() < deadline:
             time.sleep(0.02)
-        slowly = Overrides(options=("step_s=0.15",))
+        slowly = Overrides(options=("step_s=0.5",))
         long = submit_training(made.house, made.who("a"), preset="quick", dataset="fish", host=f"{HOST}:1", overrides=slowly)
         made.wait(long, Reason.WORKING)
         both = submit_training(made.house, made.who("b"), preset="quick", dataset="fish", host=f"{HOST}:1,2")
         waiting = made.wait(both, Reason.WAITING_FOR_GPU)
-        assert waiting.run.detail == f"Needs cpu:1, cpu:2 on gpu-1: held by {long.id}."
+        assert waiting.run.detail == f"Needs gpu-1:1, gpu-1:2 on gpu-1: held by {long.id}."
         other = submit_training(made.house, made.who("c"), preset="quick", dataset="fish")
         made.wait(other, Reason.COMPLETED)
         made.wait(long, Reason.COMPLETED)

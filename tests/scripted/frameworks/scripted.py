@@ -17,6 +17,7 @@ class Scripted:
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
     checkpoint_folder = "work_dir"
     log_folder = "work_dir"
+    usually_kept = None
     prepare_program = Path(__file__).parent.parent / "prepare_scripted.py"
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:

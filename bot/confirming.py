@@ -1,0 +1,37 @@
+"""Buttons that lose something are bound: to whom they were shown, and to a minute. Whatever command makes them, none is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from bot.answer import Answer
+from bot.verb import Asking
+from bot.views.blocks import context
+from runner.service import confirmations
+
+_YES = " --yes"
+
+
+def bound(given: Answer, asking: Asking) -> Answer:
+    """The answer with a question's id in every button that would say yes to it; what is typed with ``--yes`` is meant as it stands."""
+    if not any(_says_yes(element) for block in given.blocks for element in _elements(block)):
+        return given
+
+    def one(element: Mapping[str, object]) -> Mapping[str, object]:
+        if not _says_yes(element):
+            return element
+        return {**element, "value": f"confirm {confirmations.ask(asking.house, asking.who, str(element['value']))}"}
+
+    blocks = [{**block, "elements": [one(each) for each in _elements(block)]} if _elements(block) else block for block in given.blocks]
+    holds = context(f"The button holds for {confirmations.LASTS.seconds} s, and only for whom it asks.")
+    return replace(given, blocks=(*blocks, holds))
+
+
+def _elements(block: Mapping[str, object]) -> list[Mapping[str, object]]:
+    found = block.get("elements")
+    return found if isinstance(found, list) else []
+
+
+def _says_yes(element: Mapping[str, object]) -> bool:
+    return str(element.get("value", "")).endswith(_YES)
