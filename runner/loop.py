@@ -7,6 +7,7 @@ run. No transaction is open while anything remote happens, and one bad run or ho
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import queue
@@ -170,6 +171,7 @@ class Runner:
         if self._forgotten is None or now - self._forgotten >= FORGET_EVERY:
             self._forgotten = now
             forget_old(self.house, now)
+            gc.freeze()  # what is known of ten thousand runs stays, and to look through it for cycles takes longer than a pass
 
     def _decide_all(self) -> None:
         db = self.house.store.reading()

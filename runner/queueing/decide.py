@@ -26,9 +26,9 @@ class Start:
     devices: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The run waits for one thing; ``position`` counts from 1, ``starts_at`` is the guess by measured epochs, None where nobody knows."""
+class Wait(NamedTuple):
+    """The run waits for one thing; ``position`` counts from 1, ``starts_at`` is the guess by measured epochs, None where nobody knows.
+    ``after`` is the run whose turn comes before, where it waits for that."""
 
     run_id: str
     position: int
@@ -36,7 +36,6 @@ class Wait:
     why: str
     starts_at: datetime | None = None
     after: str = ""
-    """The run whose turn comes before, where it waits for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +108,7 @@ class _Room:
     def __init__(self, scene: Scene, policy: Policy) -> None:
         self._now = scene.now
         self._policy = policy
+        self._unlimited = policy.person_gpus is None and policy.channel_gpus is None
         self._hosts = _hosts(scene)
         self._held: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for run in scene.running:
@@ -122,6 +122,8 @@ class _Room:
 
     def quota(self, run: Waiting) -> _Refusal | None:
         """The refusal of a run whose owner or channel holds enough already."""
+        if self._unlimited:
+            return None
         for limit, whose in ((self._policy.person_gpus, run.owner), (self._policy.channel_gpus, run.channel)):
             if limit is None or not whose or not run.devices:
                 continue

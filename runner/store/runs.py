@@ -271,7 +271,7 @@ def current_attempts(db: Database) -> list[Attempt]:
     """The newest attempt of every run that is RUNNING."""
     rows = db.conn.execute(
         "SELECT attempts.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.number = runs.attempt"
-        " WHERE runs.state = 'RUNNING'"
+        " WHERE runs.state IN ('PENDING', 'RUNNING') AND runs.state = 'RUNNING'"  # the first as the index of live runs has it
     )
     return [_attempt(row) for row in rows]
 

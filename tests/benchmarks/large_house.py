@@ -96,6 +96,13 @@ def _fill(house: House, *, queued: int, history: int) -> None:
             _points(house, run_id, at, POINTS_RUNNING, per_epoch=40)
             for host, device in held:
                 db.conn.execute("INSERT INTO leases VALUES (?, ?, ?, ?)", (host, device, run_id, to_text(at)))
+    add_queue(house, queued)
+
+
+def add_queue(house: House, queued: int) -> None:
+    """So many runs that are prepared and wait."""
+    chance, now = random.Random(2), datetime.now(UTC)
+    with house.store.writing():
         for number in range(queued):
             _run(house, chance, f"r-q{number:06}", Reason.WAITING_FOR_GPU, now - timedelta(seconds=queued - number))
 
