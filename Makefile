@@ -4,7 +4,7 @@
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := install
-.PHONY: install demo test test-quick test-frameworks check bench environment environment-tfod lock help
+.PHONY: install demo test test-quick test-frameworks check bench soak environment environment-tfod lock help
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -38,6 +38,10 @@ check: $(INSTALLED)  ## style, types, directions of imports, documents against t
 
 bench: $(INSTALLED)  ## measure; tests/benchmarks/RESULTS.md keeps the figures
 	$(BIN)/python -m pytest -s --timeout=1200 tests/benchmarks
+
+N ?= 1000
+soak: $(INSTALLED)  ## N (1000) kills of the runner at random moments, then everything is judged; SIGNALBOX_SOAK_SEED=… repeats the choices
+	SIGNALBOX_SOAK_KILLS=$(N) $(BIN)/python -m pytest -s tests/soak
 
 environment: $(INSTALLED)  ## build the training environment (torch, mmdet, mmcv) into the user's cache, once
 	$(BIN)/python -m runner.environments build

@@ -1,4 +1,4 @@
-"""The bot: slack-bolt in Socket Mode, and the threads beside it, of which some also work where chat is off. One per database."""
+"""The bot: slack-bolt over a socket or HTTP, and the threads beside it, of which some also work where chat is off. One per database."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from bot.listeners import Identity, Listeners
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
 from bot.waiting_files import WaitingFiles, clear_settled
+from bot.web import serving
 from runner.errors import ConfigurationError
 from runner.service import people
 from runner.service.house import House, open_house
@@ -74,8 +75,14 @@ def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -
         return
     clear_partial(house.settings.inbox)
     clear_settled(house)
-    handler = build_socket(build_app(house, identity, secrets, settings), secrets, settings)
-    with _at_work(_with_slack(house, slack, handler, settings, secrets, stop), stop):
+    app, works = build_app(house, identity, secrets, settings), _with_slack(house, slack, settings, secrets, stop)
+    if secrets.signing_secret:
+        with _at_work(works, stop), serving(app, settings.http):
+            stop.wait()
+        return
+    handler = build_socket(app, secrets, settings)
+    works["socket"] = lambda: _every(BEAT_S, stop, lambda: _note_ping(house, handler))
+    with _at_work(works, stop):
         _connect(handler, stop)
         stop.wait()
         handler.close()  # type: ignore[no-untyped-call]
@@ -88,7 +95,8 @@ def build_app(house: House, identity: Identity, secrets: Tokens, settings: Slack
     """
     # Bolt reads SLACK_BOT_TOKEN by itself and then warns that the client was given as well.
     logging.getLogger("slack_bolt.App").addFilter(lambda record: "`token` will be unused" not in str(record.msg))
-    app = App(client=web_client(secrets, settings), name="signalbox", process_before_response=True)
+    secret = secrets.signing_secret or None
+    app = App(client=web_client(secrets, settings), signing_secret=secret, name="signalbox", process_before_response=True)
     Listeners(house, identity).register(app)
     return app
 
@@ -133,9 +141,7 @@ def _without_slack(house: House, settings: SlackSettings, stop: Event) -> Works:
     }
 
 
-def _with_slack(
-    house: House, slack: Slack, handler: SocketModeHandler, settings: SlackSettings, secrets: Tokens, stop: Event
-) -> Works:
+def _with_slack(house: House, slack: Slack, settings: SlackSettings, secrets: Tokens, stop: Event) -> dict[str, Callable[[], None]]:
     downloader = Downloader(secrets, settings.call_timeout_s)
     uploads, waiting, groups = Uploads(house, slack, downloader), WaitingFiles(house, slack, downloader), Groups(house, slack)
     return {
@@ -143,7 +149,6 @@ def _with_slack(
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
         "waiting files": lambda: _every(UPLOADS_WAKE_S, stop, lambda: waiting.step(stop)),
         "groups": lambda: _every(BEAT_S, stop, groups.step),
-        "socket": lambda: _every(BEAT_S, stop, lambda: _note_ping(house, handler)),
     }
 
 

@@ -25,7 +25,7 @@ def bound(given: Answer, asking: Asking) -> Answer:
 
     blocks = [{**block, "elements": [one(each) for each in _elements(block)]} if _elements(block) else block for block in given.blocks]
     holds = context(f"The button holds for {confirmations.LASTS.seconds} s, and only for whom it asks.")
-    return replace(given, blocks=(*blocks, holds))
+    return replace(given, blocks=(*blocks[:-1], holds, *blocks[-1:]))  # the row of buttons stays last
 
 
 def _elements(block: Mapping[str, object]) -> list[Mapping[str, object]]:

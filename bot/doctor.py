@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import humanize
 
-from bot.settings import APP_TOKEN, BOT_TOKEN, Tokens, slack_settings, tokens
+from bot.settings import APP_TOKEN, BOT_TOKEN, EVENTS_PATH, Tokens, slack_settings, tokens
 from bot.views.words import count
 from recipes.errors import DatasetError
 from recipes.yaml_lines import read_yaml
@@ -62,7 +63,7 @@ def report(
     if isinstance(chosen, Check):
         checks.append(chosen)
     else:
-        checks.append(_socket(found, now))
+        checks.append(_web(settings) if chosen.signing_secret else _socket(found, now))
         checks += _slack(chosen, settings, manifest) if ask_slack else []
         checks += _access(settings)
     return [*checks, *_hosts(found, now), *_environments(found)]
@@ -121,6 +122,17 @@ def _socket(found: Health, now: datetime) -> Check:
     return Check("socket", Outcome.OK, f"Slack pinged the bot {_ago(now - ping)}.")
 
 
+def _web(settings: Settings) -> Check:
+    http = slack_settings(settings).http
+    where = f"http://{http.address}:{http.port}{EVENTS_PATH}"
+    try:
+        with socket.create_connection((http.address, http.port), timeout=CALL_TIMEOUT_S):
+            return Check("web", Outcome.OK, f"It listens on {where}; Slack posts to the address in front of it.")
+    except OSError as error:
+        remedy = "Restart the bot, and see slack.http in the settings."
+        return Check("web", Outcome.FAIL, f"Nothing listens on {where} ({error.strerror or error}).", remedy)
+
+
 def _chat(environment: Mapping[str, str]) -> Tokens | Check:
     try:
         chosen = tokens(environment)
@@ -140,6 +152,8 @@ def _slack(chosen: Tokens, settings: Settings, manifest: Path) -> list[Check]:
         return [Check("workspace", Outcome.FAIL, f"The token is of workspace {team}; the settings allow {expected}.", remedy)]
     checks = [Check("bot token", Outcome.OK, f"Slack knows it as {asked.get('user')} in {asked.get('team')} ({team}).")]
     checks.append(_scopes(scopes, manifest))
+    if chosen.signing_secret:
+        return checks
     # Asking for a socket proves the app token. It is not opened: Slack would send some commands to it, and they would be lost.
     opened, _ = _asked(chosen, settings, chosen.app, "apps.connections.open")
     checks.append(opened if isinstance(opened, Check) else Check("app token", Outcome.OK, "Slack grants a socket for it."))

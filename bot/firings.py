@@ -1,4 +1,4 @@
-"""Commands whose time has come: carried out as their owner typed them, once for each time."""
+"""What goes on by itself: commands whose time has come, carried out as their owner typed them, once for each time; retrainings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from bot import grammar
 from bot.settings import SlackSettings
 from bot.views.words import code
-from runner.service import outbox, schedules
+from runner.service import outbox, retraining, schedules
 from runner.service.house import House
 from runner.service.outbox import NewDelivery
 
@@ -15,10 +15,12 @@ _log = logging.getLogger(__name__)
 
 
 def carry_out_due(house: House, settings: SlackSettings) -> int:
-    """Carry out every firing that is ready, log its answer, and owe it to the schedule's channel; returns how many there were.
+    """Take retrainings a step further; carry out every firing that is ready, log its answer, and owe it to its channel; returns how
+    many there were.
 
     A crash in between repeats the request under the same id, which acts once.
     """
+    retraining.advance(house)
     due = schedules.ready_firings(house)
     for schedule, due_at in due:
         who = schedules.requester(house, schedule, due_at)

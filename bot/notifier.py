@@ -13,6 +13,7 @@ from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
+from runner.service.retraining import retraining_with
 from runner.specs import ConvertSpec, Kind
 from runner.states import Reason, State
 
@@ -24,12 +25,20 @@ def notify(house: House, *, home_channel: str | None) -> int:
 
     def decide(event: Event, run: Run | None) -> Sequence[NewDelivery]:
         done = run is not None and event.payload.get("reason") == Reason.COMPLETED
+        if run is not None and event.kind == "state" and _is_told_by_its_retraining(house, run, done=done):
+            return ()
         return deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
     if count:
         crash_point("bot.after_deliveries_owed")
     return count
+
+
+def _is_told_by_its_retraining(house: House, run: Run, *, done: bool) -> bool:
+    """One card tells the verdict of a night: not each of its evaluations, and not the end of its training beside that."""
+    found = retraining_with(house, run.id) if done or run.kind is Kind.EVAL else None
+    return found is not None and run.state is not State.FAILED
 
 
 def deliveries_for(
@@ -158,6 +167,7 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "refused_checkpoint": _refused_checkpoint,
     "attempt_failed": _attempt_failed,
     "starts_from": _starts_from,
+    "retraining_settled": lambda event, run, channel: (_owed(event, run, channel, "retraining", {}),),
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,
     "moved_in": _moved_in,

@@ -16,12 +16,14 @@ from bot.views.dataset_card import dataset_card
 from bot.views.outcome import outcome
 from bot.views.report import report
 from bot.views.result import final_result
+from bot.views.retraining import retraining_card
 from bot.views.run_card import epoch_table, run_card
 from runner.entities import Place
 from runner.service import approvals
 from runner.service.house import House
 from runner.service.models import results_of
 from runner.service.outbox import Delivery
+from runner.service.retraining import retraining_with
 from runner.service.views import RunView, points, view
 from runner.specs import Kind
 
@@ -78,6 +80,15 @@ def _result(house: House, delivery: Delivery) -> Message:
     parent = view(house, shown.run.parent_id) if shown.run.parent_id and trains else None
     text, blocks = final_result(shown, parent=parent)
     return Message(text, blocks, place, picture=_curve(house, shown, "result") if trains else None)
+
+
+def _retraining(house: House, delivery: Delivery) -> Message:
+    settled = retraining_with(house, _run_of(delivery))
+    assert settled is not None
+    measured, champion = (view(house, each) if each else None for each in (settled.eval_id, settled.champion_eval_id))
+    text, blocks = retraining_card(settled, measured, champion)
+    picture = _curve(house, view(house, settled.run_id), "retraining")
+    return Message(text, blocks, Place(delivery.channel), picture=picture)
 
 
 def _outcome(house: House, delivery: Delivery) -> Message:
@@ -141,6 +152,7 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "alert": _alert,
     "approval": _approval,
     "result": _result,
+    "retraining": _retraining,
     "dataset": _dataset,
     "dataset_picture": _dataset_picture,
     "report": _report,

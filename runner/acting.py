@@ -6,6 +6,7 @@ from functools import partial
 
 from runner import acts
 from runner.allotting import allotment_of
+from runner.crash_points import crash_point
 from runner.decisions import Collect, HostFacts, Launch, Stage, Stop, environment_on
 from runner.entities import Attempt, Environment, Host, Run
 from runner.errors import BadSpecError
@@ -62,6 +63,7 @@ def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
     """Its devices are given back before: nothing of it runs any more, and to bring much here takes its time."""
     with house.store.writing() as db:
         hosts.release(db, run.id)
+    crash_point("runner.after_devices_given_back")
     link.act(run.id, "collect", lambda: acts.collect(
         link.transport, run=run, attempt=attempt, host=link.host, place=house.settings.results / run.id,
         limit_bytes=house.settings.limits.result_bytes, progress=_told(link, run, "results"), exported=partial(exported, house, run),

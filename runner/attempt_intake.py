@@ -62,7 +62,7 @@ class AttemptIntake:
             case Queued():
                 self._queued(run, attempt, evidence)
             case DirectoryGone():
-                self._gone(run, attempt)
+                self._contradict(run, attempt, "has vanished while the run was live")
 
     def _claim(self, run: Run, attempt: Attempt, evidence: ClaimSeen) -> None:
         nonce, _, rest = evidence.text.partition(":")
@@ -70,15 +70,18 @@ class AttemptIntake:
         if run.state.final:
             return
         if attempt.claimed_at is not None:
-            if run.reason is Reason.UNCLEAR and (nonce, fields) == (run.nonce, [str(attempt.pid), attempt.process_start, attempt.boot_id]):
+            same = (nonce, fields) == (run.nonce, [str(attempt.pid), attempt.process_start, attempt.boot_id])
+            if same and run.reason is Reason.UNCLEAR:
                 self._move(run, Reason.WORKING)  # what was unclear is answered: the claim is where and what it was
+            elif not same and attempt.ended_at is None:
+                self._contradict(run, attempt, f"has another claim than before ({evidence.text[:80]})")
             return
         with self._house.store.writing() as db:
             if nonce == "cancelled":
                 runs.note_fence(db, attempt)
                 return
             if nonce != run.nonce or len(fields) != 3 or not fields[0].isdigit():
-                self._move(run, Reason.UNCLEAR, f"{evidence.directory} on {evidence.host} has a strange claim ({evidence.text[:80]}).")
+                self._contradict(run, attempt, f"has a strange claim ({evidence.text[:80]})")
                 return
             runs.note_claim(db, attempt, pid=int(fields[0]), process_start=fields[1], boot_id=fields[2], now=self._house.now())
             events.record(db, "claimed", at=self._house.now(), run_id=run.id, payload={"attempt": attempt.number, "pid": int(fields[0])})
@@ -154,19 +157,23 @@ class AttemptIntake:
                 })
 
     def _ended(self, run: Run, attempt: Attempt, *, code: int | None, evidence: ExitSeen | Vanished) -> None:
-        if run.state is not State.RUNNING or run.attempt != attempt.number or attempt.claimed_at is None:
-            return  # an end counts only for who was seen to claim
+        if attempt.claimed_at is None:  # an end counts only for who was seen to claim
+            self._contradict(run, attempt, "has an exit and no claim")
+            return
+        if run.state is not State.RUNNING or run.attempt != attempt.number or run.reason is Reason.UNCLEAR:
+            return  # what is unclear is told again once its claim is
         ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
         with self._house.store.writing() as db:
             runs.note_exit(db, attempt, code=code, ended_at=ended_at, oom_kills=evidence.oom_kills)
         self.forget(evidence.directory)
         crash_point("runner.after_exit_seen")
 
-    def _gone(self, run: Run, attempt: Attempt) -> None:
+    def _contradict(self, run: Run, attempt: Attempt, what: str) -> None:
+        """What cannot be explained blocks, and asks a person."""
         if run.state is State.RUNNING and run.attempt == attempt.number and run.reason is not Reason.UNCLEAR:
             self._move(run, Reason.UNCLEAR, (
-                f"The directory {attempt.directory} on {attempt.host} has vanished while the run was live. Nothing is done until somebody "
-                f"looks: `stop {run.id}` ends it for good."
+                f"The directory {attempt.directory} on {attempt.host} {what}. Nothing is done until somebody looks: "
+                f"`stop {run.id}` ends it for good."
             ))
 
     def _move(self, run: Run, reason: Reason, detail: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from recipes.errors import DatasetError
 from runner.collecting import Brought
 from runner.deadlines import ended_early
 from runner.diagnosis import Circumstances
-from runner.entities import Attempt, Diagnosis, Run
+from runner.entities import Attempt, Diagnosis, Remedy, Run
 from runner.errors import BadSpecError, ConflictError, RequestError, SignalboxError
 from runner.kinds import all_kinds
 from runner.preparing import prepared_from
@@ -21,7 +21,7 @@ from runner.service.house import House
 from runner.service.views import log_tail
 from runner.specs import ModelSpec, TrainSpec
 from runner.states import RESUMABLE_CAUSES, Reason
-from runner.store import events, progress, runs
+from runner.store import events, hosts, progress, runs
 from runner.store.connection import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -66,19 +66,38 @@ def refusal(error: Exception) -> tuple[Reason, str]:
 
 
 def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
-    """Why an attempt failed, from its exit and the end of its log."""
+    """Why an attempt failed, from its exit, the end of its log, and whether its host restarted."""
     tail = log_tail(house, run.id, lines=TAIL_LINES)
+    restarted = _restarted(house, attempt)
     if attempt.exit_code is None and not any(ENDED_BY_SLURM in line for line in tail[-15:]):
-        why = "the kernel killed for want of memory in that minute" if attempt.oom_kills else "killed from outside, or the host restarted"
-        sentence = f"The processes of {run.id} on {attempt.host} are gone and left no exit code: {why}."
-        return Diagnosis(Reason.LOST, sentence, f"`resume {run.id}` goes on from its newest whole checkpoint.", tuple(tail[-15:]))
+        return _vanished(run, attempt, tuple(tail[-15:]), restarted=restarted)
     try:
         code = KILLED if attempt.exit_code is None else attempt.exit_code
-        return all_kinds()[run.kind].cause(code, "\n".join(tail).encode(), _circumstances(run, attempt))
+        found = all_kinds()[run.kind].cause(code, "\n".join(tail).encode(), _circumstances(run, attempt))
     except Exception:  # a defect in reading a log must not keep a run from ending
         log.exception("The log of %s could not be judged", run.id)
         sentence = f"It ended with exit code {attempt.exit_code}."
         return Diagnosis(Reason.NONZERO_EXIT, sentence, f"`log {run.id}` shows what it said.", tuple(tail[-15:]))
+    return _vanished(run, attempt, found.tail, restarted=True) if found.reason is Reason.KILLED and restarted else found
+
+
+def _vanished(run: Run, attempt: Attempt, tail: tuple[str, ...], *, restarted: bool) -> Diagnosis:
+    remedy = f"`resume {run.id}` goes on from its newest whole checkpoint."
+    if restarted:
+        return Diagnosis(Reason.LOST, f"{attempt.host} restarted, and {run.id} ended with it.", remedy, tail)
+    gone = f"The processes of {run.id} on {attempt.host} are gone and left no exit code"
+    if attempt.oom_kills:
+        sentence = f"{gone}: its kernel killed for want of memory in that minute."
+        return Diagnosis(Reason.HOST_OUT_OF_MEMORY, sentence, f"See with `top` who uses the memory, then {remedy}", tail, Remedy.RESUME)
+    return Diagnosis(Reason.LOST, f"{gone}: killed from outside, or the host restarted.", remedy, tail)
+
+
+def _restarted(house: House, attempt: Attempt) -> bool:
+    """Whether a host is certain to have restarted since the claim; of a cluster only the login node's start is known."""
+    host = {host.name: host for host in hosts.all_hosts(house.store.reading())}.get(attempt.host)
+    if host is None or host.executor == "slurm" or not (attempt.boot_id and host.boot_id):
+        return False
+    return host.boot_id != attempt.boot_id
 
 
 def _circumstances(run: Run, attempt: Attempt) -> Circumstances:
@@ -122,26 +141,26 @@ def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:
     events.record(db, "attempt_failed", at=house.now(), run_id=run.id, payload={
         "attempt": attempt.number, "reason": diagnosis.reason.value, "epoch": _epoch(db, run.id), "exit_code": attempt.exit_code,
     })
-    refusal = _why_not_again(db, run, diagnosis.reason)
+    failures = [event.payload for event in events.of_run(db, run.id) if event.kind == "attempt_failed"]
+    refusal = _why_not_again(diagnosis.reason, failures)
     if refusal is not None:
         sentence = f"{diagnosis.sentence} {refusal}".strip()
         return runs.transition(db, run, diagnosis.reason, now=house.now(), detail=sentence)
-    delay = timedelta(seconds=house.settings.limits.retry_delay_s * 2 ** (attempt.number - 1))
+    delay = timedelta(seconds=house.settings.limits.retry_delay_s * 2 ** (len(failures) - 1))
     moved = runs.transition(db, run, Reason.RETRYING, now=house.now(), detail=f"{diagnosis.sentence} Attempt {attempt.number + 1} follows.")
     runs.retry_at(db, run.id, house.now() + delay)
     runs.check_checkpoints_again(db, run.id)
     return moved
 
 
-def _why_not_again(db: Database, run: Run, reason: Reason) -> str | None:
-    """None where the run is tried again by itself; else why it is not (empty where that needs no words)."""
+def _why_not_again(reason: Reason, failures: Sequence[Mapping[str, object]]) -> str | None:
+    """None where the run is tried again by itself; else why it is not (empty where that needs no words). The last failure is this one."""
     if reason not in RESUMABLE_CAUSES:
         return ""
-    failures = [event.payload for event in events.of_run(db, run.id) if event.kind == "attempt_failed"]
     if len(failures) > MOST_RETRIES:
         return f"It was tried {len(failures)} times."
-    here = _epoch(db, run.id)
-    if here > 0 and sum(1 for failure in failures if failure["epoch"] == here) >= SAME_EPOCH_FAILURES:
+    here = failures[-1]["epoch"]
+    if here and sum(1 for failure in failures if failure["epoch"] == here) >= SAME_EPOCH_FAILURES:
         return f"It failed {SAME_EPOCH_FAILURES} times in epoch {here}, so trying again would not help."
     return None
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlite_utils import Database
 
+from runner.crash_points import crash_point
 from runner.entities import Attempt, Run
 from runner.queue_scene import turn_of
 from runner.queueing.decide import Preempt
@@ -37,6 +38,7 @@ def preempt(house: House, run: Run, decision: Preempt) -> None:
         runs.note_preemption(db, run, decision.for_run, now=house.now())
         payload = {"for_run": decision.for_run, "grace_s": house.settings.queue.preemption_grace_s}
         events.record(db, "preempting", at=house.now(), run_id=run.id, payload=payload)
+    crash_point("runner.after_preemption_noted")
 
 
 def ended_early(house: House, db: Database, run: Run) -> Run | None:
@@ -59,10 +61,10 @@ def _limit(house: House, run: Run, limit: timedelta, used_s: float) -> None:
     due = max((notice for notice in NOTICES if notice <= share), default=0)
     if share < 100 and due <= run.limit_told:
         return
-    with house.store.writing() as db:
-        if share >= 100:
-            runs.request_stop(db, run, by=SIGNALBOX, now=house.now(), reason=Reason.TIME_LIMIT)
-        else:
+    if share >= 100:
+        _stop(house, run, Reason.TIME_LIMIT)
+    else:
+        with house.store.writing() as db:
             runs.note_limit_told(db, run.id, due)
             left_s = round(limit.total_seconds() - used_s)
             events.record(db, "time_limit_near", at=house.now(), run_id=run.id, payload={"per_cent": due, "left_s": left_s})
@@ -75,8 +77,13 @@ def _give_way(house: House, run: Run) -> None:
     written = progress.newest_checkpoint_at(db, run.id)
     over = house.now() - run.preempted_at >= timedelta(seconds=house.settings.queue.preemption_grace_s)
     if over or (written is not None and written > run.preempted_at):
-        with house.store.writing() as writing:
-            runs.request_stop(writing, run, by=SIGNALBOX, now=house.now(), reason=Reason.PREEMPTED)
+        _stop(house, run, Reason.PREEMPTED)
+
+
+def _stop(house: House, run: Run, reason: Reason) -> None:
+    with house.store.writing() as db:
+        runs.request_stop(db, run, by=SIGNALBOX, now=house.now(), reason=reason)
+    crash_point("runner.after_stop_decided")
 
 
 def _in_words(span: timedelta) -> str:

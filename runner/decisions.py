@@ -13,6 +13,9 @@ from runner.states import Reason
 
 CLAIM_PATIENCE = timedelta(seconds=10)
 """How long after a launch without a claim the session is started again (harmless: one claim wins)."""
+GOING_DOWN = timedelta(seconds=20)
+"""A host that shuts down asks its programs to end, and falls silent a moment later."""
+_ASKED_TO_END = (129, 143)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,13 @@ def decide_running(
     if not attempt.staged:
         return Stage()
     return Launch() if launched_at is None or now - launched_at > CLAIM_PATIENCE else Nothing()
+
+
+def may_be_going_down(run: Run, attempt: Attempt, *, boot_id: str | None, now: datetime) -> bool:
+    """Whether it may be the host that asked a program to end, on its way down (``boot_id`` is the host's): a moment later it is known."""
+    if attempt.exit_code not in _ASKED_TO_END or attempt.ended_at is None or run.stop_requested_by is not None or attempt.fenced:
+        return False
+    return attempt.boot_id == boot_id and timedelta() <= now - attempt.ended_at < GOING_DOWN
 
 
 def _over(run: Run, attempt: Attempt) -> bool:

@@ -166,6 +166,7 @@ class Intake:
                 hosts.note_sent(db, run.host, str(run.spec.dataset))
             if run.reason is Reason.STAGING:
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
+        crash_point("runner.after_staging_noted")
         if link is not None:
             link.staged.add(runs.attempt(self.house.store.reading(), run.id, outcome.attempt).directory)
 
@@ -199,11 +200,14 @@ class Intake:
             runs.note_fence(db, attempt)
             link = self._links.get(run.host or "")
             broken = link.broken.pop(run.id, None) if link else None
-            if run.stop_requested_by is not None and not fence.exited:
+            # Whose exit it is, is told by its claim: without one, or where that is unclear, no exit will be taken in.
+            unexplained = run.reason is Reason.UNCLEAR or fence.claim.startswith("cancelled:")
+            if run.stop_requested_by is not None and (unexplained or not fence.exited):
                 conclude(self.house, run, attempt)
             elif broken is not None:
                 reason, sentence = refusal(broken)
                 runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
+        crash_point("runner.after_fenced")
 
     def _take_collected(self, run: Run, number: int, made: Made) -> None:
         """What was made is here, so the run is done: unless somebody stopped it meanwhile."""

@@ -43,6 +43,7 @@ from runner.decisions import (
     Stop,
     decide_pending,
     decide_running,
+    may_be_going_down,
 )
 from runner.entities import Attempt, Environment, Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
@@ -263,6 +264,8 @@ class Runner:
         enforce(self.house, run, attempt)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
+        if link.connected and may_be_going_down(run, attempt, boot_id=link.host.boot_id, now=now):
+            return Nothing()
         launched_at = link.launched.get(attempt.directory)
         return decide_running(
             run, attempt, connected=link.connected, trouble=link.trouble, acting=busy, launched_at=launched_at, now=now,
@@ -311,6 +314,7 @@ class Runner:
     def _conclude(self, run: Run) -> None:
         with self.house.store.writing() as db:
             conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+            crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
     def _watch(self, run: Run, attempt: Attempt | None = None) -> None:

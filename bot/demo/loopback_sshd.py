@@ -31,18 +31,21 @@ class LoopbackSshd:
     """A child process that lives as long as the ``with`` block; ``restart`` keeps port and keys.
 
     ``variables`` go into every session (PATH among them, with which a stand-in for a host's program is put before the real one);
-    ``lines`` are added to its configuration.
+    ``lines`` are added to its configuration; ``before`` is a command that becomes it.
     """
 
     address = "127.0.0.1"
 
-    def __init__(self, folder: Path, *, variables: Mapping[str, str] | None = None, lines: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, *, variables: Mapping[str, str] | None = None, lines: tuple[str, ...] = (), before: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder
         self.port = 0
         self.user = getpass.getuser()
         self.key_path = folder / "user_key"
         self._variables = dict(variables or {})
         self._lines = lines
+        self._before = before
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,7 +83,7 @@ class LoopbackSshd:
         if program is None:
             raise SshdError("openssh-server is not installed: apt-get install openssh-server.")
         log = self.folder / "sshd.log"
-        command = [program, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(log)]
+        command = [*self._before, program, "-D", "-f", str(self.folder / "sshd_config"), "-E", str(log)]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + START_TIMEOUT_S
         while not self._answers():

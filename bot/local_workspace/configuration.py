@@ -164,5 +164,7 @@ class WorkspaceConfiguration:
         ChannelSeed("training", "Runs, results and alerts"),
         ChannelSeed("general", "Everybody", app_is_member=False),
     )
+    request_url: str | None = None
+    """Where everything is posted, signed, instead of being sent through the app's sockets."""
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The names of the members of each user group, by its id (S…)."""

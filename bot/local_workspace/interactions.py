@@ -12,9 +12,9 @@ from bot.local_workspace.block_kit import accept_view
 from bot.local_workspace.entities import APP_ID, TEAM_ID, Channel, Message, Person
 from bot.local_workspace.inputs import action_of, complaints, fill_in, find_element, initial_state, state_of
 from bot.local_workspace.modals import Modals
-from bot.local_workspace.socket_mode import Silence, SocketHub
+from bot.local_workspace.socket_mode import SocketHub
 from bot.local_workspace.typed_text import encode, escape
-from bot.local_workspace.wire import Json, RefusalError
+from bot.local_workspace.wire import Json, RefusalError, Silence
 from bot.local_workspace.workspace import Workspace
 
 TROUBLE = "We had some trouble connecting. Try again?"

@@ -30,6 +30,7 @@ from bot.local_workspace.modals import Modals
 from bot.local_workspace.origins import LoopbackOnly
 from bot.local_workspace.people_api import PeopleApi
 from bot.local_workspace.rate_limits import RateLimits
+from bot.local_workspace.request_url import RequestUrl
 from bot.local_workspace.socket_mode import SocketHub
 from bot.local_workspace.store import Store
 from bot.local_workspace.tickets import OneTimeTickets
@@ -68,6 +69,7 @@ class LocalWorkspace:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._hub: SocketHub | None = None
         self._tokens = Tokens("", "", "")
+        self._signing_secret = ""
         self.base_url = ""
 
     @property
@@ -89,6 +91,11 @@ class LocalWorkspace:
     def app_token(self) -> str:
         """The app-level token for Socket Mode (xapp-)."""
         return self._tokens.app
+
+    @property
+    def signing_secret(self) -> str:
+        """The secret that proves Slack's posts to the app's request URL."""
+        return self._signing_secret
 
     @property
     def session_token(self) -> str:
@@ -142,7 +149,9 @@ class LocalWorkspace:
     def _application(self, store: Store) -> Starlette:
         limits = self._configuration.limits
         socket_tickets = OneTimeTickets(self._now, life_s=limits.socket_ticket_life_s)
-        hub = self._hub = SocketHub(socket_tickets, limits)
+        url, secret = self._configuration.request_url, store.secret("signing_secret", secrets.token_hex(16))
+        hub = self._hub = SocketHub(socket_tickets, limits, request_url=RequestUrl(url, secret) if url else None)
+        self._signing_secret = secret
         events = Events(self._configuration.app, send=hub.send_event, now=self._now)
         workspace = Workspace(self._configuration, store, events=events, now=self._now)
         workspace.base_url = self.base_url

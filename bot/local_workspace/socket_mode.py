@@ -9,7 +9,6 @@ import asyncio
 import json
 import secrets
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 from uuid import uuid4
 
@@ -17,15 +16,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from bot.local_workspace.configuration import Limits
 from bot.local_workspace.entities import APP_ID
+from bot.local_workspace.request_url import RequestUrl
 from bot.local_workspace.tickets import OneTimeTickets
-from bot.local_workspace.wire import Json
-
-
-class Silence(Enum):
-    """Why an envelope got no ack, in the words people see when their command fails."""
-
-    NO_SOCKET = "dispatch_failed"
-    TIMEOUT = "operation_timeout"
+from bot.local_workspace.wire import Json, Silence
 
 
 @dataclass(eq=False)
@@ -36,9 +29,10 @@ class _Socket:
 
 
 class SocketHub:
-    """All open sockets of the app. Each envelope goes to one of them, in turn."""
+    """All open sockets of the app. Each envelope goes to one of them, in turn; or, with a ``request_url``, there."""
 
-    def __init__(self, tickets: OneTimeTickets, limits: Limits) -> None:
+    def __init__(self, tickets: OneTimeTickets, limits: Limits, *, request_url: RequestUrl | None = None) -> None:
+        self._request_url = request_url
         self._tickets = tickets
         self._limits = limits
         self._sockets: list[_Socket] = []
@@ -88,6 +82,8 @@ class SocketHub:
 
     async def deliver(self, kind: str, payload: Json, *, accepts_response: bool, retry: tuple[int, str] | None = None) -> Json | Silence:
         """Sends one envelope and waits for its ack: the ack's payload ({} without one), or why there was none."""
+        if self._request_url is not None:
+            return await self._request_url.post(kind, payload, within_s=self._limits.ack_s, retry=retry)
         socket = self._next_socket()
         if socket is None:
             return Silence.NO_SOCKET

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 Json = dict[str, Any]
 """One JSON object exactly as Slack would send or receive it."""
+
+
+class Silence(Enum):
+    """Why an envelope got no ack, in the words people see when their command fails."""
+
+    NO_SOCKET = "dispatch_failed"
+    TIMEOUT = "operation_timeout"
 
 
 class RefusalError(Exception):

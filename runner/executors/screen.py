@@ -6,14 +6,13 @@ counts, and where none appears the program is started once more with setsid: of 
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from importlib import resources
 from pathlib import Path
 from shlex import join, quote
 
-from runner import crash_points
+from runner.crash_points import crash_at, in_shell
 from runner.errors import BadSpecError, HostError, UnreachableError
 from runner.executors.base import Fence, LaunchOrder
 from runner.transports.archives import unpack
@@ -32,6 +31,7 @@ _UNLESS_CLAIMED = 'if [ -L "$directory/claim" ]; then cat >/dev/null; exit 0; fi
 _LAUNCH = """
 cd "$directory" || exit 74
 [ -L claim ] && exit 0
+crash_point session.before_start
 if command -v screen >/dev/null 2>&1; then
     if [ ! -d /run/screen ] && [ ! -d /var/run/screen ]; then
         SCREENDIR=${SCREENDIR:-$HOME/.screen}
@@ -48,6 +48,7 @@ fi
 if [ ! -L claim ]; then
     setsid sh ./launch.sh </dev/null >/dev/null 2>&1 &
 fi
+crash_point session.after_start
 """
 
 
@@ -70,7 +71,9 @@ class ScreenExecutor:
     def launch(self, transport: Transport, order: LaunchOrder) -> None:
         """Start the session; again is harmless."""
         session = order.session[:SESSION_NAME_LENGTH]
-        finished = transport.shell(settings(directory=order.directory, session=session) + _LAUNCH, timeout_s=LAUNCH_TIMEOUT_S)
+        finished = transport.shell(
+            settings(directory=order.directory, session=session) + in_shell() + _LAUNCH, timeout_s=LAUNCH_TIMEOUT_S
+        )
         _require(finished, f"The session {session} cannot be started")
 
     def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:
@@ -79,7 +82,7 @@ class ScreenExecutor:
         values = settings(
             directory=directory, nonce=nonce, marker=marker, grace_s=str(grace), limit_s=str(grace + round(STOP_MARGIN_S / 2))
         )
-        finished = transport.shell(values + host_file("stop.sh"), timeout_s=grace + STOP_MARGIN_S)
+        finished = transport.shell(values + in_shell() + host_file("stop.sh"), timeout_s=grace + STOP_MARGIN_S)
         _require(finished, f"The attempt in {directory} cannot be stopped")
         return fence_of(finished)
 
@@ -92,7 +95,7 @@ def _files(order: LaunchOrder) -> dict[str, bytes]:
     files = dict(order.plan.files)
     files["spec.json"] = order.spec_json
     files["command.sh"] = command_of(order).encode("utf-8", "surrogateescape")
-    files["launch.env"] = settings(nonce=order.nonce, marker=order.marker, crash_at=_crash_at()).encode()
+    files["launch.env"] = settings(nonce=order.nonce, marker=order.marker, crash_at=crash_at()).encode()
     files["launch.sh"] = host_file("launch.sh").encode()
     return files
 
@@ -115,12 +118,6 @@ def command_of(order: LaunchOrder) -> str:
         devices["CUDA_VISIBLE_DEVICES"] = ",".join(order.devices)
     await_free = (f"(devices={quote(','.join(order.devices))}", host_file("free_devices.sh"), ")") if order.devices else ()
     return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), *await_free, f"exec {join(plan.argv)}", ""))
-
-
-def _crash_at() -> str:
-    """Where launch.sh is asked to die: our own environment does not reach the host."""
-    name = os.environ.get(crash_points.VARIABLE, "")
-    return name if name in crash_points.LAUNCH else ""
 
 
 def _exports(variables: dict[str, str]) -> list[str]:

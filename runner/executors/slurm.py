@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from shlex import join
 
+from runner.crash_points import in_shell
 from runner.errors import BadSpecError, HostError, UnreachableError
 from runner.executors import screen
 from runner.executors.base import Allotment, Fence, LaunchOrder
@@ -38,7 +39,8 @@ class SlurmExecutor:
     def launch(self, transport: Transport, order: LaunchOrder) -> None:
         """Have Slurm take the attempt, unless it has it."""
         wanted = join((f"--job-name={order.session}", *sbatch_options(order.allotment)))
-        script = f"{settings(directory=order.directory, marker=order.marker)}set -- {wanted}\n{screen.host_file('slurm_submit.sh')}"
+        values = settings(directory=order.directory, marker=order.marker) + in_shell()
+        script = f"{values}set -- {wanted}\n{screen.host_file('slurm_submit.sh')}"
         _require(transport.shell(script, timeout_s=SUBMIT_TIMEOUT_S), "Slurm does not take the run")
 
     def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:
@@ -47,7 +49,7 @@ class SlurmExecutor:
         values = settings(
             directory=directory, nonce=nonce, marker=marker, grace_s=str(grace), limit_s=str(grace + round(STOP_MARGIN_S / 2))
         )
-        finished = transport.shell(values + screen.host_file("slurm_stop.sh"), timeout_s=grace + STOP_MARGIN_S)
+        finished = transport.shell(values + in_shell() + screen.host_file("slurm_stop.sh"), timeout_s=grace + STOP_MARGIN_S)
         _require(finished, f"The attempt in {directory} cannot be stopped")
         return screen.fence_of(finished)
 

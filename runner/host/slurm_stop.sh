@@ -7,6 +7,7 @@ export PATH
 mkdir -p "$directory" && cd "$directory" || exit 74
 ln -s "cancelled:$nonce" claim 2>/dev/null
 claim=$(readlink claim) || exit 74
+crash_point cancel.after_fence
 
 started=$(date +%s)
 asked=
@@ -37,6 +38,7 @@ done
 ls . >/dev/null  # a shared file system is asked anew
 # shellcheck disable=SC2086
 set -- $left
+crash_point cancel.before_answer
 echo "claim=$claim"
 echo "left=$#"
 if [ -e exit ]; then echo exited=yes; else echo exited=no; fi

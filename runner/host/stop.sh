@@ -1,4 +1,5 @@
 # Ends one attempt, or makes sure that it never starts; plain POSIX sh. Set before it: directory nonce marker grace_s limit_s.
+# Crash points: stop.before_fence stop.after_fence stop.after_term stop.before_answer
 # Says three lines at the end: claim=<text>, left=<processes that remain>, exited=<yes or no>.
 
 # The attempt's processes: those that carry its marker. torchrun's ranks live in sessions of their own, so no group holds all.
@@ -37,8 +38,10 @@ group() {
 }
 
 mkdir -p "$directory" && cd "$directory" || exit 74
+crash_point stop.before_fence
 ln -s "cancelled:$nonce" claim 2>/dev/null
 claim=$(readlink claim) || exit 74
+crash_point stop.after_fence
 
 started=$(date +%s)
 asked= empty=
@@ -67,10 +70,12 @@ while :; do
             *) send TERM "$target" && asked="$asked $target" ;;
             esac
         done
+        crash_point stop.after_term
     fi
     sleep 0.1 2>/dev/null || sleep 1
 done
 
+crash_point stop.before_answer
 set -- $left $held
 echo "claim=$claim"
 echo "left=$#"

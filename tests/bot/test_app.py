@@ -12,7 +12,7 @@ from slack_bolt import App, BoltRequest
 
 from bot.app import build_app, run_bot
 from bot.listeners import Identity
-from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings
+from bot.settings import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackSettings
 from runner.errors import ConfigurationError
 from runner.schedule_words import Timing
 from runner.service import schedules
@@ -26,10 +26,10 @@ from tests.support.slack_house import SlackHouse, slack_house, until
 TEAM = "T0LOCAL001"
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
     """One house with its bot for every test that only asks."""
-    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house")) as house:
+    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house"), way=request.param) as house:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         house.runner_lives()
@@ -125,10 +125,12 @@ def test_the_settings_may_name_the_workspace(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("served", ["socket"], indirect=True)
 def test_the_bot_and_its_socket_say_that_they_live(served: SlackHouse) -> None:
     until(lambda: len(served.rows("SELECT 1 FROM heartbeats WHERE process IN ('bot', 'socket')")) == 2, timeout_s=20)
 
 
+@pytest.mark.parametrize("served", ["socket"], indirect=True)
 def test_a_command_right_after_slack_asked_to_reconnect_is_acknowledged_in_time(served: SlackHouse) -> None:
     served.workspace.request_disconnect()
     until(lambda: served.workspace.socket_count() > 0, timeout_s=15)
@@ -153,7 +155,7 @@ def test_a_wrong_token_ends_the_start_with_a_sentence(tmp_path: Path, monkeypatc
 def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_lives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name in (BOT_TOKEN, APP_TOKEN):
+    for name in (BOT_TOKEN, APP_TOKEN, SIGNING_SECRET):
         monkeypatch.delenv(name, raising=False)
     caplog.set_level(logging.INFO)
     house = open_house(Settings(state_folder=tmp_path))

@@ -120,10 +120,11 @@ def test_the_same_request_acts_once_and_gets_the_same_answer(house: House) -> No
     assert len(runs.newest(house.store.reading(), limit=5)) == 1
 
 
-def test_an_error_leaves_no_trace_and_may_be_sent_again(house: House) -> None:
-    assert not answer(house, somebody(request_id="trigger-2"), "run rtmdet-nano on dogs").ok
+def test_a_duplicate_of_what_was_refused_gets_the_same_answer_and_saying_it_again_does_not(house: House) -> None:
+    refused = answer(house, somebody(request_id="trigger-2"), "run rtmdet-nano on dogs")
     add_dataset(house, "dogs")
-    assert answer(house, somebody(request_id="trigger-2"), "run rtmdet-nano on dogs").ok
+    assert answer(house, somebody(request_id="trigger-2"), "run rtmdet-nano on dogs") == refused
+    assert answer(house, somebody(request_id="trigger-3"), "run rtmdet-nano on dogs").ok
 
 
 def test_a_stranger_is_told_so_whatever_they_ask(house: House) -> None:

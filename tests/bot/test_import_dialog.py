@@ -15,9 +15,9 @@ from bot.views.import_dialog import CALLBACK, Chosen, chosen, import_dialog
 from tests.support.slack_house import Json, SlackHouse, slack_house, until
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house")) as house:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("house"), way=request.param) as house:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         with house.bot():

@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from runner.crash_points import LAUNCH, RUNNER, VARIABLE
+from runner.crash_points import LAUNCH, RUNNER, SESSION
 from runner.entities import Run
 from runner.service.models import results_of, submit_predict
-from runner.service.runs import request_stop
 from runner.service.views import history
+from runner.settings import Limits
 from runner.states import Reason
+from tests.support.hosts import eventually
+from tests.support.runner_process import runner_process
 from tests.support.scripted_house import ScriptedHouse, scripted_house
 
 pytestmark = pytest.mark.slow
-PROGRAM = "import sys; from runner.loop import run_runner; from runner.settings import load_settings; run_runner(load_settings())"
-OF_SCHEDULES = "runner.after_schedule_fired"  # tests/runner/test_schedules.py dies there
-OF_STOP = "runner.after_stop_sent"
-OF_COLLECTING = "runner.after_collected"  # of kinds that bring something here: below
+ELSEWHERE = {
+    "runner.after_schedule_fired",  # tests/runner/test_schedules.py dies there
+    "runner.after_preemption_noted", "runner.after_stop_decided",  # these two, and the next two: test_ends_crash_points.py
+    "runner.after_stop_sent", "runner.after_fenced",
+    "runner.after_devices_given_back", "runner.after_collected",  # of kinds that bring something here: below
+}
 # What launch.sh leaves behind when it dies there, and so whether its attempt goes on, is started again, or is tried anew.
 SECOND_ATTEMPT = {"launch.after_claim", "launch.after_start", "launch.before_exit"}
 
 
 @pytest.fixture(scope="module")
 def scripted() -> Iterator[ScriptedHouse]:
-    with scripted_house(Path(tempfile.mkdtemp(prefix="house"))) as house:
+    limits = Limits(stop_grace_s=1, retry_delay_s=0.1, heartbeat_timeout_s=15)
+    with scripted_house(Path(tempfile.mkdtemp(prefix="house")), limits=limits) as house:
         yield house
 
 
@@ -45,31 +46,12 @@ def trained(scripted: ScriptedHouse) -> Run:
     return run
 
 
-@contextmanager
-def runner_process(scripted: ScriptedHouse, *, crash_at: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """The runner as a process of its own, told to die at a point."""
-    settings = scripted.house.settings
-    path = settings.state / "signalbox.yaml"
-    path.write_text(
-        f"state_folder: {settings.state}\nextensions: [{settings.extensions[0]}]\n"
-        "limits: {stop_grace_s: 1, retry_delay_s: 0.1, heartbeat_timeout_s: 15}\n"
-    )
-    environment = os.environ | {"SIGNALBOX_SETTINGS": str(path)} | ({VARIABLE: crash_at} if crash_at else {})
-    with (settings.state / "runner.out").open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=out, stderr=out)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.mark.parametrize("point", [name for name in RUNNER if name not in (OF_SCHEDULES, OF_STOP, OF_COLLECTING)])
+@pytest.mark.parametrize("point", [name for name in RUNNER if name not in ELSEWHERE])
 def test_the_runner_dies_and_the_run_happens_exactly_once(scripted: ScriptedHouse, point: str) -> None:
     run = scripted.submit()
-    with runner_process(scripted, crash_at=point) as first:
+    with runner_process(scripted.house.settings, crash_at=point) as first:
         assert first.wait(30) == -signal.SIGKILL, f"{point} was not reached"
-    with runner_process(scripted):
+    with runner_process(scripted.house.settings):
         seen = scripted.wait(run, Reason.COMPLETED)
     assert seen.run.attempt == 1
     assert_trained_once(scripted, run)
@@ -78,14 +60,16 @@ def test_the_runner_dies_and_the_run_happens_exactly_once(scripted: ScriptedHous
     assert not seen.devices
 
 
-@pytest.mark.parametrize("point", ["runner.after_exit_seen", OF_COLLECTING, "runner.after_finished"])
+@pytest.mark.parametrize("point", [
+    "runner.after_exit_seen", "runner.after_devices_given_back", "runner.after_collected", "runner.after_finished",
+])
 def test_the_runner_dies_around_bringing_results_and_they_are_here_once(
     scripted: ScriptedHouse, trained: Run, point: str
 ) -> None:
     used = submit_predict(scripted.house, scripted.who(point), trained.id)
-    with runner_process(scripted, crash_at=point) as first:
+    with runner_process(scripted.house.settings, crash_at=point) as first:
         assert first.wait(30) == -signal.SIGKILL, f"{point} was not reached"
-    with runner_process(scripted):
+    with runner_process(scripted.house.settings):
         seen = scripted.wait(used, Reason.COMPLETED)
     assert seen.run.attempt == 1
     names = ["pictures/val_1.jpg", "pictures/val_2.jpg", "predictions.json"]
@@ -95,27 +79,35 @@ def test_the_runner_dies_around_bringing_results_and_they_are_here_once(
     assert [path for path in scripted.house.settings.results.iterdir() if path.name.startswith(".")] == []
 
 
-def test_the_runner_dies_while_stopping_and_the_stop_is_finished(scripted: ScriptedHouse) -> None:
-    run = scripted.submit("step_s=0.2", epochs=50)
-    with runner_process(scripted, crash_at=OF_STOP) as first:
-        scripted.wait_until(run, lambda view: view.progress is not None)
-        request_stop(scripted.house, scripted.who(), run.id)
-        assert first.wait(30) == -signal.SIGKILL
-    with runner_process(scripted):
-        scripted.wait(run, Reason.BY_USER)
+@pytest.mark.parametrize("point", SESSION)
+def test_an_answer_that_is_lost_around_a_launch_doubles_nothing(scripted: ScriptedHouse, point: str) -> None:
+    """The shell dies that starts the session: the runner hears nothing, whether it was started or not."""
+    run = scripted.submit()
+    with runner_process(scripted.house.settings, crash_at=point) as first:
+        if point == "session.before_start":
+            said = scripted.house.settings.state / "runner.out"
+            eventually(lambda: f"launch of {run.id} did not come through" in said.read_text(), 30)
+        else:
+            scripted.wait(run, Reason.WORKING, Reason.COMPLETED)
+        first.kill()
+    with runner_process(scripted.house.settings):
+        seen = scripted.wait(run, Reason.COMPLETED)
+    assert seen.run.attempt == 1
+    assert_trained_once(scripted, run)
+    assert not seen.devices
 
 
 @pytest.mark.parametrize("point", LAUNCH)
 def test_launch_dies_and_no_training_is_lost_or_doubled(scripted: ScriptedHouse, point: str) -> None:
     run = scripted.submit()
-    with runner_process(scripted, crash_at=point):
+    with runner_process(scripted.house.settings, crash_at=point):
         if point == "launch.before_claim":
             scripted.wait(run, Reason.LAUNCHING)
         elif point == "launch.after_exit":
             scripted.wait(run, Reason.COMPLETED)
         else:
             scripted.wait(run, Reason.RETRYING)
-    with runner_process(scripted):
+    with runner_process(scripted.house.settings):
         seen = scripted.wait(run, Reason.COMPLETED, timeout_s=40)
     assert seen.run.attempt == (2 if point in SECOND_ATTEMPT else 1)
     for attempt in range(1, seen.run.attempt + 1):

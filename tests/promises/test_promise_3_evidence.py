@@ -119,6 +119,44 @@ def test_a_claim_with_another_nonce_is_unclear_and_its_end_is_not_ours(scripted:
         assert seen.devices
         assert seen.attempt is not None
         assert seen.attempt.ended_at is None
+        assert runs.get(scripted.house.store.reading(), run.id).state is State.RUNNING
+        scripted.wait(first, Reason.COMPLETED)
+        request_stop(scripted.house, scripted.who(), run.id)
+        assert not scripted.wait(run, Reason.BY_USER).devices
     kinds = [event.kind for event in events.of_run(scripted.house.store.reading(), run.id)]
     assert "claimed" not in kinds
-    assert runs.get(scripted.house.store.reading(), run.id).state is State.RUNNING
+
+
+def test_an_exit_without_a_claim_is_unclear_and_ends_when_somebody_says_so(scripted: ScriptedHouse) -> None:
+    first = scripted.submit("step_s=0.3")
+    with scripted.running():
+        scripted.wait(first, Reason.WORKING)
+        run = scripted.submit()
+        scripted.wait(run, Reason.WAITING_FOR_GPU)
+        directory = scripted.directory(run)
+        directory.mkdir(parents=True)
+        directory.joinpath("exit").write_text("0 1\n")
+        seen = scripted.wait(run, Reason.UNCLEAR)
+        assert "has an exit and no claim" in seen.run.detail
+        assert seen.devices
+        request_stop(scripted.house, scripted.who(), run.id)
+        assert not scripted.wait(run, Reason.BY_USER).devices
+    assert not directory.joinpath("iterations.txt").exists()
+
+
+def test_a_claim_that_became_another_is_unclear_until_it_is_itself_again(scripted: ScriptedHouse) -> None:
+    run = scripted.submit("step_s=0.3", epochs=4)
+    with scripted.running():
+        scripted.wait_until(run, lambda view: view.progress is not None)
+    claim = scripted.directory(run) / "claim"
+    own = claim.readlink()
+    claim.unlink()
+    claim.symlink_to(f"{run.nonce}:1:2:another-boot")
+    with scripted.running():
+        seen = scripted.wait(run, Reason.UNCLEAR)
+        assert "has another claim than before" in seen.run.detail
+        assert seen.devices
+    claim.unlink()
+    claim.symlink_to(own)
+    with scripted.running():
+        scripted.wait(run, Reason.COMPLETED)

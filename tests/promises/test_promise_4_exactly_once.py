@@ -156,7 +156,10 @@ def test_a_database_restored_from_a_copy_neither_adopts_nor_disturbs_what_it_doe
         request_stop(restored.house, restored.who(), new.id)
         restored.wait(new, Reason.BY_USER)
         assert not marked(both.attempt.marker)
-        assert marked(seen.attempt.marker), "the old training was stopped with the new one"
+        ended = scripted.directory(old) / "exit"  # on a busy machine it may be done by now
+        assert marked(seen.attempt.marker) or eventually(lambda: ended.exists() and ended.read_text().startswith("0 ")), (
+            "the old training was stopped with the new one"
+        )
     with scripted.running():
         scripted.wait(old, Reason.COMPLETED)
     done, processes = iterations(scripted, scripted.directory(old))

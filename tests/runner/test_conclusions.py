@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from recipes.errors import DatasetError
 from runner.conclusions import MOST_RETRIES, conclude, refusal
 from runner.entities import Place, Progress, Run
 from runner.errors import BadSpecError, HostError, RequestError
+from runner.evidence import Identity
 from runner.service.house import House
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
@@ -74,6 +76,70 @@ def test_what_vanished_is_tried_again_later_and_later(house: House) -> None:
     run = ended(house, run, None)
     assert run.reason is Reason.LOST
     assert run.detail.endswith("It was tried 4 times.")
+
+
+CASES = Path(__file__).parents[1] / "cases" / "crashes"
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        # NCCL, the driver and its GPU, and what a cluster takes back: tried again.
+        ("nccl_timeout", Reason.RETRYING), ("nccl_failed", Reason.RETRYING), ("collective_hang", Reason.RETRYING),
+        ("did_not_meet", Reason.RETRYING), ("xid", Reason.RETRYING), ("gpu_fault", Reason.RETRYING),
+        ("slurm_preempted", Reason.RETRYING), ("slurm_node_failure", Reason.RETRYING),
+        # Code, config, data and memory: never.
+        ("unknown_exception", Reason.CODE_ERROR), ("segmentation_fault", Reason.CODE_ERROR), ("config_key", Reason.BAD_SPEC),
+        ("registry", Reason.BAD_SPEC), ("bad_image", Reason.DATA_ERROR), ("truncated_image", Reason.DATA_ERROR),
+        ("cuda_oom_torch2", Reason.OUT_OF_MEMORY), ("oom_kernel_words", Reason.HOST_OUT_OF_MEMORY),
+        ("data_loader_killed", Reason.HOST_OUT_OF_MEMORY), ("disk_full", Reason.DISK_FULL), ("nan_mmdet", Reason.DIVERGED),
+        ("weights_only", Reason.CHECKPOINT_ERROR), ("no_driver", Reason.ENVIRONMENT_ERROR), ("signal_term", Reason.KILLED),
+    ],
+)  # fmt: skip
+def test_only_passing_causes_are_tried_again(house: House, case: str, reason: Reason) -> None:
+    run = working(house)
+    house.settings.logs.joinpath(f"{run.id}-1.log").write_bytes((CASES / f"{case}.txt").read_bytes())
+    exit_code = yaml.safe_load((CASES / f"{case}.expected.yaml").read_text(encoding="utf-8"))["exit_code"]
+    run = ended(house, run, exit_code)
+    assert run.reason is reason
+    if reason is Reason.RETRYING:
+        kept = runs.get(house.store.reading(), run.id)
+        assert kept.prepared is None or kept.prepared["recheck"], "its newest checkpoint is proved before it starts again"
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "boot_id", "oom_kills", "reason"),
+    [
+        (None, "boot", None, Reason.RETRYING), (None, "boot", 2, Reason.HOST_OUT_OF_MEMORY), (None, "another", None, Reason.RETRYING),
+        (143, "another", None, Reason.RETRYING), (143, "boot", None, Reason.KILLED), (129, "another", None, Reason.RETRYING),
+        (1, "another", None, Reason.NONZERO_EXIT),
+    ],
+)  # fmt: skip
+def test_a_host_that_restarted_is_no_fault_of_the_run(
+    house: House, exit_code: int | None, boot_id: str, oom_kills: int | None, reason: Reason
+) -> None:
+    run = working(house)
+    with house.store.writing() as db:
+        hosts.note_identity(db, "gpu-1", Identity("machine", "gpu-1", boot_id, "u", "python3"), now=house.now())
+        runs.note_exit(db, runs.attempt(db, run.id, 1), code=exit_code, ended_at=house.now(), oom_kills=oom_kills)
+        run = conclude(house, run, runs.attempt(db, run.id, 1))
+    assert run.reason is reason
+    assert ("gpu-1 restarted" in run.detail) is (boot_id == "another" and exit_code != 1)
+
+
+def test_giving_way_makes_no_later_retry_wait_longer(house: House) -> None:
+    run = working(house)
+    for _ in range(4):
+        with house.store.writing() as db:
+            runs.request_stop(db, run, by="signalbox", now=house.now(), reason=Reason.PREEMPTED)
+            run = runs.get(db, run.id)
+        run = ended(house, run, 143)
+        assert run.reason is Reason.PREEMPTED
+        run = again(house, runs.get(house.store.reading(), run.id))
+    run = ended(house, run, None)
+    kept = runs.get(house.store.reading(), run.id)
+    assert kept.retry_at is not None
+    assert round((kept.retry_at - house.now()).total_seconds()) == 10
 
 
 def test_three_failures_in_one_epoch_end_it_earlier(house: House) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from runner.decisions import (
     CLAIM_PATIENCE,
+    GOING_DOWN,
     Collect,
     Conclude,
     Decision,
@@ -23,6 +24,7 @@ from runner.decisions import (
     decide_pending,
     decide_running,
     environment_on,
+    may_be_going_down,
 )
 from runner.entities import Run
 from runner.kinds.base import Needs
@@ -222,3 +224,20 @@ def test_a_stop_ends_the_bringing_of_results() -> None:
         attempt = attempt_value(claimed_at=NOW, ended_at=NOW, staged=True, exit_code=0, fenced=fenced)
         known = {"connected": True, "trouble": "", "acting": False, "launched_at": None, "now": NOW}
         assert decide_running(run, attempt, collects=True, **known) == decision  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "later", "boot_id", "stopped_by", "waits"),
+    [
+        (143, timedelta(seconds=1), "b", None, True), (129, timedelta(seconds=1), "b", None, True),
+        (143, GOING_DOWN, "b", None, False), (143, timedelta(hours=-1), "b", None, False),  # the host's clock goes ahead
+        (143, timedelta(seconds=1), "other", None, False), (143, timedelta(seconds=1), "b", "U2", False),
+        (1, timedelta(seconds=1), "b", None, False), (None, timedelta(seconds=1), "b", None, False),
+    ],
+)  # fmt: skip
+def test_what_was_asked_to_end_is_not_judged_before_its_host_could_go_down(
+    exit_code: int | None, later: timedelta, boot_id: str, stopped_by: str | None, waits: bool
+) -> None:
+    attempt = attempt_value(claimed_at=NOW, ended_at=NOW, exit_code=exit_code, boot_id="b")
+    run = run_value(reason=Reason.WORKING, stop_requested_by=stopped_by)
+    assert may_be_going_down(run, attempt, boot_id=boot_id, now=NOW + later) is waits

@@ -15,7 +15,7 @@ from runner.acts import CollectedOutcome, FailedOutcome, PreparedOutcome, Sendin
 from runner.collecting import Brought
 from runner.entities import Run, WorkStep
 from runner.errors import BadSpecError, ConflictError, HostError, UnreachableError
-from runner.evidence import ClaimSeen, Connected, ExitSeen, Identity, LogBytes, WatchedAttempt
+from runner.evidence import ClaimSeen, Connected, ExitSeen, Identity, LogBytes, Vanished, WatchedAttempt
 from runner.executors.base import Fence
 from runner.frameworks.base import Prepared
 from runner.intake import Intake
@@ -81,6 +81,23 @@ def test_evidence_of_what_is_not_watched_or_before_the_machine_is_known_counts_f
     follow(desk, run)
     desk.intake.take(end)
     assert runs.attempt(desk.house.store.reading(), run.id, 1).exit_code == 0
+
+
+@pytest.mark.parametrize("what", ["exit", "vanished"])
+def test_an_end_under_another_claim_counts_for_nothing_until_its_own_is_seen(desk: Desk, what: str) -> None:
+    """Nobody of the other claim lives, and that says nothing of who made the first."""
+    run = working(desk.house)
+    connect(desk)
+    directory = follow(desk, run)
+    end = ExitSeen("gpu-1", directory, 0, desk.house.now()) if what == "exit" else Vanished("gpu-1", directory)
+    desk.intake.take(ClaimSeen("gpu-1", directory, f"{run.nonce}:9:9:boot"))
+    assert desk.run(run).reason is Reason.UNCLEAR
+    desk.intake.take(end)
+    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    desk.intake.take(ClaimSeen("gpu-1", directory, f"{run.nonce}:7:8:boot"))
+    assert desk.run(run).reason is Reason.WORKING
+    desk.intake.take(end)
+    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is not None
 
 
 def test_a_gap_in_a_log_is_read_again_from_what_is_committed(desk: Desk) -> None:

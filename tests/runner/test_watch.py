@@ -21,7 +21,7 @@ from runner.service.views import history
 from runner.settings import Limits
 from runner.states import Reason
 from tests.support.hosts import MARKER, Evidences, Reached, end_all, eventually, order, reach_over_ssh, watching
-from tests.support.scripted_house import ScriptedHouse, scripted_house
+from tests.support.scripted_house import ScriptedHouse, empty_home, scripted_house
 
 COUNTING = "import time\nfor n in range(1500):\n    print('line', n, 'x' * (n % 97))\n    time.sleep(0.001)\n"
 
@@ -121,7 +121,7 @@ def test_a_wrong_key_is_permanent(sshd: LoopbackSshd, tmp_path: Path) -> None:
 
 
 def test_a_host_that_comes_back_is_found_again(tmp_path: Path) -> None:
-    with LoopbackSshd(tmp_path / "sshd") as sshd:
+    with LoopbackSshd(tmp_path / "sshd", variables=empty_home(tmp_path)) as sshd:
         sshd.stop()
         reached = reach_over_ssh(sshd, tmp_path)
         with watching(reached) as (_, evidences):

@@ -14,6 +14,8 @@ import sys
 import time
 from pathlib import Path
 
+from presence import note_presence
+
 
 def say(text: str) -> None:
     print(f"{time.strftime('%Y/%m/%d %H:%M:%S')} - mmengine - INFO - {text}", flush=True)
@@ -27,10 +29,11 @@ def main() -> int:
     given = arguments.parse_args()
     scenario = json.loads(given.config.read_text())
     given.work_dir.mkdir(exist_ok=True)
+    held = note_presence(Path(scenario["presence"])) if scenario.get("presence") else []
     if scenario.get("ignore_term"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if scenario.get("child"):
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, pass_fds=held)
     first = json.loads(given.resume.read_text())["epoch"] + 1 if given.resume else 1
     return train(scenario, given.work_dir, first)
 

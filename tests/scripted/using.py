@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+from presence import note_presence
+
 RESULTS = Path("results")
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -63,6 +65,8 @@ def leave_more(scenario: dict) -> None:
 
 def main() -> int:
     request = json.loads(Path(sys.argv[2]).read_text())
+    if request["scenario"].get("presence"):
+        note_presence(Path(request["scenario"]["presence"]))
     {"eval": evaluate, "predict": predict, "export": export}[sys.argv[1]](request)
     leave_more(request["scenario"])
     return int(request["scenario"].get("exit_code", 0))

@@ -19,6 +19,7 @@ from bot.demo.loopback_sshd import LoopbackSshd
 from recipes.ingest import ingest
 from runner.entities import Environment, Host, Place, Run, TransportName
 from runner.loop import Runner
+from runner.queueing.policy import Policy
 from runner.service.house import House, Requester, open_house
 from runner.service.runs import submit_training
 from runner.service.views import RunView, view
@@ -80,6 +81,13 @@ class ScriptedHouse:
             thread.join(20)
 
 
+def empty_home(folder: Path) -> dict[str, str]:
+    """A home for who logs in, without start files: those of the person who runs the tests may take a second for every command."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return {"HOME": str(home)}
+
+
 def write_coco(folder: Path, *, images: int = 2) -> Path:
     """A COCO dataset of a few small pictures with a train and a val split."""
     (folder / "images").mkdir(parents=True)
@@ -98,21 +106,21 @@ def write_coco(folder: Path, *, images: int = 2) -> Path:
 
 @contextmanager
 def scripted_house(
-    folder: Path, *, slots: int = 1, limits: Limits | None = None, imports: Imports = Imports()
+    folder: Path, *, slots: int = 1, limits: Limits | None = None, imports: Imports = Imports(), policy: Policy = Policy()
 ) -> Iterator[ScriptedHouse]:
     """Open a house in ``folder``: dataset fish@1, host gpu-1 with ``slots`` CPU slots and the scripted environment."""
     settings = Settings(
         state_folder=folder / "state", extensions=(SCRIPTED,),
-        imports=imports, limits=limits or Limits(stop_grace_s=2, retry_delay_s=0.2, heartbeat_timeout_s=15),
+        imports=imports, queue=policy, limits=limits or Limits(stop_grace_s=2, retry_delay_s=0.2, heartbeat_timeout_s=15),
     )
     house = open_house(settings)
     ingest(house.catalog, write_coco(folder / "coco"), name="fish", created_at=datetime.now(UTC))
     (folder / "sshd").mkdir()
-    with LoopbackSshd(folder / "sshd") as sshd:
+    with LoopbackSshd(folder / "sshd", variables=empty_home(folder)) as sshd:
         root = folder / "gpu root"
         host = Host(
             HOST, TransportName.SSH, str(root), address=sshd.address, port=sshd.port, user=sshd.user, key_path=str(sshd.key_path),
-            host_key=sshd.host_key, slots=slots,
+            host_key=sshd.host_key, slots=slots, python=sys.executable,
         )
         with house.store.writing() as db:
             hosts.put(db, host)

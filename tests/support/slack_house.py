@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -20,7 +21,7 @@ from bot.app import run_bot
 from bot.calls import Slack, web_client
 from bot.local_workspace import AppConfiguration, Limits, LocalWorkspace, WorkspaceConfiguration, WorkspacePerson
 from bot.local_workspace.configuration import ChannelSeed, PersonSeed
-from bot.settings import SlackSettings, Tokens
+from bot.settings import EVENTS_PATH, SlackSettings, Tokens
 from runner.entities import Evaluation, Place, Progress, Run
 from runner.service.house import House, open_house
 from runner.settings import Access, Settings
@@ -47,6 +48,8 @@ class SlackHouse:
     folder: Path
     channels: Mapping[str, str]
     people: Mapping[str, str]
+    port: int = 0
+    """Where the bot hears over HTTP; 0: it hears over a socket."""
     _bots: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -59,14 +62,23 @@ class SlackHouse:
 
     @property
     def tokens(self) -> Tokens:
+        if self.port:
+            return Tokens(self.workspace.bot_token, "", self.workspace.api_url, self.workspace.signing_secret)
         return Tokens(self.workspace.bot_token, self.workspace.app_token, self.workspace.api_url)
 
     @property
     def environment(self) -> dict[str, str]:
         return {
-            "SLACK_BOT_TOKEN": self.tokens.bot, "SLACK_APP_TOKEN": self.tokens.app, "SLACK_API_URL": self.tokens.api_url,
-            "SIGNALBOX_SETTINGS": str(self.folder / "signalbox.yaml"),
+            "SLACK_BOT_TOKEN": self.tokens.bot, "SLACK_APP_TOKEN": self.tokens.app, "SLACK_SIGNING_SECRET": self.tokens.signing_secret,
+            "SLACK_API_URL": self.tokens.api_url, "SIGNALBOX_SETTINGS": str(self.folder / "signalbox.yaml"),
         }
+
+    def is_heard(self) -> bool:
+        """Whether a bot would hear what is said now."""
+        if not self.port:
+            return self.workspace.socket_count() > 0
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def slack(self) -> Slack:
         return Slack(web_client(self.tokens, SlackSettings()))
@@ -138,7 +150,7 @@ class SlackHouse:
         thread = threading.Thread(target=be, name="bot")
         thread.start()
         try:
-            until(lambda: self.workspace.socket_count() > 0 or bool(trouble), what="the bot's socket")
+            until(lambda: self.is_heard() or bool(trouble), what="the bot")
             assert not trouble, trouble
             yield
         finally:
@@ -177,6 +189,13 @@ def delivery_ids(messages: list[Json]) -> list[str]:
     return [str(message.get("metadata", {}).get("event_payload", {}).get("id")) for message in messages]
 
 
+def free_port() -> int:
+    """A port of this machine where nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def until(look: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> T:
     """Look until something true is seen."""
     deadline = time.monotonic() + timeout_s
@@ -189,14 +208,15 @@ def until(look: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> 
 @contextmanager
 def slack_house(
     folder: Path, *, limits: Limits = QUICK, house_limits: HouseLimits = HouseLimits(),
-    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({}), way: str = "socket",
 ) -> Iterator[SlackHouse]:
-    """A workspace whose app is what the manifest says, and a house that serves it."""
+    """A workspace whose app is what the manifest says, and a house that serves it, over a ``socket`` or over ``http``."""
+    port = free_port() if way == "http" else 0
     configuration = WorkspaceConfiguration(
         app=AppConfiguration.from_manifest(MANIFEST), limits=limits,
         people=tuple(PersonSeed(name, name.title()) for name in ("ada", "ben", "eve")),
         channels=(ChannelSeed("training"), ChannelSeed("lab"), ChannelSeed("lounge"), ChannelSeed("far", app_is_member=False)),
-        groups=groups,
+        groups=groups, request_url=f"http://127.0.0.1:{port}{EVENTS_PATH}" if port else None,
     )
     with LocalWorkspace(folder / "slack", configuration) as workspace:
         state = WorkspacePerson(workspace.base_url, workspace.session_token, "ada").state()
@@ -204,10 +224,11 @@ def slack_house(
         ids = {person["name"]: person["id"] for person in state["people"]}
         access = Access(channels=(channels["training"], channels["lab"], channels["far"]), members=(ids["ada"],), operators=(ids["ben"],))
         values = {"state_folder": folder / "state", "access": access, "limits": house_limits}
+        values |= {"slack": {"http": {"port": port}}} if port else {}
         house = open_house(Settings.model_validate(values))
         document = yaml.safe_dump(house.settings.model_dump(mode="json"))
         (folder / "signalbox.yaml").write_text(document, encoding="utf-8")
-        served = SlackHouse(workspace, house, folder, channels, ids)
+        served = SlackHouse(workspace, house, folder, channels, ids, port)
         try:
             yield served
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,10 @@ def test_every_example_works(house: House, name: str, example: str) -> None:
         rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
     if name in ("release", "unlock"):
         assert ask(house, {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock")}[name], somebody(role=Role.ADMIN)).ok
+    if name in ("promote", "rollback"):
+        ended(house, replace(run, id="r-7f3k"), Reason.COMPLETED)
+    if name == "rollback":
+        assert ask(house, "promote r-7f3k", somebody(role=Role.ADMIN)).ok
     if name == "approve":
         wait_for_approval(house, "r-9abc")
     if name == "confirm":

@@ -54,7 +54,7 @@ def test_removing_asks_first_and_does_nothing_until_told(house: House) -> None:
     assert (given.ok, queued(house)) == (True, [])
     assert "This deletes 1 file that no other version has, for ever; 34 B get free." in given.text
     yes, no = given.blocks[-1]["elements"]  # type: ignore[misc]
-    assert (yes["value"], no["value"]) == ("data remove fish@1 --yes", "data show fish@1")
+    assert yes["value"].startswith("confirm q-") and no["value"] == "data show fish@1"
     assert ask(house, yes["value"]).run_id
     assert queued(house) == [(Kind.REMOVE, ["fish@1"])]
     assert house.catalog.numbers("fish") == (1, 2)  # the runner's own process does it

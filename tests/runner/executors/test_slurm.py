@@ -19,6 +19,7 @@ from runner.slurm_words import why_it_waits, why_never_begun
 from runner.states import Reason
 from tests.conftest import AWKWARD
 from tests.support.hosts import NONCE, Reached, end_all, eventually, order, reach_over_ssh, watching
+from tests.support.scripted_house import empty_home
 from tests.support.slurm_cluster import SlurmCluster, slurm_cluster, why_not
 
 WHY_NOT = why_not() or ("" if find_sshd() else "openssh-server is not installed")
@@ -36,7 +37,7 @@ def cluster() -> Iterator[SlurmCluster]:
 
 @pytest.fixture(scope="module")
 def login(cluster: SlurmCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackSshd]:
-    with LoopbackSshd(tmp_path_factory.mktemp("login"), variables=cluster.variables) as sshd:
+    with LoopbackSshd(tmp_path_factory.mktemp("login"), variables=cluster.variables | empty_home(tmp_path_factory.mktemp("of"))) as sshd:
         yield sshd
 
 
@@ -219,7 +220,7 @@ def test_on_several_nodes_srun_starts_a_rank_for_each_gpu(tmp_path: Path) -> Non
     with (
         tempfile.TemporaryDirectory(prefix="slurm") as folder,
         slurm_cluster(Path(folder), nodes=("node1", "node2")) as pair,
-        LoopbackSshd(tmp_path / "login", variables=pair.variables) as sshd,
+        LoopbackSshd(tmp_path / "login", variables=pair.variables | empty_home(tmp_path)) as sshd,
     ):
         reached = reach_over_ssh(sshd, tmp_path / AWKWARD, executor="slurm")
         script = "echo rank=$SLURM_PROCID/$SLURM_NTASKS local=$SLURM_LOCALID node=$SLURM_NODEID devices=$CUDA_VISIBLE_DEVICES"

@@ -13,11 +13,13 @@ import pytest
 
 from bot.demo.loopback_sshd import LoopbackSshd, find_sshd
 from bot.demo.processes import marked
+from runner.crash_points import CANCEL, SUBMIT
 from runner.service.runs import request_stop
 from runner.states import Reason
 from runner.store import hosts
 from tests.support.hosts import eventually
-from tests.support.scripted_house import HOST, ScriptedHouse, scripted_house
+from tests.support.runner_process import runner_process
+from tests.support.scripted_house import HOST, ScriptedHouse, empty_home, scripted_house
 from tests.support.slurm_cluster import SlurmCluster, slurm_cluster, why_not
 
 WHY_NOT = why_not() or ("" if find_sshd() else "openssh-server is not installed")
@@ -34,7 +36,7 @@ def cluster() -> Iterator[SlurmCluster]:
 @pytest.fixture
 def house(cluster: SlurmCluster) -> Iterator[ScriptedHouse]:
     with scripted_house(Path(tempfile.mkdtemp(prefix="house"))) as scripted, LoopbackSshd(
-        scripted.root.parent / "login", variables=cluster.variables
+        scripted.root.parent / "login", variables=cluster.variables | empty_home(scripted.root.parent)
     ) as login:
         with scripted.house.store.writing() as db:
             known = hosts.get(db, HOST)
@@ -81,6 +83,43 @@ def test_a_run_is_stopped_by_scancel(house: ScriptedHouse, cluster: SlurmCluster
         request_stop(house.house, house.who("stop"), run.id)
         house.wait(run, Reason.BY_USER, timeout_s=60)
     assert cluster.ask("squeue", "-h", "-t", "running,pending,completing", "-o", "%A").split() == []
+
+
+@pytest.mark.parametrize("point", ["runner.after_launched", *SUBMIT])
+def test_an_answer_of_sbatch_that_is_lost_starts_nothing_twice(house: ScriptedHouse, cluster: SlurmCluster, point: str) -> None:
+    """The runner dies once Slurm has the run, or the shell that asks Slurm does, before or after."""
+    run = house.submit()
+    said = house.house.settings.state / "runner.out"
+    with runner_process(house.house.settings, crash_at=point) as first:
+        if point == "submit.before_sbatch":
+            eventually(lambda: said.exists() and f"launch of {run.id} did not come through" in said.read_text(encoding="utf-8"), 60)
+            assert not (house.directory(run) / "claim").is_symlink()
+        else:
+            eventually((house.directory(run) / "claim").is_symlink, 60)
+        first.kill()
+    with runner_process(house.house.settings):
+        seen = house.wait(run, Reason.COMPLETED, timeout_s=60)
+    assert seen.run.attempt == 1
+    lines = (house.directory(run) / "iterations.txt").read_text(encoding="ascii").splitlines()
+    assert (len(lines), len({line.split()[2] for line in lines})) == (15, 1)
+    eventually(lambda: cluster.ask("squeue", "-h", "-t", "running,pending,completing", "-o", "%A").split() == [], 30)
+
+
+@pytest.mark.parametrize("point", CANCEL)
+def test_an_answer_of_a_cancel_that_is_lost_is_asked_for_again(house: ScriptedHouse, cluster: SlurmCluster, point: str) -> None:
+    run = house.submit("step_s=0.3", "epochs=50")
+    said = house.house.settings.state / "runner.out"
+    with runner_process(house.house.settings, crash_at=point) as first:
+        seen = house.wait(run, Reason.WORKING, timeout_s=60)
+        request_stop(house.house, house.who("stop"), run.id)
+        eventually(lambda: f"stop of {run.id} did not come through" in said.read_text(encoding="utf-8"), 60)
+        assert house.view(run).devices
+        first.kill()
+    with runner_process(house.house.settings):
+        ended = house.wait(run, Reason.BY_USER, timeout_s=60)
+    assert not ended.devices
+    assert seen.attempt is not None
+    assert marked(seen.attempt.marker) == []
 
 
 def test_a_run_whose_node_died_is_tried_again_by_us(house: ScriptedHouse, cluster: SlurmCluster) -> None:
