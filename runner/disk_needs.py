@@ -64,10 +64,6 @@ class DiskNeeds:
         """This thread's."""
         return self.house.store.reading()
 
-    def forget_left(self) -> None:
-        """Ask again what runs at work will still write."""
-        self._left.clear()
-
     def on(self, run: Run, host: str) -> DiskNeed:
         """What a run takes on a host if it starts there anew."""
         spec = run.spec

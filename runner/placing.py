@@ -76,11 +76,12 @@ class Placing:
         for start in decisions.starts:
             root = links[start.host].host.root
             guard(partial(self._start, queued[start.run_id], start, root, started), about=start.run_id)
-        told = [(queued[wait.run_id], wait, _detail(wait)) for wait in decisions.waits]
-        together(self._house.store, guard, [
-            (run.id, partial(self._wait, run, wait.reason, detail))
-            for run, wait, detail in told if (run.reason, run.detail) != (wait.reason, detail)
-        ])
+        steps: list[tuple[str, Callable[[], None]]] = []
+        for wait in decisions.waits:
+            run, detail = queued[wait.run_id], _detail(wait)
+            if run.detail != detail or run.reason is not wait.reason:
+                steps.append((run.id, partial(self._wait, run, wait.reason, detail)))
+        together(self._house.store, guard, steps)
         for each in decisions.preempts:
             guard(partial(self._preempt, each), about=each.run_id)
         return started

@@ -25,7 +25,9 @@ MEMORY_MARGIN = 1.15
 """Times what earlier runs of the same model and batch held: fragments, and larger pictures."""
 REMEMBERED_HALF_LIVES = 6
 LASTS = timedelta(seconds=30)
-LEARNED_LASTS = timedelta(minutes=5)
+LEARNED_LASTS = timedelta(minutes=1)
+RENEWED_AT_ONCE = 1000
+"""Waiting runs of which it is asked in one pass whether the past teaches something new: it hardly does."""
 SETTLES = timedelta(days=1)
 """How long after an attempt's end that may still become known: a host can be silent for so long."""
 ANY_TURN = Turn()
@@ -114,12 +116,13 @@ class Scenes:
         )
 
     def _wanted(self, candidates: Iterable[Candidate], past: Past) -> Iterable[Waiting]:
-        before, self._waiting = self._waiting, {}
+        before, self._waiting, renewed = self._waiting, {}, 0
         for candidate in candidates:
             run_id = candidate.run.id
             known = before.get(run_id)
-            if known is None or known[0] is not candidate or known[1] is not past.learned:
-                known = candidate, past.learned, waiting(candidate, past)
+            old = known is not None and known[1] is not past.learned and renewed < RENEWED_AT_ONCE
+            if known is None or known[0] is not candidate or old:
+                known, renewed = (candidate, past.learned, waiting(candidate, past)), renewed + old
             self._waiting[run_id] = known
             yield known[2]
 
@@ -133,10 +136,10 @@ class Scenes:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What has been up to a moment: what each person used, what earlier runs teach, and what runs take on disks.
+    """What has been up to a moment: what each person used, true enough for ``LASTS`` after it; what earlier runs teach and what runs
+    take on disks, for ``LEARNED_LASTS``.
 
-    ``used`` is true enough for ``LASTS`` after it was read, what was learned for ``LEARNED_LASTS``. ``settled`` is what was used by
-    all that ended up to ``settled_at``, decayed to then.
+    ``settled`` is what was used by all that ended up to ``settled_at``, decayed to then.
     """
 
     read_at: datetime
@@ -160,7 +163,6 @@ def past_of(house: House, *, known: Past | None = None) -> Past:
     recent = [*usage.spans(db, since=settled_at), *usage.spans_under_way(db, now=now)]
     used = _sum(decayed(recent, now=now, half_life_days=days), settled, 0.5 ** (SETTLES / timedelta(days=days)))
     if known is not None and now - known.learned_at < LEARNED_LASTS:
-        known.disk.forget_left()
         return replace(known, read_at=now, used=used, settled_at=settled_at, settled=settled)
     return Past(now, used, now, Learned(house.store), DiskNeeds(house), settled_at, settled)
 

@@ -21,4 +21,4 @@ def queue(asking: Asking) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(queue, Topic.WATCH, examples=("queue",))
+verb = Verb(queue, Topic.WATCH, examples=("queue",), slow=True)

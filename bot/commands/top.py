@@ -18,4 +18,4 @@ def top(asking: Asking) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(top, Topic.WATCH, examples=("top",))
+verb = Verb(top, Topic.WATCH, examples=("top",), slow=True)

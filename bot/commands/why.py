@@ -23,4 +23,4 @@ def why(asking: Asking, run: str) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(why, Topic.WATCH, examples=("why r-7f3k",))
+verb = Verb(why, Topic.WATCH, examples=("why r-7f3k",), slow=True)

@@ -15,21 +15,24 @@ class LiveRuns:
     def __init__(self) -> None:
         self._revision: int | None = None
         self._known: dict[str, Run] = {}
+        self._unsure: int | None = None
 
     def look(self, store: Store) -> Mapping[str, Run]:
         """By id, in the order in which they were submitted. A look that finds nothing new returns the very same mapping."""
-        db, revision, known = store.reading(), self._revision, self._known
-        if revision is None:
-            revision = runs.revision(db)
-            known = {run.id: run for run in runs.live(db)}
-        changes = runs.changed_since(db, revision)
+        if self._unsure not in (None, store.undone):  # what was seen inside a transaction may have been undone
+            self._revision, self._unsure = None, None
+        if store.changing:
+            self._unsure = store.undone
+        db = store.reading()
+        if self._revision is None:
+            self._revision = runs.revision(db)
+            self._known = {run.id: run for run in runs.live(db)}
+        changes = runs.changed_since(db, self._revision)
         if changes:
-            revision, known = changes[-1][0], dict(known)
+            self._revision, self._known = changes[-1][0], dict(self._known)
         for _, run_id, run in changes:
             if run is not None and not run.state.final:
-                known[run_id] = run
+                self._known[run_id] = run
             else:
-                known.pop(run_id, None)
-        if not store.changing:
-            self._revision, self._known = revision, known
-        return known
+                self._known.pop(run_id, None)
+        return self._known

@@ -187,6 +187,9 @@ CREATE TRIGGER run_added AFTER INSERT ON runs BEGIN
 CREATE TRIGGER run_changed AFTER UPDATE ON runs WHEN NEW.revision = OLD.revision BEGIN
     UPDATE runs SET revision = (SELECT max(revision) + 1 FROM runs) WHERE rowid = NEW.rowid; END;
 CREATE INDEX progress_by_epoch ON progress(run_id, epoch, attempt);
+CREATE INDEX progress_by_memory ON progress(run_id, memory_mib);
+DROP INDEX trainings_of_preset;
+CREATE INDEX trainings_begun ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train' AND started_at IS NOT NULL;
 """
 
 
@@ -264,7 +267,7 @@ def telling(db: Database) -> None:
 
 @migrations()
 def revisions(db: Database) -> None:
-    """A number that tells which runs have changed; the points of a run by epoch."""
+    """A number that tells which runs have changed; the points of a run by epoch; trainings that have begun, by preset."""
     _carry_out(db, _REVISIONS)
 
 

@@ -38,9 +38,11 @@ def _spans(
 def epoch_seconds(db: Database, preset: str, dataset: str) -> float | None:
     """How long an epoch of this preset on this dataset took in the newest run that finished three of them; None where none did."""
     row = db.conn.execute(
-        f"SELECT min(at) AS began, max(at) AS ended, count(DISTINCT epoch) AS epochs FROM progress WHERE run_id IN ({_LIKE}"  # noqa: S608
-        " AND json_extract(spec, '$.dataset.name') = ? ORDER BY created_at DESC LIMIT 5) GROUP BY run_id HAVING epochs > 2"
-        " ORDER BY ended DESC LIMIT 1",
+        "SELECT (SELECT at FROM progress WHERE run_id = runs.id ORDER BY id LIMIT 1) AS began,"  # noqa: S608
+        " (SELECT at FROM progress WHERE run_id = runs.id ORDER BY id DESC LIMIT 1) AS ended, 1"
+        " + (SELECT max(epoch) FROM progress WHERE run_id = runs.id) - (SELECT min(epoch) FROM progress WHERE run_id = runs.id) AS epochs"
+        f" FROM runs WHERE id IN ({_LIKE} AND json_extract(spec, '$.dataset.name') = ? ORDER BY created_at DESC LIMIT 5)"
+        " AND epochs > 2 ORDER BY ended DESC LIMIT 1",
         (preset, dataset),
     ).fetchone()
     if row is None:
@@ -63,8 +65,8 @@ def checkpoint_bytes(db: Database, preset: str) -> tuple[str, int] | None:
 def memory_mib(db: Database, preset: str, batch: int) -> int | None:
     """The most memory that a GPU of a run of this preset and batch was seen to hold; None where no log told."""
     row = db.conn.execute(
-        f"SELECT max(memory_mib) AS most FROM progress WHERE run_id IN ({_LIKE} AND"  # noqa: S608
-        " json_extract(prepared, '$.batch') = ? ORDER BY created_at DESC LIMIT 5)",
+        "SELECT max((SELECT max(memory_mib) FROM progress WHERE run_id = runs.id)) AS most FROM runs"  # noqa: S608
+        f" WHERE id IN ({_LIKE} AND json_extract(prepared, '$.batch') = ? ORDER BY created_at DESC LIMIT 5)",
         (preset, batch),
     ).fetchone()
     return row["most"] if row else None

@@ -37,6 +37,8 @@ PRESETS = tuple(
     )
     for number in range(8)
 )
+FIRST_IN_QUEUE, LAST_IN_QUEUE = "r-q000000", "r-q009999"
+"""Of ten thousand."""
 CONFIG = "train_pipeline = [dict(type='LoadImageFromFile', backend_args=None), dict(type='LoadAnnotations', with_bbox=True)]\n" * 90
 """As long as what MMDetection resolves, 10 kB."""
 
@@ -104,7 +106,7 @@ def add_queue(house: House, queued: int) -> None:
     chance, now = random.Random(2), datetime.now(UTC)
     with house.store.writing():
         for number in range(queued):
-            _run(house, chance, f"r-q{number:06}", Reason.WAITING_FOR_GPU, now - timedelta(seconds=queued - number))
+            _run(house, chance, f"{FIRST_IN_QUEUE[:-6]}{number:06}", Reason.WAITING_FOR_GPU, now - timedelta(seconds=queued - number))
 
 
 def _run(house: House, chance: random.Random, run_id: str, reason: Reason, at: datetime, *, host: str | None = None) -> str:
