@@ -23,6 +23,7 @@ from bot.delivering import deliver
 from bot.download import Downloader
 from bot.firings import carry_out_due
 from bot.groups import Groups
+from bot.home import Homes
 from bot.listeners import Identity, Listeners
 from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
 from bot.uploads import Uploads, clear_partial
@@ -40,6 +41,7 @@ Works = Mapping[str, Callable[[], None]]
 _log = logging.getLogger(__name__)
 BEAT_S = 5.0
 UPLOADS_WAKE_S = 0.2
+HOMES_WAKE_S = 0.2
 FIRINGS_WAKE_S = 1.0
 _LONGEST_WAIT_S = 30.0
 _END_S = 12.0
@@ -75,7 +77,9 @@ def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -
         return
     clear_partial(house.settings.inbox)
     clear_settled(house)
-    app, works = build_app(house, identity, secrets, settings), _with_slack(house, slack, settings, secrets, stop)
+    homes = Homes()
+    app, works = build_app(house, identity, secrets, settings, homes), _with_slack(house, slack, settings, secrets, stop)
+    works["homes"] = lambda: _every(HOMES_WAKE_S, stop, lambda: homes.step(house, slack))
     if secrets.signing_secret:
         with _at_work(works, stop), serving(app, settings.http):
             stop.wait()
@@ -88,7 +92,7 @@ def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -
         handler.close()  # type: ignore[no-untyped-call]
 
 
-def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings) -> App:
+def build_app(house: House, identity: Identity, secrets: Tokens, settings: SlackSettings, homes: Homes | None = None) -> App:
     """Bolt's App with every listener. Constructing it asks Slack who we are.
 
     Bolt acks an event before its listener has run, unless it processes before it responds; and then a crash would lose the request.
@@ -97,7 +101,7 @@ def build_app(house: House, identity: Identity, secrets: Tokens, settings: Slack
     logging.getLogger("slack_bolt.App").addFilter(lambda record: "`token` will be unused" not in str(record.msg))
     secret = secrets.signing_secret or None
     app = App(client=web_client(secrets, settings), signing_secret=secret, name="signalbox", process_before_response=True)
-    Listeners(house, identity).register(app)
+    Listeners(house, identity, homes or Homes()).register(app)
     return app
 
 

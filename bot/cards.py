@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from bot.calls import Done, Refused, Slack, TooFast, Unknown
 from bot.message import Message
+from bot.notifier import CHANNEL_GONE, channel_gone
 from bot.notifier import card as first_posting
 from bot.pacing import EditBudget, Holds
 from bot.pictures import Pictures, Stage
@@ -20,6 +21,8 @@ from runner.states import Reason, State
 
 _log = logging.getLogger(__name__)
 _UPDATE = "chat.update"
+_EVERY_CHANNEL = ""
+"""Slack counts edits by method, not by channel."""
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _REDRAW_EVERY = timedelta(minutes=2)
 _REDRAW_SHARE = 20
@@ -89,7 +92,7 @@ class Cards:
         return not self._is_urgent(stamp, card), look.edited_at if look else 0.0
 
     def _may_edit(self, stamp: CardStamp, card: Card, interval_s: float) -> bool:
-        if self._holds.held(card.channel, _UPDATE):
+        if self._holds.held(card.channel, _UPDATE) or self._holds.held(_EVERY_CHANNEL, _UPDATE):
             return False
         look, urgent = self._looks.get((stamp.run_id, card.part)), self._is_urgent(stamp, card)
         if card.part == "plot" and not stamp.state.final and look is not None:
@@ -117,16 +120,23 @@ class Cards:
                 self._holds.succeeded(card.channel, _UPDATE)
                 self._settle(stamp, after, edited=True)
             case TooFast():
-                self._holds.hold(card.channel, _UPDATE, outcome.retry_after_s)
+                self._holds.hold(_EVERY_CHANNEL, _UPDATE, outcome.retry_after_s)
             case Unknown():  # an edit may be repeated safely
                 self._holds.back_off(card.channel, _UPDATE)
             case Refused() if outcome.error in _GONE:
                 again = first_posting(stamp.run_id, card.channel, card.part, again=card.ts or "")
                 rows.forget_card(self._house, card, again)
             case Refused():
+                if outcome.error in CHANNEL_GONE:
+                    self._owe_note(stamp.run_id, card.channel, outcome.error)
                 _log.error("The %s of %s cannot be edited: %s.", card.part, stamp.run_id, outcome)
                 self._settle(stamp, after, edited=True)
         return True
+
+    def _owe_note(self, run_id: str, channel: str, error: str) -> None:
+        note = channel_gone(self._house, run_id, channel, error)
+        if note is not None:
+            rows.add(self._house, note)
 
     def _settle(self, stamp: CardStamp, card: Card, *, edited: bool) -> None:
         """Note what was seen; of an ended run also in the database, so that it is not looked at again."""

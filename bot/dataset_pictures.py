@@ -25,7 +25,7 @@ def dataset_picture(house: House, version: DatasetVersion, part: str, *, name: s
     title = f"{_TITLES[part]} {version.reference}"
 
     def draw() -> bytes | None:
-        from bot.plots import box_size_map, class_bars  # matplotlib takes a second to load: only once something is drawn
+        from bot.plots.datasets import box_size_map, class_bars  # matplotlib takes a second to load: only once something is drawn
 
         summary = version.summary
         if part == "classes":

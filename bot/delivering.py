@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from threading import Event
 
 from bot.attachments import Attachments
@@ -22,9 +23,9 @@ WAKE_S = 0.05
 _AFTER_FAULT_S = 1.0
 
 
-def deliver(house: House, slack: Slack, settings: SlackSettings, stop: Event) -> None:
+def deliver(house: House, slack: Slack, settings: SlackSettings, stop: Event, *, clock: Callable[[], float] = time.monotonic) -> None:
     """Notify, send and edit until told to stop; woken within 50 ms by every commit of another connection."""
-    holds, clock = Holds(time.monotonic), time.monotonic
+    holds = Holds(clock)
     pictures = Pictures(slack, clock)
     outbox = Outbox(house, slack, pictures, holds, render=render, attachments=Attachments(slack, clock))
     budget = EditBudget(clock, per_minute=settings.edits_per_minute)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
 from bot.answer import Answer, Block
 from bot.commands import verbs
 from bot.confirming import bound
@@ -16,12 +18,13 @@ from bot.refusals import no_such_verb, refusal
 from bot.shared_files import SharedFile
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import Asking
+from bot.views.submitted import dry_answer
 from runner.service import requests
 from runner.service.house import DatabaseError, House, Requester
 from runner.settings import Role
 from runner.specs import GivenFile
 
-OWN_LINES = frozenset({"terminal", "button", "schedule"})
+OWN_LINES = frozenset({"terminal", "button", "schedule", "trigger", "modal"})
 """Doors whose lines no phone has touched."""
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,26 @@ def answer(house: House, who: Requester, text: str, *, attached: Sequence[Shared
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, the person gets a sentence and the log the rest
         refused = refusal(error, words)
         return _our_fault(error, who, text) if refused is None else _noted(house, who, text, refused)
+
+
+def tried(house: House, who: Requester, text: str) -> tuple[Answer, str]:
+    """What a line of Signalbox's own making would be answered with, and nothing is changed; never raises.
+
+    Beside it the parameter that is to blame for a refusal, as far as the line itself is wrong there.
+    """
+    words: list[str] = []
+    try:
+        who.must_be(Role.VIEWER, "use Signalbox")
+        words = split_like_a_shell(text)
+        line = parsed(words)
+        return _tried(Asking(house, who, line.raw, text), line), ""
+    except Exception as error:  # noqa: BLE001 - as in answer
+        return refusal(error, words) or _our_fault(error, who, text), _to_blame(error)
+
+
+def _to_blame(error: Exception) -> str:
+    param = error.param if isinstance(error, click.BadParameter) else None
+    return (param.name or "") if param is not None else ""
 
 
 def parsed(words: Sequence[str]) -> Line:
@@ -60,8 +83,29 @@ def within(asking: Asking, text: str) -> Answer:
     return _invoked(line, replace(asking, raw=line.raw, line=text))
 
 
+class _UndoneError(Exception):
+    """Carries the answer of a dry run out of the transaction that it undoes."""
+
+    def __init__(self, given: Answer) -> None:
+        super().__init__()
+        self.given = given
+
+
+def _tried(asking: Asking, line: Line) -> Answer:
+    """What a line would be answered with. Everything that it writes is undone."""
+    if line.verb.previewed_by:
+        return _invoked(replace(line, verb=verbs()[line.verb.previewed_by]), asking)
+    try:
+        with asking.house.store.writing():
+            raise _UndoneError(_invoked(line, asking))
+    except _UndoneError as undone:
+        return dry_answer(undone.given)
+
+
 def _carried_out(asked: Asking, line: Line) -> Answer:
     asking = replace(asked, raw=line.raw)
+    if line.dry:
+        return _tried(asking, line)
     if line.verb.slow:
         requests.once(asking.house, asking.who, asking.line, dict)
         return bound(_invoked(line, asking), asking)

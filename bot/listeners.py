@@ -17,9 +17,14 @@ from bot import grammar
 from bot.access import Refusal, Speaker, known_teams, refusal
 from bot.answer import Answer
 from bot.calls import Done, Slack
+from bot.dialogs import carried_out, filled_in, open_form, place_of, show_answer
+from bot.forms import FORMS
+from bot.home import Homes
+from bot.settings import slack_settings
 from bot.shared_files import SharedFile, attached_files, dataset_name, shared_files
 from bot.silence import with_silence
 from bot.uploads import upload_of, uploads_in
+from bot.views.form import FORM, PLAN
 from bot.views.import_dialog import CALLBACK, NAME, chosen, import_dialog
 from bot.views.words import code
 from recipes.names import is_dataset_name
@@ -32,7 +37,9 @@ from runner.service.outbox import NewDelivery
 from runner.settings import Role
 
 COMMAND = "/train"
+SHORTCUT = "train"
 _ACTION = re.compile(r"command:.+")
+_FORM = re.compile(r"form:.+")
 _MENTION = re.compile(r"<@(?P<person>[UW][A-Z0-9]+)(?:\|[^>]*)?>")
 Json = Mapping[str, Any]
 
@@ -48,28 +55,38 @@ class Identity:
 class Listeners:
     """Everything that Bolt calls. Each method commits at most a row or two, and returns."""
 
-    def __init__(self, house: House, identity: Identity) -> None:
+    def __init__(self, house: House, identity: Identity, homes: Homes) -> None:
         self._house = house
         self._identity = identity
+        self._homes = homes
 
     def register(self, app: App) -> None:
         """Listen to everything that the manifest subscribes to."""
         app.command(COMMAND)(self.on_command)
         app.event("app_mention")(self.on_mention)
         app.event("message")(self.on_message)
+        app.event("app_home_opened")(self.on_home)
         app.action(_ACTION)(self.on_click)
+        app.action(_FORM)(self.on_form)
+        app.global_shortcut(SHORTCUT)(self.on_form)
+        app.view(FORM)(self.on_filled)
+        app.view(PLAN)(self.on_agreed)
         app.message_shortcut(CALLBACK)(self.on_import)
         app.view(CALLBACK)(self.on_import_chosen)
 
-    def on_command(self, ack: Ack, body: Json) -> None:
-        """``/train …``: the answer travels in the ack."""
+    def on_command(self, ack: Ack, body: Json, client: WebClient) -> None:
+        """``/train …``: the answer travels in the ack. What cannot be asked without more, such as ``/train run``, opens its form."""
         speaker = Speaker(_text(body, "user_id"), _text(body, "channel_id"), known_teams(body.get("team_id")))
         refused, role = self._admit(speaker)
         if refused is not None:
             ack(refused.sentence)
             return
-        place = Place(speaker.channel)
-        given = self._carry_out(Requester(speaker.person, role, "slash", _text(body, "trigger_id"), place), _text(body, "text"))
+        trigger, line = _text(body, "trigger_id"), _text(body, "text")
+        who = Requester(speaker.person, role, "slash", trigger, Place(speaker.channel))
+        if " ".join(line.lower().split()) in FORMS:
+            ack(open_form(self._house, Slack(client), who, line.lower(), trigger=trigger, ask_channel=False))
+            return
+        given = self._carry_out(who, line)
         ack(text=given.text, blocks=[dict(block) for block in given.blocks], response_type="in_channel" if given.public else "ephemeral")
 
     def on_mention(self, ack: Ack, body: Json, event: Json) -> None:
@@ -86,17 +103,53 @@ class Listeners:
                 self._take_uploads(event, speaker)
         ack()
 
-    def on_click(self, ack: Ack, body: Json, action: Json) -> None:
-        """A button: its value is a command line."""
-        container = _mapping(body, "container")
-        speaker = Speaker(_text(_mapping(body, "user"), "id"), _text(container, "channel_id"), _teams(body))
-        place = Place(speaker.channel, _text(container, "thread_ts") or None)
-        trigger = _text(body, "trigger_id")
+    def on_click(self, ack: Ack, body: Json, action: Json, client: WebClient) -> None:
+        """A button or an entry of a menu: its value is a command line. In a dialog or the Home tab it is answered in a dialog."""
+        speaker, place = self._clicked(body)
+        trigger, line = _text(body, "trigger_id"), _text(action, "value") or _text(_mapping(action, "selected_option"), "value")
         refused, role = self._admit(speaker)
-        if refused is not None:
+        who = Requester(speaker.person, role, "button", trigger, place)
+        if view := _mapping(body, "view"):
+            given = self._carry_out(who, line) if refused is None else Answer(refused.sentence, ok=False)
+            open_view = _text(view, "id") if view.get("type") == "modal" else None
+            show_answer(Slack(client), given, trigger=trigger, place=place, view_id=open_view, title=line.split()[0].capitalize())
+        elif refused is not None:
             self._whisper(refused.sentence, f"refusal:{trigger}", speaker.person, place)
         else:
-            self._answer(Requester(speaker.person, role, "button", trigger, place), _text(action, "value"))
+            self._answer(who, line)
+        ack()
+
+    def on_form(self, ack: Ack, body: Json, client: WebClient) -> None:
+        """A button that opens a form, filled in with what its value says; or the shortcut that opens that of a training."""
+        speaker, place = self._clicked(body)
+        trigger = _text(body, "trigger_id")
+        actions, view = body.get("actions"), _mapping(body, "view")
+        line = _text(actions[0], "value") if isinstance(actions, list) and actions else "run"
+        refused, role = self._admit(speaker)
+        trouble = refused.sentence if refused else ""
+        if refused is None:
+            who = Requester(speaker.person, role, "modal", trigger, place)
+            ask = not body.get("channel") and view.get("type") != "modal" and len(self._house.settings.access.channels) > 1
+            above = view.get("type") == "modal"
+            trouble = open_form(self._house, Slack(client), who, line, trigger=trigger, ask_channel=ask, above=above)
+        self._whisper(trouble, f"form:{trigger}", speaker.person, place)
+        ack()
+
+    def on_filled(self, ack: Ack, body: Json, view: Json) -> None:
+        """A form was filled in: what it would do is shown, or what is wrong with it."""
+        who = self._in_dialog(body, view)
+        ack(**filled_in(self._house, who, view))
+
+    def on_agreed(self, ack: Ack, body: Json, view: Json) -> None:
+        """The plan was agreed to."""
+        who = self._in_dialog(body, view)
+        ack(**carried_out(who, view, self._carry_out))
+
+    def on_home(self, ack: Ack, body: Json, event: Json) -> None:
+        """Somebody looks at their Home tab."""
+        served = self._house.settings.access.workspace or self._identity.team
+        if event.get("tab") == "home" and known_teams(body.get("team_id")) == {served}:
+            self._homes.opened(_text(event, "user"))
         ack()
 
     def on_import(self, ack: Ack, body: Json, client: WebClient) -> None:
@@ -149,6 +202,22 @@ class Listeners:
         elif role < Role.MEMBER or not self._take_uploads(event, speaker):
             who = Requester(speaker.person, role, "mention", event_id, place)
             self._answer(who, self._said_to_the_bot(_text(event, "text")), attached=attached_files(event))
+
+    def _clicked(self, body: Json) -> tuple[Speaker, Place]:
+        """Who clicked, and where that is answered or reported: the Home tab is in no channel, a dialog remembers its own."""
+        container, view = _mapping(body, "container"), _mapping(body, "view")
+        place = Place(_text(container, "channel_id"), _text(container, "thread_ts") or None)
+        if view.get("type") == "modal":
+            place = place_of(view)
+        elif not place.channel:
+            place = Place(slack_settings(self._house.settings).home_channel or next(iter(self._house.settings.access.channels), ""))
+        return Speaker(_text(_mapping(body, "user"), "id"), place.channel or "", _teams(body)), place
+
+    def _in_dialog(self, body: Json, view: Json) -> Requester:
+        """Who submitted a dialog; of somebody who may no longer speak here, a stranger."""
+        speaker, place = self._clicked(body)
+        refused, role = self._admit(speaker)
+        return Requester(speaker.person, Role.STRANGER if refused else role, "modal", _text(view, "id"), place)
 
     def _admit(self, speaker: Speaker) -> tuple[Refusal | None, Role]:
         role = role_of(self._house, speaker.person, speaker.channel)

@@ -10,27 +10,33 @@ import click
 from bot.verb import CommandError, Verb, nearest
 from bot.views.blocks import quoted
 
+DRY_RUN = "--dry-run"
 _HELP = frozenset({"--help", "-h", "-?"})
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line ready for click: the verb, its arguments, and the raw framework options that came after ``--``."""
+    """A line ready for click: the verb, its arguments, and the raw framework options that came after ``--``.
+
+    ``dry``: only what would happen is wanted, of a command that does not itself know ``--dry-run``.
+    """
 
     verb: Verb
     arguments: tuple[str, ...]
     raw: tuple[str, ...] = ()
+    dry: bool = False
 
 
 def arranged(verb: Verb, words: Sequence[str]) -> Line:
     """The words after the verb, made strict; CommandError for a key that is no option, or for raw options where none are taken."""
     path, command, rest = _innermost(verb.command, list(words))
+    dry, rest = _without_dry_run(verb, command, rest)
     if holds_a_line(command):
-        return Line(verb, (*path, *rest))
+        return Line(verb, (*path, *rest), dry=dry)
     before, raw = _without_raw(rest)
     if raw and not verb.takes_raw:
         raise CommandError(f"`{verb.name}` takes no raw framework options (those after `--`).", line=quoted([verb.name, *path, *before]))
-    return Line(verb, (*path, *_strict(verb, path, command, before)), tuple(raw))
+    return Line(verb, (*path, *_strict(verb, path, command, before)), tuple(raw), dry)
 
 
 def option_names(command: click.Command) -> dict[str, click.Option]:
@@ -70,6 +76,15 @@ def _innermost(command: click.Command, words: list[str]) -> tuple[list[str], cli
 def _without_raw(words: list[str]) -> tuple[list[str], list[str]]:
     place = words.index("--") if "--" in words else len(words)
     return words[:place], words[place + 1 :]
+
+
+def _without_dry_run(verb: Verb, command: click.Command, words: list[str]) -> tuple[bool, list[str]]:
+    """Whether ``--dry-run`` is said to Signalbox, and the other words. Of a line inside this one it is that line's."""
+    if not verb.changes or DRY_RUN in option_names(command):
+        return False, words
+    before = words[:1] if holds_a_line(command) else _without_raw(words)[0]
+    kept = [word for word in before if word.lower() != DRY_RUN]
+    return len(kept) < len(before), [*kept, *words[len(before) :]]
 
 
 def _strict(verb: Verb, path: list[str], command: click.Command, words: list[str]) -> list[str]:

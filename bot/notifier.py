@@ -8,16 +8,20 @@ from zoneinfo import ZoneInfo
 
 from bot.result_files import Shown, brought, owed_files
 from bot.views.words import ap as ap_in_words
-from bot.views.words import code, duration, escaped, person
+from bot.views.words import code, duration, escaped, is_member, person
 from runner.crash_points import crash_point
 from runner.entities import Event, Run
 from runner.service.house import House
 from runner.service.outbox import NewDelivery, owe_for_events
 from runner.service.retraining import retraining_with
+from runner.service.views import view
 from runner.specs import ConvertSpec, Kind
 from runner.states import Reason, State
 
 _NAMED_PARAMETERS = 6
+CHANNEL_GONE = frozenset({"is_archived", "channel_not_found", "not_in_channel"})
+"""Slack's words for a channel where nothing can be posted until a person does something."""
+_OF_LOCKS = frozenset({"unlocked", "lock_expired"})
 
 
 def notify(house: House, *, home_channel: str | None) -> int:
@@ -45,6 +49,8 @@ def deliveries_for(
     event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
 ) -> Sequence[NewDelivery]:
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
+    if event.kind in _OF_LOCKS:
+        return _of_lock(event, home_channel)
     if run is None and event.kind in _OF_SCHEDULES:
         return _of_schedule(event, home_channel)
     channel = (run.place.channel if run else None) or home_channel
@@ -57,6 +63,18 @@ def deliveries_for(
 def card(run_id: str, channel: str, part: str, *, again: str = "") -> NewDelivery:
     """The first posting of a run's card, epoch table or plot; ``again`` tells a later first posting from the one before."""
     return NewDelivery(f"{part}:{run_id}{again and ':' + again}", channel, "card", {"part": part}, run_id)
+
+
+def channel_gone(house: House, run_id: str, channel: str, error: str) -> NewDelivery | None:
+    """What a run's owner is told, once a day, when a channel takes no more of it; None for an owner whom Slack does not know."""
+    owner = view(house, run_id).run.owner
+    if not is_member(owner):
+        return None
+    text = (
+        f"<#{channel}> takes nothing more from Signalbox ({escaped(error)}): {code(run_id)} goes on, and cannot be followed there. "
+        f"{code(f'show {run_id}')} tells how it is; an admin may invite the app again or list another channel."
+    )
+    return NewDelivery(f"gone:{channel}:{owner}:{house.now():%Y-%m-%d}", owner, "text", {"text": text})
 
 
 def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
@@ -121,6 +139,19 @@ def _preempting(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_owed(event, run, channel, "text", {"text": text, "in_thread": True}),)
 
 
+def _of_lock(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
+    """Who locked something is told, where that was, that it is theirs no more: unless they gave it back themselves."""
+    told = event.payload
+    owner, place, channel = str(told.get("owner")), str(told.get("lock")), told.get("channel") or home_channel
+    if not channel or event.actor == owner:
+        return ()
+    reason = f" ({escaped(str(told['reason']))[:200]})" if told.get("reason") else ""
+    ended = f"was broken by {person(event.actor)}" if event.actor else "has expired"
+    again = f"New runs may start there; {code(f'lock {place}')} keeps it again."
+    text = f"{person(owner)} Your lock of {code(place)}{reason} {ended}. {again}"
+    return (NewDelivery(f"event:{event.id}:text", str(channel), "text", {"text": text, "thread": told.get("thread")}),)
+
+
 def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     used_mib, where = event.payload.get("used_mib"), f"GPU {event.payload.get('device')} of {event.payload.get('host')}"
     holds = f", and holds {used_mib / 1024:.1f} GiB" if isinstance(used_mib, int) and used_mib else ""
@@ -145,7 +176,7 @@ def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery
 
 
 def _reply(event: Event, run: Run, channel: str, text: str) -> NewDelivery:
-    return _owed(event, run, channel, "text", {"text": text, "in_thread": True})
+    return _owed(event, run, channel, "text", {"text": text, "in_thread": True, "line": f"{code(run.id)} {text}"})
 
 
 def _owed(event: Event, run: Run, channel: str, kind: str, body: Mapping[str, object]) -> NewDelivery:

@@ -13,9 +13,12 @@ from datetime import timedelta
 from bot import readback
 from bot.attachments import Attachments
 from bot.calls import Done, Outcome, Refused, Slack, TooFast, Unknown
+from bot.flood import fold_flood
 from bot.message import FILES, Message
+from bot.notifier import CHANNEL_GONE, channel_gone
 from bot.pacing import POST_INTERVAL_S, Holds
 from bot.pictures import Pictures, Stage
+from bot.views.words import is_member
 from runner.crash_points import crash_point
 from runner.entities import Place
 from runner.service import outbox as rows
@@ -33,7 +36,7 @@ _OUR_STANDING = frozenset({
 """Not about the message but about the app: it is mended by a person, and nothing must be lost until then."""
 _STANDING_WAIT_S = 60.0
 _RENDER_TRIES = 3
-_SHARED_WITHIN_S = 5.0
+_ARRIVES_WITHIN_S = 5.0
 
 Render = Callable[[House, Delivery], Message]
 
@@ -50,15 +53,20 @@ class Outbox:
         self._attachments = attachments
         self._holds = holds
         self._render = render
+        self._direct: dict[str, str] = {}
         self._plain: set[str] = set()
         self._unthreaded: set[str] = set()
         self._looked_for: set[str] = set()
         self._render_failures: dict[str, int] = {}
         self.pending = True
+        for channel, at in rows.last_posts(house, since=house.now() - timedelta(seconds=POST_INTERVAL_S)).items():
+            holds.hold(channel, _POST, POST_INTERVAL_S - (house.now() - at).total_seconds())
 
     def step(self) -> bool:
         """Send the first message of every channel that may go now; whether any was settled."""
         deliveries = rows.owed(self._house)
+        if fold_flood(self._house, deliveries):
+            deliveries = rows.owed(self._house)
         self.pending = bool(deliveries)
         first: dict[str, Delivery] = {}
         spoken_of: set[str | None] = set()
@@ -73,11 +81,12 @@ class Outbox:
 
     def _may_go(self, lane: str, delivery: Delivery) -> bool:
         early = delivery.not_before is not None and delivery.not_before > self._house.now()
-        return not early and not self._holds.held(lane, _POST)
+        paced = self._holds.held(delivery.channel, _POST) and not delivery.body.get("person")
+        return not early and not paced and not self._holds.held(lane, _POST)
 
     def _attempt(self, lane: str, delivery: Delivery) -> bool:
         message = self._rendered(lane, delivery)
-        if message is None:
+        if message is None or (is_member(delivery.channel) and (message := self._to_person(lane, delivery, message)) is None):
             return False
         if delivery.state == "sending":
             return self._find_again(lane, delivery, message)
@@ -102,6 +111,19 @@ class Outbox:
             message = replace(message, place=Place(message.place.channel))
         return message.plain() if delivery.id in self._plain else message
 
+    def _to_person(self, lane: str, delivery: Delivery, message: Message) -> Message | None:
+        """The message for the direct messages with a person, where it can be found again; None where these cannot be had now."""
+        if delivery.channel not in self._direct:
+            opened = self._slack.call("conversations.open", users=delivery.channel)
+            if isinstance(opened, Refused) and opened.error not in _OUR_STANDING:
+                self._give_up(delivery, f"no direct messages with this person: {opened}")
+                return None
+            if not isinstance(opened, Done):
+                self._wait(lane, opened)
+                return None
+            self._direct[delivery.channel] = str(opened.data["channel"]["id"])
+        return replace(message, place=Place(self._direct[delivery.channel]))
+
     def _find_again(self, lane: str, delivery: Delivery, message: Message) -> bool:
         if message.person is not None:
             self._give_up(delivery, "nobody knows whether it was shown, and a private answer is shown at most once")
@@ -110,10 +132,11 @@ class Outbox:
         found = readback.find(self._slack, delivery.id, message.place, since=delivery.created_at, files=names)
         if isinstance(found, str):
             self._note_sent(lane, delivery, message, ts=found)
+            self._holds.hold(delivery.channel, _POST, POST_INTERVAL_S)
             return True
-        if found is None and names and delivery.id not in self._looked_for:  # Slack posts a shared file a moment after it says so
+        if found is None and delivery.id not in self._looked_for:  # what Slack did not answer in time may still come
             self._looked_for.add(delivery.id)
-            self._holds.hold(lane, _POST, _SHARED_WITHIN_S)
+            self._holds.hold(lane, _POST, _ARRIVES_WITHIN_S)
             return False
         if found is None:
             rows.put_back(self._house, delivery, error="not found in its channel", not_before=None)
@@ -137,7 +160,7 @@ class Outbox:
         crash_point("bot.after_marked_sending")
         outcome = self._slack.call("files.completeUploadExternal", files=list(files), **shown)
         crash_point("bot.after_sent")
-        self._holds.hold(lane, _POST, POST_INTERVAL_S)
+        self._holds.hold(delivery.channel, _POST, POST_INTERVAL_S)
         if isinstance(outcome, Refused) and outcome.error == "file_already_completed":  # by a call whose answer got lost
             outcome = Done({})
         return self._conclude(lane, delivery, message, outcome)
@@ -148,7 +171,7 @@ class Outbox:
         crash_point("bot.after_marked_sending")
         outcome = self._slack.call(_WHISPER if message.person else _POST, **_arguments(delivery, shown))
         crash_point("bot.after_sent")
-        self._holds.hold(lane, _POST, 0.0 if message.person else POST_INTERVAL_S)
+        self._holds.hold(delivery.channel, _POST, 0.0 if message.person else POST_INTERVAL_S)
         return self._conclude(lane, delivery, message, outcome)
 
     def _conclude(self, lane: str, delivery: Delivery, message: Message, outcome: Outcome) -> bool:
@@ -200,7 +223,12 @@ class Outbox:
 
     def _give_up(self, delivery: Delivery, error: str) -> None:
         _log.error("The %s %s for %s is given up: %s.", delivery.kind, delivery.id, delivery.channel, error)
-        rows.fail(self._house, delivery, error=error)
+        gone = next((word for word in CHANNEL_GONE if word in error), None)
+        with self._house.store.writing():
+            rows.fail(self._house, delivery, error=error)
+            note = channel_gone(self._house, delivery.run_id, delivery.channel, gone) if gone and delivery.run_id else None
+            if note is not None:
+                rows.add(self._house, note)
         self._forget(delivery)
 
     def _forget(self, delivery: Delivery) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from bot.answer import Block
 from bot.audit_file import KIND as AUDIT
@@ -10,6 +11,7 @@ from bot.audit_file import audit_message
 from bot.dataset_pictures import dataset_picture
 from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
+from bot.run_pictures import run_picture
 from bot.views.alert import failure_alert
 from bot.views.approval import approval_request
 from bot.views.dataset_card import dataset_card
@@ -24,7 +26,7 @@ from runner.service.house import House
 from runner.service.models import results_of
 from runner.service.outbox import Delivery
 from runner.service.retraining import retraining_with
-from runner.service.views import RunView, points, view
+from runner.service.views import RunView, view
 from runner.specs import Kind
 
 
@@ -121,18 +123,18 @@ def _report(house: House, delivery: Delivery) -> Message:
     return Message(text, blocks, Place(delivery.channel, shown.run.place.thread))
 
 
+def _plot(house: House, delivery: Delivery) -> Message:
+    body = delivery.body
+    listed, thread, person = body["runs"], body.get("thread"), body.get("person")
+    run_ids = [str(each) for each in listed] if isinstance(listed, list) else []
+    shown = run_picture(house, run_ids, str(body["subject"]), str(body["theme"]), name=delivery.id)
+    place = Place(delivery.channel, str(thread) if thread else None)
+    return Message(shown.title, (), place, person=str(person) if person else None, picture=shown)
+
+
 def _curve(house: House, shown: RunView, name: str) -> Picture:
-    run_id, evaluations = shown.run.id, shown.evaluations
-    title = f"Loss and mAP of {run_id}"
-    facts = f"{shown.run.state} {len(shown.epoch_ends)} {len(evaluations)}"
-
-    def draw() -> bytes | None:
-        from bot.plots import curve  # matplotlib takes a second to load: only once something is drawn
-
-        progress = points(house, run_id)
-        return curve(progress, evaluations, title=title, theme="light") if progress or evaluations else None
-
-    return Picture(f"{name}-{run_id}", title, draw, facts)
+    facts = f"{shown.run.state} {len(shown.epoch_ends)} {len(shown.evaluations)}"
+    return replace(run_picture(house, [shown.run.id], "loss", "light", name=f"{name}-{shown.run.id}"), facts=facts)
 
 
 def _run_of(delivery: Delivery) -> str:
@@ -157,6 +159,7 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "dataset_picture": _dataset_picture,
     "report": _report,
     "outcome": _outcome,
+    "plot": _plot,
     FILES: files_message,
     AUDIT: audit_message,
 }

@@ -47,7 +47,7 @@ class Verb:
 
     ``words`` are words that may stand between arguments, each with the option it means (``as``: ``--as``) or nothing (``on``).
     ``slow`` commands look at the world, or read files, and so run outside the database's transaction; asked twice, they change nothing
-    more than once.
+    more than once. What ``changes`` something takes ``--dry-run``: carried out and undone, or told by the verb ``previewed_by``.
     """
 
     command: click.Command
@@ -56,6 +56,8 @@ class Verb:
     words: Mapping[str, str] = field(default_factory=dict)
     takes_raw: bool = False
     slow: bool = False
+    changes: bool = True
+    previewed_by: str = ""
 
     @property
     def name(self) -> str:

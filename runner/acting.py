@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from runner import acts
-from runner.allotting import allotment_of
+from runner.ahead import Basis, Laid, Wanted
+from runner.allotting import allotment_of, is_cluster
 from runner.crash_points import crash_point
 from runner.decisions import Collect, HostFacts, Launch, Stage, Stop, environment_on
 from runner.entities import Attempt, Environment, Host, Run
@@ -21,6 +25,9 @@ from runner.specs import ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
 from runner.store import hosts, runs
 from runner.transports.sending import Progress
+
+START_FIRST = timedelta(seconds=0.5)
+"""A program that starts on a host has it to itself for so long."""
 
 
 def prepare(house: House, link: HostLink, run: Run, environment: Environment) -> None:
@@ -46,17 +53,64 @@ def act(house: House, link: HostLink, run: Run, decision: Stage | Launch | Stop 
         case Collect():
             _collect(house, link, run, attempt)
         case Stage():
-            work, order = _ordered(house, link, run, attempt)
-            link.act(run.id, "stage", lambda: acts.stage(
-                link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
-            ))
+            _stage(house, link, run, attempt)
         case Launch():
-            order = _ordered(house, link, run, attempt)[1]
-            again = attempt.directory not in link.staged
-            link.staged.discard(attempt.directory)
-            link.launched[attempt.directory] = house.now()
-            root = link.host.root
-            link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run, root=root, again=again))
+            _launch(house, link, run, attempt)
+
+
+def _stage(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
+    work, order = _ordered(house, link, run, attempt)
+    laying = link.ahead.take(run.id)
+
+    def staged() -> acts.StagedOutcome:
+        if laying is not None:  # not two at once in one directory, where one might already start what the other still lays
+            wait([laying])
+        return acts.stage(
+            link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
+        )
+
+    link.act(run.id, "stage", staged)
+
+
+def _launch(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
+    laid = link.ahead.take(run.id)
+    if laid is None:
+        order, again = _ordered(house, link, run, attempt)[1], attempt.directory not in link.staged
+    else:
+        order, again = replace(laid.result().order, devices=acts.visible(_leased(house, run))), False
+    link.staged.discard(attempt.directory)
+    link.launched[attempt.directory] = house.now()
+    root = link.host.root
+    link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run, root=root, again=again))
+
+
+def lay_ahead(house: House, link: HostLink, run: Run) -> None:
+    """Have a waiting run's next attempt laid where it will probably run, so that its start takes one call. A cluster holds the queue of
+    its own that an attempt is handed to at once."""
+    just_now = house.now() - START_FIRST
+    if link.connected and not is_cluster(link.host) and all(at < just_now for at in link.launched.values()):
+        link.ahead.lay(run, partial(_laid, house, link, run))
+
+
+def lies_ready(house: House, link: HostLink, run: Run) -> bool:
+    """Whether a run's next attempt lies on a host as it would be laid now."""
+    laid = link.ahead.ready(run)
+    return laid is not None and laid.basis == _basis(house, link.host, run)
+
+
+def _laid(house: House, link: HostLink, run: Run, wanted: Wanted) -> Laid:
+    """In a thread of the host's."""
+    basis = _basis(house, link.host, run)
+    attempt = runs.attempt_on(run, number=basis.number, host=link.host.name, root=link.host.root, now=house.now())
+    work, order = _ordered(house, link, replace(run, attempt=attempt.number), attempt)
+    acts.stage(
+        link.transport, link.executor, work, order, run=replace(run, attempt=attempt.number), host=link.host, tell=link.tell, wanted=wanted
+    )
+    return Laid(basis, order)
+
+
+def _basis(house: House, host: Host, run: Run) -> Basis:
+    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), host.root, host.python)
 
 
 def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
@@ -73,9 +127,13 @@ def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
 def _ordered(house: House, link: HostLink, run: Run, attempt: Attempt) -> tuple[Work, LaunchOrder]:
     work = all_kinds()[run.kind].work(house, run, host=link.host, environment=_environment(house, run, link.host))
     db = house.store.reading()
-    devices = tuple(lease.device for lease in hosts.leases(db, run.id))
+    devices = _leased(house, run)
     allotment = allotment_of(db, link.host, run, devices)
     return work, acts.order_for(work, run=run, attempt=attempt, devices=devices, allotment=allotment)
+
+
+def _leased(house: House, run: Run) -> tuple[str, ...]:
+    return tuple(lease.device for lease in hosts.leases(house.store.reading(), run.id))
 
 
 def _environment(house: House, run: Run, host: Host) -> Environment | None:

@@ -124,9 +124,14 @@ def order_for(
     """Everything the attempt needs to start."""
     return LaunchOrder(
         directory=attempt.directory, nonce=run.nonce, session=attempt.session, marker=attempt.marker, plan=work.plan,
-        spec_json=run.spec.model_dump_json(indent=1).encode(), devices=tuple(device for device in devices if not device.startswith("cpu:")),
-        dataset_manifest=work.manifest, allotment=allotment,
+        spec_json=run.spec.model_dump_json(indent=1).encode(), devices=visible(devices), dataset_manifest=work.manifest,
+        allotment=allotment,
     )
+
+
+def visible(devices: tuple[str, ...]) -> tuple[str, ...]:
+    """The GPUs among leased devices."""
+    return tuple(device for device in devices if not device.startswith("cpu:"))
 
 
 def stage(
@@ -164,7 +169,9 @@ def launch(transport: Transport, executor: Executor, order: LaunchOrder, *, run:
     """Start the session; ``again`` lays the directory anew first, since nobody claimed what was laid before."""
     if again:
         executor.stage(transport, order, root=root)
-    executor.launch(transport, order)
+    if not executor.launch(transport, order):  # it was laid ahead, and somebody cleared it away since
+        executor.stage(transport, order, root=root)
+        executor.launch(transport, order)
     crash_point("runner.after_launched")
     return LaunchedOutcome(run.id, run.attempt)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 
 from sqlite_utils import Database
@@ -43,8 +43,14 @@ class Made:
     values: Mapping[str, object] = field(default_factory=dict)
 
 
-def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> Run:
-    """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word."""
+def judged(house: House, run: Run, attempt: Attempt) -> Diagnosis | None:
+    """Why an attempt failed, where its end means that. To be found before a transaction: much is read, and nobody may wait for that."""
+    return cause(house, run, attempt) if attempt.exit_code != 0 and run.stop_requested_by is None else None
+
+
+def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made(), *, diagnosis: Diagnosis | None = None) -> Run:
+    """Move a run on after its attempt ended, in the caller's transaction. ``attempt.exit_code`` None: it vanished without a word.
+    ``diagnosis`` is what was ``judged``."""
     with house.store.writing() as db:
         early = ended_early(house, db, run)
         if early is not None:
@@ -52,7 +58,9 @@ def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made()) -> R
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-        return _completed(house, run, attempt, made) if attempt.exit_code == 0 else _failed(house, db, run, attempt)
+        if attempt.exit_code == 0:
+            return _completed(house, run, attempt, made)
+        return _failed(house, db, run, attempt, diagnosis or cause(house, run, attempt))
 
 
 def refusal(error: Exception) -> tuple[Reason, str]:
@@ -135,17 +143,19 @@ def _keep_made(house: House, db: Database, run: Run, made: Made) -> None:
         })
 
 
-def _failed(house: House, db: Database, run: Run, attempt: Attempt) -> Run:
-    diagnosis = cause(house, run, attempt)
+def _failed(house: House, db: Database, run: Run, attempt: Attempt, diagnosis: Diagnosis) -> Run:
     runs.keep_diagnosis(db, run.id, asdict(diagnosis))
     events.record(db, "attempt_failed", at=house.now(), run_id=run.id, payload={
         "attempt": attempt.number, "reason": diagnosis.reason.value, "epoch": _epoch(db, run.id), "exit_code": attempt.exit_code,
     })
     failures = [event.payload for event in events.of_run(db, run.id) if event.kind == "attempt_failed"]
     refusal = _why_not_again(diagnosis.reason, failures)
+    if refusal:  # what its signature advises is done already
+        remedy = f"Look at {attempt.host} and its GPUs first; `resume {run.id}` then goes on from its newest whole checkpoint."
+        diagnosis = replace(diagnosis, sentence=f"{diagnosis.sentence} {refusal}", remedy=remedy)
+        runs.keep_diagnosis(db, run.id, asdict(diagnosis))
     if refusal is not None:
-        sentence = f"{diagnosis.sentence} {refusal}".strip()
-        return runs.transition(db, run, diagnosis.reason, now=house.now(), detail=sentence)
+        return runs.transition(db, run, diagnosis.reason, now=house.now(), detail=diagnosis.sentence)
     delay = timedelta(seconds=house.settings.limits.retry_delay_s * 2 ** (len(failures) - 1))
     moved = runs.transition(db, run, Reason.RETRYING, now=house.now(), detail=f"{diagnosis.sentence} Attempt {attempt.number + 1} follows.")
     runs.retry_at(db, run.id, house.now() + delay)

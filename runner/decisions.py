@@ -101,7 +101,7 @@ def decide_pending(
         return kept
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
     if not fitting:
-        return Move(Reason.WAITING_FOR_HOST, _no_host(needs))
+        return Move(Reason.WAITING_FOR_HOST, _no_host(needs, [facts.host for facts in hosts]))
     equipped = [facts for facts in fitting if needs.framework is None or environment_on(facts, needs) is not None]
     if not equipped:
         if all(facts.trouble for facts in fitting):  # nothing can be built on a host that cannot be reached
@@ -200,8 +200,9 @@ def environment_on(facts: HostFacts, needs: Needs, fingerprint: str | None = Non
 
 
 def _fits(host: Host, needs: Needs) -> bool:
+    """Drained is drained also for who names the host; what takes no device (its environment is built, files are fetched) still may."""
     if needs.host is not None:
-        return host.name == needs.host
+        return host.name == needs.host and not (host.drained and needs.devices)
     return not host.drained and host.name != "local"
 
 
@@ -209,7 +210,11 @@ def _prepared_with(run: Run) -> str:
     return str((run.prepared or {}).get("environment", ""))
 
 
-def _no_host(needs: Needs) -> str:
+def _no_host(needs: Needs, hosts: Sequence[Host]) -> str:
+    drained = [host for host in hosts if host.drained and needs.host in (None, host.name)]
+    if drained:
+        named = ", ".join(f"{host.name} is drained{f' by {host.drained_by}' if host.drained_by else ''}" for host in drained)
+        return f"{named}: nothing new starts there until somebody says `host resume {drained[0].name}`."
     if needs.host is not None:
         return f"There is no host {needs.host} any more."
     return "There is no GPU server yet. `host add gpu-1 user@address` adds one."

@@ -124,6 +124,8 @@ class Host:
     executor: str = "screen"
     partition: str = ""
     options: str = ""
+    drained_by: str = ""
+    drained_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ class Gpu:
     used_mib: int = 0
     foreign: tuple[tuple[str, int], ...] | None = None
     broken: str = ""
+    utilization_percent: int | None = None
+    temperature_c: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 from runner.acts import FailedOutcome, Outcome, SendingStep
+from runner.ahead import Ahead
 from runner.entities import Host
 from runner.evidence import Connected, Disconnected, Evidence, WatchedAttempt
 from runner.executors import executors
@@ -30,8 +31,8 @@ class HostLink:
     """One host as the runner holds it. Everything it learns or finishes goes to ``inbox``; nothing here waits.
 
     ``acting``: what is under way, by run. ``launched``: when a directory's session was last started. ``staged``: directories
-    laid and not yet launched. ``broken``: runs whose attempt could not be started and is fenced before it fails. ``silence_s``:
-    how long the host may say nothing before it counts as unreachable.
+    laid and not yet launched. ``ahead``: attempts of runs that still wait. ``broken``: runs whose attempt could not be started and is
+    fenced before it fails. ``silence_s``: how long the host may say nothing before it counts as unreachable.
     """
 
     def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome | SendingStep], None], *, silence_s: float) -> None:
@@ -43,6 +44,7 @@ class HostLink:
         self.acting: dict[str, str] = {}
         self.launched: dict[str, datetime] = {}
         self.staged: set[str] = set()
+        self.ahead = Ahead(host.name)
         self.broken: dict[str, Exception] = {}
         self._closed = False
         self._unwanted: set[str] = set()
@@ -136,6 +138,7 @@ class HostLink:
         """Let go of the host, without waiting for it; what runs there goes on, and what was under way is decided anew."""
         self._closed = True
         self._watch.stop(timeout_s=0)
+        self.ahead.close()
         for threads in (self._threads, *self._slow.values()):
             threads.shutdown(wait=False, cancel_futures=True)
         self.transport.close()

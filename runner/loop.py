@@ -26,7 +26,7 @@ from runner import acting
 from runner.acts import Outcome, SendingStep
 from runner.approving import unapproved
 from runner.collecting import forget_old
-from runner.conclusions import conclude, refusal
+from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
 from runner.deadlines import enforce
 from runner.decisions import (
@@ -55,6 +55,7 @@ from runner.placing import Placing, together
 from runner.queue_scene import Candidate, Candidates, Found, turn_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
+from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
@@ -153,6 +154,7 @@ class Runner:
         self._live, self._decided_at = live, time.monotonic()
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
+        self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
 
@@ -183,8 +185,7 @@ class Runner:
         candidates = self._candidates.among(self._live.values(), known.facts, partial(self._look_at, known))
         told, self._unfinished = known.moves[:MOST_AT_ONCE], len(known.moves) > MOST_AT_ONCE
         together(self.house.store, self._guard, [(run.id, partial(self._move, run, move)) for run, move in told])
-        for started in self._placing.place(candidates, self._links, self._live, self._guard):
-            self._guard(partial(self._act, started, Stage()), about=started.id)
+        self._placing.place(candidates, self._links, self._live, self._guard, self._begin)
 
     def _look_at(self, known: _Pass, run: Run) -> Found:
         found: list[Found] = []
@@ -311,9 +312,14 @@ class Runner:
         self._watch(run)
         acting.act(self.house, self._links[run.host or ""], run, decision)
 
+    def _begin(self, run: Run) -> None:
+        self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
+
     def _conclude(self, run: Run) -> None:
+        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        found = judged(self.house, run, attempt)
         with self.house.store.writing() as db:
-            conclude(self.house, run, runs.attempt(db, run.id, run.attempt))
+            conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
             crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
 
+from runner import acting
 from runner.crash_points import crash_point
 from runner.deadlines import preempt
 from runner.entities import Run
@@ -50,19 +51,22 @@ class Placing:
         return self._scenes.past(self._house).learned
 
     def place(
-        self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], live: Mapping[str, Run], guard: Guard
-    ) -> Sequence[Run]:
-        """Lease devices to what starts now, and return it; its attempts are to be staged. ``live`` are the runs that have not ended."""
+        self, candidates: Sequence[Candidate], links: Mapping[str, HostLink], live: Mapping[str, Run], guard: Guard,
+        begin: Callable[[Run], None],
+    ) -> None:
+        """Lease devices to what starts now, and ``begin`` it before anything else. ``live`` are the runs that have not ended."""
+        queued = {candidate.run.id: candidate.run for candidate in candidates}
+        for link in links.values():
+            link.ahead.keep(queued)
         now = self._house.now()
         around = surroundings(self._house.store.reading(), [link.host for link in links.values()], now=now)
         if not candidates or not self._is_due(candidates, around, now):
-            return []
+            return
         begun = time.monotonic()
         decisions = decide(self._scenes.scene(self._house, candidates, around, live, now=now), self._house.settings.queue)
         self._candidates, self._around, self._decided = candidates, around, now
-        started = self._carry_out(decisions, {candidate.run.id: candidate.run for candidate in candidates}, links, guard)
+        self._carry_out(decisions, queued, links, guard, begin)
         self._rested_at = time.monotonic() + (time.monotonic() - begun) / SHARE
-        return started
 
     def _is_due(self, candidates: Sequence[Candidate], around: Surroundings, now: datetime) -> bool:
         if self._decided is None or around != self._around or not timedelta() <= now - self._decided < LOOK_AGAIN:
@@ -70,12 +74,10 @@ class Placing:
         return candidates != self._candidates and time.monotonic() >= self._rested_at
 
     def _carry_out(
-        self, decisions: Decisions, queued: Mapping[str, Run], links: Mapping[str, HostLink], guard: Guard
-    ) -> Sequence[Run]:
-        started: list[Run] = []
+        self, decisions: Decisions, queued: Mapping[str, Run], links: Mapping[str, HostLink], guard: Guard, begin: Callable[[Run], None]
+    ) -> None:
         for start in decisions.starts:
-            root = links[start.host].host.root
-            guard(partial(self._start, queued[start.run_id], start, root, started), about=start.run_id)
+            guard(partial(self._start, queued[start.run_id], start, links[start.host], begin), about=start.run_id)
         steps: list[tuple[str, Callable[[], None]]] = []
         for wait in decisions.waits:
             run, detail = queued[wait.run_id], _detail(wait)
@@ -84,7 +86,8 @@ class Placing:
         together(self._house.store, guard, steps)
         for each in decisions.preempts:
             guard(partial(self._preempt, each), about=each.run_id)
-        return started
+        for promise in decisions.promised:
+            guard(partial(acting.lay_ahead, self._house, links[promise.host], queued[promise.run_id]), about=promise.run_id)
 
     def _wait(self, run: Run, reason: Reason, detail: str) -> None:
         with self._house.store.writing() as db:
@@ -93,15 +96,18 @@ class Placing:
     def _preempt(self, each: Preempt) -> None:
         preempt(self._house, runs.get(self._house.store.reading(), each.run_id), each)
 
-    def _start(self, run: Run, start: Start, root: str, started: list[Run]) -> None:
-        number, now = run.attempt + 1, self._house.now()
+    def _start(self, run: Run, start: Start, link: HostLink, begin: Callable[[Run], None]) -> None:
+        number, now, ready = run.attempt + 1, self._house.now(), acting.lies_ready(self._house, link, run)
         with self._house.store.writing() as db:
             hosts.lease(db, run, start.host, start.devices, now=now)
             crash_point("runner.after_lease")
-            runs.open_attempt(db, run, number=number, host=start.host, root=root, now=now, devices=len(start.devices))
-            run = runs.transition(db, run, Reason.STAGING, now=now, attempt=number, host=start.host)
+            runs.open_attempt(db, run, number=number, host=start.host, root=link.host.root, now=now, devices=len(start.devices))
+            if ready:
+                runs.note_staged(db, run.id, number)
+            reason = Reason.LAUNCHING if ready else Reason.STAGING
+            run = runs.transition(db, run, reason, now=now, attempt=number, host=start.host)
         crash_point("runner.after_attempt_opened")
-        started.append(run)
+        begin(run)
 
 
 def together(store: Store, guard: Guard, steps: Sequence[tuple[str, Callable[[], None]]]) -> None:

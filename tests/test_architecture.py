@@ -26,7 +26,7 @@ HOMES = {
     "slack_sdk": ("bot/",),
     "slack_bolt": ("bot/",),
     "sqlite3": ("runner/store/", "bot/local_workspace/"),
-    "matplotlib": ("bot/plots.py", "runner/host/"),
+    "matplotlib": ("bot/plots/", "runner/host/"),
     "torch": ("runner/host/",),
     "mmdet": ("runner/host/",),
     "mmcv": ("runner/host/",),

@@ -27,4 +27,4 @@ def champion(asking: Asking, preset: str | None, dataset: str | None) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(champion, Topic.USE, words={"on": ""}, examples=("champion", "champion rtmdet-nano on fish"))
+verb = Verb(champion, Topic.USE, words={"on": ""}, changes=False, examples=("champion", "champion rtmdet-nano on fish"))

@@ -19,4 +19,4 @@ def checkpoints(asking: Asking, run: str) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(checkpoints, Topic.WATCH, examples=("checkpoints r-7f3k",))
+verb = Verb(checkpoints, Topic.WATCH, changes=False, examples=("checkpoints r-7f3k",))

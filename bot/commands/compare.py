@@ -19,4 +19,4 @@ def compare(asking: Asking, runs: tuple[str, ...]) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(compare, Topic.WATCH, words={"with": "", "and": ""}, examples=("compare r-7f3k r-9abc",))
+verb = Verb(compare, Topic.WATCH, changes=False, words={"with": "", "and": ""}, examples=("compare r-7f3k r-9abc",))

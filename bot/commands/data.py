@@ -83,8 +83,7 @@ data.add_command(add)
 
 
 def _listed(asking: Asking) -> Answer:
-    catalog = asking.house.catalog
-    text, blocks = dataset_list([(catalog.get(name), len(catalog.numbers(name))) for name in catalog.names()])
+    text, blocks = dataset_list(datasets.newest_versions(asking.house))
     return Answer(text, tuple(blocks))
 
 

@@ -7,7 +7,10 @@ import click
 from bot.answer import Answer
 from bot.verb import Asking, Topic, UnknownNameError, Verb
 from bot.views.help import SHOWN_RUNS, all_help, one_help
-from runner.service import queue, views
+from bot.views.words import count
+from runner.service import hosts, queue, views
+from runner.service.house import House
+from runner.service.presets import all_presets
 
 
 @click.command("help", help="What can be asked; `help run` tells all about one command.")
@@ -19,7 +22,7 @@ def help_(asking: Asking, command: str | None) -> Answer:
     if command is None:
         house = asking.house
         mine = views.views(house, [run for run in queue.live_runs(house).values() if run.owner == asking.who.person][:SHOWN_RUNS])
-        text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal")
+        text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal", set_up=_set_up(house))
         return Answer(text, tuple(blocks))
     verb = verbs().get(command.lower())
     if verb is None:
@@ -28,4 +31,10 @@ def help_(asking: Asking, command: str | None) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(help_, Topic.HOUSE, examples=("help", "help run"))
+def _set_up(house: House) -> str:
+    there = {"server": hosts.all_hosts(house), "dataset": house.catalog.names(), "preset": all_presets(house)}
+    known = ", ".join(count(len(found), noun) for noun, found in there.items())
+    return f"Here: {known}; times are {house.settings.zone}. `settings` and `doctor` tell the rest."
+
+
+verb = Verb(help_, Topic.HOUSE, changes=False, examples=("help", "help run"))

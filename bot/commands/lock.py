@@ -26,7 +26,7 @@ def lock(asking: Asking, host: str, *, lasts: timedelta, reason: str) -> Answer:
     where = hosts.where_to_run(asking.house, Wish(host))
     assert where.host is not None
     made = queue.lock(asking.house, asking.who, host=where.host, devices=where.devices, lasts=lasts, reason=reason)
-    until = clock(made[0].until, asking.house.settings.time_zone)
+    until = clock(made[0].until, asking.house.settings.time_zone, near=asking.house.now())
     text = f"{code(host)} is locked until {until}{f': {name(reason)}' if reason else ''}. Nothing new starts there; what runs goes on."
     return Answer(text, (section(text), actions([Button("Unlock", f"unlock {host}")])))
 

@@ -22,4 +22,4 @@ def log(asking: Asking, run: str, lines: int) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(log, Topic.WATCH, examples=("log r-7f3k", "log r-7f3k -n 20"))
+verb = Verb(log, Topic.WATCH, changes=False, examples=("log r-7f3k", "log r-7f3k -n 20"))

@@ -15,7 +15,7 @@ from bot.views.plan import plan_page
 from runner.service import plans
 
 
-@click.command("plan", help="Say what a training would be, where and with which learning rate; takes what `run` takes.")
+@click.command("plan", help="Say where and when a training would be, with which learning rate, memory and disk; takes what `run` takes.")
 @click.argument("preset", callback=known_preset)
 @click.argument("dataset", metavar="on <dataset>", callback=known_dataset)
 @training_options()
@@ -28,6 +28,6 @@ def plan(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOpti
 
 
 verb = Verb(
-    plan, Topic.TRAIN, words={"on": ""}, takes_raw=True, slow=True,
+    plan, Topic.TRAIN, changes=False, words={"on": ""}, takes_raw=True, slow=True,
     examples=("plan rtmdet-nano on fish", "plan rtmdet-nano on fish --gpus 4 --batch 16", "plan rtmdet-nano on fish --host gpu1:0"),
 )

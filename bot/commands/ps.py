@@ -23,4 +23,4 @@ def ps(asking: Asking, *, mine: bool, count: int) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(ps, Topic.WATCH, examples=("ps", "ps --mine -n 5"), slow=True)
+verb = Verb(ps, Topic.WATCH, changes=False, examples=("ps", "ps --mine -n 5"), slow=True)

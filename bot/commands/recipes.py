@@ -28,4 +28,4 @@ def show(_asking: Asking, recipe: str) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(recipes, Topic.DATA, examples=("recipes", "recipes show vatic-to-coco"))
+verb = Verb(recipes, Topic.DATA, changes=False, examples=("recipes", "recipes show vatic-to-coco"))

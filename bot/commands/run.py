@@ -32,7 +32,7 @@ def run(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOptio
 
 
 verb = Verb(
-    run, Topic.TRAIN, words={"on": ""}, takes_raw=True,
+    run, Topic.TRAIN, words={"on": ""}, takes_raw=True, previewed_by="plan",
     examples=(
         "run rtmdet-nano on fish", "run rtmdet-nano on fish --epochs 20 lr=0.002", "run rtmdet-nano on fish --host gpu1:0",
         "run rtmdet-nano on fish -- train_dataloader.num_workers=0",

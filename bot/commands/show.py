@@ -19,4 +19,4 @@ def show(asking: Asking, run: str) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(show, Topic.WATCH, examples=("show r-7f3k",))
+verb = Verb(show, Topic.WATCH, changes=False, examples=("show r-7f3k",))

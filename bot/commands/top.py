@@ -18,4 +18,4 @@ def top(asking: Asking) -> Answer:
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(top, Topic.WATCH, examples=("top",), slow=True)
+verb = Verb(top, Topic.WATCH, changes=False, examples=("top",), slow=True)

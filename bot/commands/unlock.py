@@ -20,7 +20,7 @@ def unlock(asking: Asking, host: str) -> Answer:
     assert where.host is not None
     freed = queue.unlock(asking.house, asking.who, host=where.host, devices=where.devices)
     others = sorted({each.owner for each in freed} - {asking.who.person})
-    broken = f" It was locked by {', '.join(map(person, others))}." if others else ""
+    broken = f" It was locked by {', '.join(map(person, others))}, who is told." if others else ""
     return Answer(f"{code(host)} is free for everybody again.{broken}")
 
 

@@ -20,7 +20,7 @@ def failure_alert(view: RunView, *, zone: tzinfo) -> Message:
     run = view.run
     cause = sentence(prose(view.diagnosis.sentence if view.diagnosis else explanation(run), 900))
     mention = f"{person(run.owner)} " if is_member(run.owner) else ""
-    top = f"🔴 {mention}*{title(run)}* failed: {REASONS[run.reason][0].removeprefix('Failed: ').lower()}  `{run.id}`"
+    top = f"🔴 {mention}*{title(run)}* failed: {REASONS[run.reason][0].removeprefix('Failed: ')}  `{run.id}`"
     tail = view.diagnosis.tail[-TAIL_LINES:] if view.diagnosis else ()
     remedy = f"*What to do:* {sentence(prose(view.diagnosis.remedy, 900))}" if view.diagnosis and view.diagnosis.remedy else ""
     logged = code_block("\n".join(tail), 1800) if any(line.strip() for line in tail) else ""

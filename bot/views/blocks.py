@@ -20,6 +20,8 @@ BLOCKS_LIMIT = 50
 FIELDS_LIMIT = 10
 ACTIONS_LIMIT = 25
 CONTEXT_LIMIT = 10
+MENU_LIMIT = 5
+OPTION_LIMIT = 150
 
 Message = tuple[str, list[Block]]
 """What a view returns: the text that notifications and the terminal show, and the blocks."""
@@ -27,11 +29,13 @@ Message = tuple[str, list[Block]]
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button carries a command line. ``danger`` paints it red, ``primary`` green."""
+    """A button carries a command line. ``danger`` paints it red, ``primary`` green. With ``form`` it opens the form of its verb, filled
+    in with what the line says."""
 
     label: str
     line: str
     style: str | None = None
+    form: bool = False
 
 
 def cut(text: str, limit: int) -> str:
@@ -44,9 +48,11 @@ def cut(text: str, limit: int) -> str:
     return whole_lines + (fence if whole_lines.count("```") % 2 else "\n…")
 
 
-def section(text: str, fields: Sequence[str] = ()) -> Block:
-    """A paragraph, with short facts in two columns below."""
+def section(text: str, fields: Sequence[str] = (), *, menu: Sequence[Button] = ()) -> Block:
+    """A paragraph, with short facts in two columns below and a menu (of the first five buttons) beside it."""
     block: dict[str, object] = {"type": "section", "text": _mrkdwn(cut(text, SECTION_LIMIT))}
+    if any(len(button.line) <= OPTION_LIMIT for button in menu):
+        block["accessory"] = _menu(menu)
     if fields:
         block["fields"] = [_mrkdwn(cut(fact, FIELD_LIMIT)) for fact in fields[:FIELDS_LIMIT]]
     return block
@@ -54,12 +60,25 @@ def section(text: str, fields: Sequence[str] = ()) -> Block:
 
 def header(text: str) -> Block:
     """A title in large letters; plain text."""
-    return {"type": "header", "text": {"type": "plain_text", "text": shortened(text, HEADER_LIMIT), "emoji": True}}
+    return {"type": "header", "text": plain_text(shortened(text, HEADER_LIMIT))}
 
 
 def context(*texts: str) -> Block:
     """Small grey facts."""
     return {"type": "context", "elements": [_mrkdwn(cut(text, FIELD_LIMIT)) for text in texts[:CONTEXT_LIMIT]]}
+
+
+def _menu(buttons: Sequence[Button]) -> Block:
+    options = [
+        {"text": plain_text(shortened(each.label, BUTTON_LIMIT)), "value": each.line}
+        for each in [button for button in buttons if len(button.line) <= OPTION_LIMIT][:MENU_LIMIT]
+    ]
+    return {"type": "overflow", "action_id": "command:menu", "options": options}
+
+
+def plain_text(text: str) -> dict[str, object]:
+    """Text that Slack does not look into."""
+    return {"type": "plain_text", "text": text, "emoji": True}
 
 
 def divider() -> Block:
@@ -110,8 +129,8 @@ def _button(button: Button, place: int) -> dict[str, object]:
     verb = button.line.split(maxsplit=1)[0]
     element: dict[str, object] = {
         "type": "button",
-        "action_id": f"command:{verb}:{place}",
-        "text": {"type": "plain_text", "text": shortened(button.label, BUTTON_LIMIT), "emoji": True},
+        "action_id": f"{'form' if button.form else 'command'}:{verb}:{place}",
+        "text": plain_text(shortened(button.label, BUTTON_LIMIT)),
         "value": button.line[:VALUE_LIMIT],
     }
     if button.style:

@@ -16,6 +16,10 @@ from runner.service.views import RunView
 
 SHOWN_DEVICES = 16
 _INDENT = "      "
+_EACH = f"{_INDENT}• "
+"""Slack may swallow blanks at the beginning of a line."""
+_HOT_C = 87
+"""From about there data-centre GPUs slow down (their slowdown temperatures lie at 87 to 95 °C)."""
 _SLIGHT_MIB = 512
 """What a display or the driver itself may hold: not worth a word where no program is named."""
 
@@ -50,20 +54,27 @@ def _line(view: HostView, gpu: Gpu, live: Mapping[str, RunView], mixed: bool, no
     parts += [_use(view, lease, live, now, zone)] if lease else []
     parts += _foreign(gpu, held=lease is not None)
     parts += _locks(view, gpu.uuid, now, zone)
-    return f"{_INDENT}GPU {gpu.index}{kind}, {where}: {'; '.join(parts) or 'free'}"
+    return f"{_EACH}GPU {gpu.index}{kind}, {where}{_condition(gpu)}: {'; '.join(parts) or '*free*'}"
+
+
+def _condition(gpu: Gpu) -> str:
+    """How busy and how warm it is, where it says so; hot is marked."""
+    busy = f", {gpu.utilization_percent} %" if gpu.utilization_percent is not None else ""
+    warm = f", {gpu.temperature_c} °C{' 🔥' if gpu.temperature_c >= _HOT_C else ''}" if gpu.temperature_c is not None else ""
+    return busy + warm
 
 
 def _slots(view: HostView, live: Mapping[str, RunView], now: datetime, zone: tzinfo) -> list[str]:
     used = _elsewhere(view, live, (), now, zone)
-    locked = [f"{_INDENT}slot {slot.index}: {said}" for slot in view.gpus for said in _locks(view, slot.uuid, now, zone)]
-    free = f"{_INDENT}{count(view.devices - len(view.leases), 'free CPU slot')} of {view.devices}"
+    locked = [f"{_EACH}slot {slot.index}: {said}" for slot in view.gpus for said in _locks(view, slot.uuid, now, zone)]
+    free = f"{_EACH}{count(view.devices - len(view.leases), 'free CPU slot')} of {view.devices}"
     return [free, *_locks(view, None, now, zone), *used, *locked]
 
 
 def _elsewhere(view: HostView, live: Mapping[str, RunView], shown: Collection[str], now: datetime, zone: tzinfo) -> list[str]:
     """The runs on devices that have no line of their own, or that the host does not name now."""
     runs = {lease.run_id: lease for lease in view.leases if lease.device not in shown}
-    return [f"{_INDENT}{_use(view, runs[run_id], live, now, zone)}" for run_id in sorted(runs)]
+    return [f"{_EACH}{_use(view, runs[run_id], live, now, zone)}" for run_id in sorted(runs)]
 
 
 def _use(view: HostView, lease: Lease, live: Mapping[str, RunView], now: datetime, zone: tzinfo) -> str:
@@ -85,10 +96,15 @@ def _foreign(gpu: Gpu, *, held: bool) -> list[str]:
 
 def _locks(view: HostView, device: str | None, now: datetime, zone: tzinfo) -> list[str]:
     return [
-        f"{_INDENT if device is None else ''}🔒 locked by {person(lock.owner)} until {clock(lock.until, zone, near=now)}{_reason(lock)}"
-        for lock in view.locks if lock.device == device
+        f"{_EACH if device is None else ''}🔒 locked by {_by_whom(lock, now, zone)}" for lock in view.locks if lock.device == device
     ]
 
 
-def _reason(lock: Lock) -> str:
-    return f" ({prose(lock.reason, 100)})" if lock.reason else ""
+def lock_in_words(lock: Lock, *, now: datetime, zone: tzinfo) -> str:
+    """``🔒 gpu-1:2 is locked by ada until 17:32 CET (debugging).``"""
+    return f"🔒 {name(lock.place)} is locked by {_by_whom(lock, now, zone)}."
+
+
+def _by_whom(lock: Lock, now: datetime, zone: tzinfo) -> str:
+    reason = f" ({prose(lock.reason, 100)})" if lock.reason else ""
+    return f"{person(lock.owner)} until {clock(lock.until, zone, near=now)}{reason}"

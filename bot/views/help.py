@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.answer import Block
+from bot.loose_forms import DRY_RUN, option_names
 from bot.usage import forms, options
 from bot.verb import Topic, Verb
 from bot.views.blocks import Button, Message, actions, context, fitting, section
@@ -24,8 +25,8 @@ TERMINAL_VERBS: tuple[tuple[str, str], ...] = (
 )
 
 
-def all_help(verbs: Iterable[Verb], mine: Sequence[RunView], *, terminal: bool) -> Message:
-    """The commands by topic, a line each, and the asker's own live runs."""
+def all_help(verbs: Iterable[Verb], mine: Sequence[RunView], *, terminal: bool, set_up: str) -> Message:
+    """The commands by topic, a line each, the asker's own live runs, and in a sentence how this installation is ``set_up``."""
     known = list(verbs)
     heading = "*Signalbox* trains object detectors on your GPU servers."
     begin = "`run rtmdet-nano on fish` trains, `help run` tells all about one command."
@@ -35,16 +36,17 @@ def all_help(verbs: Iterable[Verb], mine: Sequence[RunView], *, terminal: bool) 
     own = [f"{sign(view.run)} `{view.run.id}`  {title(view.run)}: {_where(view)}" for view in mine[:SHOWN_RUNS]]
     runs = "*Your runs*\n" + "\n".join(own) if own else ""
     chosen = [part for part in (runs, *parts) if part]
-    blocks: list[Block] = [section(f"{heading}\n{begin}"), *(section(part) for part in chosen)]
+    blocks: list[Block] = [section(f"{heading}\n{begin}"), *(section(part) for part in chosen), context(set_up)]
     if mine:
         blocks.append(actions([Button(view.run.id, f"show {view.run.id}") for view in mine[:SHOWN_RUNS]]))
-    return "\n\n".join([f"{heading}\n{begin}", *chosen]), fitting(blocks)
+    return "\n\n".join([f"{heading}\n{begin}", *chosen, set_up]), fitting(blocks)
 
 
 def one_help(verb: Verb) -> Message:
     """One command: what it does, its forms, options with their defaults, and examples."""
     lines = [f"*{verb.name}*: {escaped(_short(verb))}", *(f"`{escaped(form)}`" for form in forms(verb.command))]
     raw = ["`-- …`  raw framework options, passed on as they are (operators)"] if verb.takes_raw else []
+    raw += [f"`{DRY_RUN}`  only say what would happen"] if verb.changes and DRY_RUN not in option_names(verb.command) else []
     explained = [f"`{escaped(option)}`  {escaped(words)}" for option, words in options(verb.command)] + raw
     subs = _inside(verb)
     examples = "For example:\n" + "\n".join(f"`{escaped(example)}`" for example in verb.examples)

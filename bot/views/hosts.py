@@ -8,8 +8,8 @@ from datetime import datetime, timedelta, tzinfo
 from bot.answer import Block
 from bot.views.blocks import Button, Message, actions, fitting, section
 from bot.views.device_map import device_lines
-from bot.views.words import clock, code, count, duration, name, prose, sentence, size
-from runner.entities import TransportName
+from bot.views.words import clock, code, count, duration, name, person, prose, sentence, size
+from runner.entities import Host, TransportName
 from runner.service.environments import DeclaredView
 from runner.service.hosts import HostView
 from runner.service.views import RunView
@@ -71,14 +71,23 @@ def _declared(view: DeclaredView) -> str:
 
 def _head(view: HostView, now: datetime, zone: tzinfo) -> str:
     host = view.host
+    drained = f"\n      • 🚧 {drained_in_words(host, now=now, zone=zone)}" if host.drained else ""
+    cluster = "  Slurm cluster," if host.executor == "slurm" else " "
     if host.trouble:
-        return f"🔴 *{name(host.name)}*  {sentence(prose(host.trouble, 500))}"
+        return f"🔴 *{name(host.name)}*  {sentence(prose(host.trouble.removeprefix(host.name).lstrip(' :'), 500))}{drained}"
     if host.seen_at is None:
-        return f"⚪ *{name(host.name)}*  has not answered yet"
+        return f"⚪ *{name(host.name)}*{cluster} has not answered yet{drained}"
     if now - host.seen_at > SILENT_AFTER:
-        return f"🟡 *{name(host.name)}*  last seen {clock(host.seen_at, zone, near=now)}, {duration(now - host.seen_at)} ago"
-    drained = ", takes no new runs" if host.drained else ""
-    return f"🟢 *{name(host.name)}*  answers{drained}"
+        seen = f"last seen {clock(host.seen_at, zone, near=now)}, {duration(now - host.seen_at)} ago"
+        return f"🟡 *{name(host.name)}*{cluster} {seen}{drained}"
+    return f"🟢 *{name(host.name)}*{cluster} answers{drained}"
+
+
+def drained_in_words(host: Host, *, now: datetime, zone: tzinfo) -> str:
+    """``drained by ada since 14:32 CET: nothing new starts there``."""
+    by = f" by {person(host.drained_by)}" if host.drained_by else ""
+    since = f" since {clock(host.drained_at, zone, near=now)}" if host.drained_at else ""
+    return f"{name(host.name)} is drained{by}{since}: nothing new starts there (`host resume {host.name}` ends that)"
 
 
 def _measures(view: HostView) -> list[str]:

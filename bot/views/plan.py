@@ -48,7 +48,7 @@ def foreseen_lines(foreseen: Foreseen, *, now: datetime, zone: tzinfo) -> list[s
     """Before anything is spent: where and when it would be, what it waits for, whom it would stop, and what memory it wants."""
     lines = [f"*When* {when(foreseen, now=now, zone=zone)}"]
     if foreseen.why:
-        lines.append(f"*First* {naming(sentence(foreseen.why))}{naming(f' {foreseen.goes_first}') if foreseen.goes_first else ''}")
+        lines.append(f"*First* {naming(f'{sentence(foreseen.why)} {foreseen.goes_first}')}")
     if foreseen.preempts:
         lines.append(f"⚠️ It would stop {', '.join(map(code, foreseen.preempts))} after the next checkpoint: their priority is lower.")
     return [*lines, f"*Memory* {_memory(foreseen)}"]
@@ -100,4 +100,4 @@ def _disk(disk: OnHost, now: datetime) -> str:
     )
     at = f", said {duration(now - disk.free.at)} ago" if disk.free and disk.free.at else ""
     free = f"{size(disk.free.free_bytes)} free in {code(disk.folder)}{at}" if disk.free else "what is free there is not known"
-    return f"\n      disk: {size(need.size_bytes)} ({'; '.join(parts)}); {free}"
+    return f"\n      • disk: {size(need.size_bytes)} ({'; '.join(parts)}); {free}"

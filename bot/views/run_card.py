@@ -10,7 +10,7 @@ from bot.answer import Block
 from bot.views.blocks import Message, actions, context, fitting, section
 from bot.views.board import board_lines
 from bot.views.result import recall_in_words
-from bot.views.runs_in_words import buttons, origin, title
+from bot.views.runs_in_words import buttons, links, origin, title
 from bot.views.states import explanation, headline, sign
 from bot.views.words import ap, bar, clock, code, count, duration, fixed, name, number, person, prose, sentence, size
 from runner.entities import Evaluation, Progress, WorkStep
@@ -27,15 +27,25 @@ _WAITING_OR_ODD = frozenset({Reason.UNREACHABLE, Reason.UNCLEAR, Reason.STAGING,
 
 def run_card(view: RunView, *, zone: tzinfo) -> Message:
     """The card of a run in any state: ``(text, blocks)``. ``text`` says the same in lines, for notifications and the terminal."""
-    top = f"{sign(view.run)} *{title(view.run)}*  `{view.run.id}`"
-    lines = [line for line in (_state_line(view), _progress_line(view), _why_line(view), board_lines(view, zone=zone)) if line]
+    lines = [*_head(view), *([board] if (board := board_lines(view, zone=zone)) else [])]
     facts, small = _facts(view, zone), _small_print(view, zone)
-    blocks: list[Block] = [section("\n".join([top, *lines]), [f"*{label}*\n{value}" for label, value in facts])]
+    blocks: list[Block] = [section("\n".join(lines), [f"*{label}*\n{value}" for label, value in facts], menu=links(view))]
     blocks += [context(*small)] if small else []
     row = buttons(view)
     blocks += [actions(row)] if row else []
-    text = "\n".join([top, *lines, *(f"{label}: {value}" for label, value in facts), *small])
+    text = "\n".join([*lines, *(f"{label}: {value}" for label, value in facts), *small])
     return text, fitting(blocks)
+
+
+def run_lines(view: RunView, *, zone: tzinfo) -> str:
+    """A run that has not ended in three or four lines: what and how far, why, its best mAP and when it is done."""
+    facts = [f"{label} {value}" for label, value in _facts(view, zone) if label.startswith(("Best", "Done"))]
+    return "\n".join([*_head(view), *([" · ".join(facts)] if facts else [])])
+
+
+def _head(view: RunView) -> list[str]:
+    top = f"{sign(view.run)} *{title(view.run)}*  `{view.run.id}`"
+    return [top, *(line for line in (_state_line(view), _progress_line(view), _why_line(view)) if line)]
 
 
 def share_done(view: RunView) -> float | None:
@@ -154,7 +164,7 @@ def _small_print(view: RunView, zone: tzinfo) -> list[str]:
     run = view.run
     asked = f"asked for by {person(run.owner)}" if _posted(view) else ""
     rate = f"learning rate {prose(view.rate.why).rstrip('.')}" if view.rate is not None else ""
-    texts = [_place(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
+    texts = [_place(view), _waited(view), origin(run), _changed(view), rate, asked, _seen(view, zone)]
     return [text for text in texts if text]
 
 
@@ -166,9 +176,17 @@ def _posted(view: RunView) -> bool:
 def _place(view: RunView) -> str:
     if view.run.host is None or view.run.state is State.PENDING:
         return ""
-    devices = [lease.device for lease in view.devices]
-    shown = ", ".join(name(device, 24) for device in devices[:8]) + ("…" if len(devices) > 8 else "")
-    return f"on {name(view.run.host)}" + (f" ({shown})" if shown else "")
+    devices = [name(device, 40) for device in view.device_names[:8]]
+    return ", ".join([f"on {name(view.run.host)}", *devices]) + (" …" if len(view.device_names) > 8 else "")
+
+
+def _waited(view: RunView) -> str:
+    """How long its last start waited for what ran on its GPUs before to give their memory back."""
+    waited_s = view.result.get("memory_wait_s")
+    if not isinstance(waited_s, int) or view.run.state is State.PENDING:
+        return ""
+    outcome = "was free" if view.result.get("memory_free") else "was given up waiting for"
+    return f"the memory of its GPUs {outcome} after {duration(timedelta(seconds=waited_s))}"
 
 
 def _changed(view: RunView) -> str:

@@ -142,9 +142,9 @@ def model_buttons(view: RunView) -> list[Button]:
         case TrainSpec() as spec if view.checkpoints:
             lines = {
                 "Evaluate": f"eval {run.id}", "Predict": f"predict {run.id}", "Export": f"export {run.id}",
-                **_fetch(view), "Fine-tune": f"finetune {run.id} on {spec.dataset.name}",
+                **_fetch(view),
             }
-            return [Button(label, line) for label, line in lines.items()]
+            return [*(Button(label, line) for label, line in lines.items()), _fine_tune(run, spec)]
         case ModelSpec(kind=Kind.EXPORT) as spec:
             start = [spec.publish_as] if spec.publish_as else [str(spec.model.run_id), *_from(spec.model.checkpoint)]
             tune = Button("Fine-tune from it", quoted(["finetune", start[0], "on", spec.trained_on.name, *start[1:]]))
@@ -160,19 +160,52 @@ def _fetch(view: RunView) -> dict[str, str]:
 
 
 def buttons(view: RunView) -> list[Button]:
-    """What can be done with a run in its state, the likeliest first."""
-    run, trains = view.run, isinstance(view.run.spec, TrainSpec)
+    """What can be done with a run in its state, the likeliest first. A failure's begin with what mends it."""
+    run = view.run
     log = [Button("Log", f"log {run.id}")] if run.attempt else []
+    plot = [Button("Plot", f"plot {run.id}")] if isinstance(run.spec, TrainSpec) and view.epoch_ends else []
     if not run.state.final:
+        why = [Button("Why", f"why {run.id}")] if run.state is State.PENDING or view.stale else []
         stop = [] if run.stop_requested_by else [Button("Stop", f"stop {run.id}", "danger")]
-        return [*log, Button("Why", f"why {run.id}"), *stop] if run.state is State.PENDING or view.stale else [*log, *stop]
-    resume = [Button("Resume", f"resume {run.id}")] if trains and view.checkpoints and run.state is not State.SUCCEEDED else []
-    tune = [Button("Fine-tune", f"finetune {run.id} on {run.spec.dataset.name}")] if isinstance(run.spec, TrainSpec) else []
-    retry = [Button("Run again", again(run))] if run.state is not State.SUCCEEDED and again(run) else []
+        return [*log, *plot, *why, *stop]
+    if run.state is State.FAILED:
+        return [*remedies(view), *plot]
     if isinstance(run.spec, ModelSpec) and run.state is State.SUCCEEDED:
         return [*model_buttons(view), *log]
-    measure = [Button("Evaluate", f"eval {run.id}"), *tune, Button("Checkpoints", f"checkpoints {run.id}")]
-    return [*resume, *retry, *(measure if trains and view.checkpoints else []), *log]
+    again_line = again(run) if run.state is State.CANCELLED else ""
+    resume = [Button("Resume", f"resume {run.id}")] if again_line and view.checkpoints and isinstance(run.spec, TrainSpec) else []
+    retry = [Button("Run again", again_line)] if again_line else []
+    return [*resume, *retry, *_with_the_model(view), *plot, *log]
+
+
+def _with_the_model(view: RunView) -> list[Button]:
+    run = view.run
+    if not isinstance(run.spec, TrainSpec) or not view.checkpoints:
+        return []
+    return [Button("Evaluate", f"eval {run.id}"), _fine_tune(run, run.spec)]
+
+
+def _fine_tune(run: Run, spec: TrainSpec) -> Button:
+    return Button("Fine-tune…", f"finetune {run.id} on {spec.dataset.name}", form=True)
+
+
+def links(view: RunView) -> list[Button]:
+    """What belongs to a run: where it came from, what it reads, what it left."""
+    run = view.run
+    if isinstance(run.spec, TrainSpec):
+        parent = [Button(f"Parent {run.parent_id}", f"show {run.parent_id}")] if run.parent_id else []
+        against = [Button("Compare with its parent", f"compare {run.parent_id} {run.id}")] if run.parent_id and view.evaluations else []
+        left = [Button("Checkpoints", f"checkpoints {run.id}")] if view.checkpoints else []
+        dataset = Button(f"Dataset {run.spec.dataset}", f"data show {run.spec.dataset}")
+        return [*parent, *against, dataset, *left, Button("What happened", f"why {run.id}")]
+    if isinstance(run.spec, ModelSpec) and run.spec.model.run_id:
+        return [Button(f"Training {run.spec.model.run_id}", f"show {run.spec.model.run_id}"), Button("What happened", f"why {run.id}")]
+    return [Button("What happened", f"why {run.id}")]
+
+
+def menu(view: RunView) -> list[Button]:
+    """What a list offers for a run, where there is no room for a row of buttons. A menu's entries open no forms."""
+    return [Button("Show", f"show {view.run.id}"), *(button for button in buttons(view) if not button.form)]
 
 
 def remedies(view: RunView) -> list[Button]:

@@ -21,7 +21,7 @@ REASONS: dict[Reason, tuple[str, str]] = {
     Reason.SUBMITTED: ("Queued", "The runner has not looked at it yet."),
     Reason.PREPARING: ("Preparing", "Its configuration is being resolved on a host."),
     Reason.WAITING_FOR_GPU: ("Waiting", "Every GPU that fits is taken."),
-    Reason.WAITING_FOR_HOST: ("Waiting", "No host that fits answers."),
+    Reason.WAITING_FOR_HOST: ("Waiting", "No server that fits is ready for it."),
     Reason.WAITING_FOR_ENVIRONMENT: ("Waiting", "The training environment is not built yet."),
     Reason.WAITING_FOR_DATASET: ("Waiting", "Its dataset is not there yet."),
     Reason.WAITING_FOR_RUN: ("Waiting", "Another run has to end first."),
@@ -59,6 +59,50 @@ REASONS: dict[Reason, tuple[str, str]] = {
 }
 
 
+_WAITS = "Nothing: it starts by itself."
+WHAT_TO_DO: dict[Reason, str] = {
+    Reason.SUBMITTED: "Nothing: the runner takes it up within seconds.",
+    Reason.PREPARING: "Nothing: this takes a minute or two.",
+    Reason.WAITING_FOR_GPU: f"{_WAITS} `top` shows who has what; `move {{id}} --first` (operators) puts it before the others.",
+    Reason.WAITING_FOR_HOST: "Mend what the sentence names; `top` shows the servers. It starts by itself then.",
+    Reason.WAITING_FOR_ENVIRONMENT: "Build or declare the environment, if nobody does so already. It starts by itself then.",
+    Reason.WAITING_FOR_DATASET: "Add the dataset with `data add`, or convert it. It starts by itself then.",
+    Reason.WAITING_FOR_RUN: "Nothing, as long as the other goes on: `why` of that says how it is. `stop {id}` gives this one up.",
+    Reason.WAITING_FOR_QUOTA: "Nothing: it starts once one of the runs that hold the quota ends. `stop` one of these to have it sooner.",
+    Reason.WAITING_FOR_APPROVAL: "Ask an operator to say `approve {id}`.",
+    Reason.HELD: "`release {id}` lets it go on.",
+    Reason.RETRYING: "Nothing: it is tried again by itself. `stop {id}` gives it up.",
+    Reason.PREEMPTED: f"{_WAITS} It goes on from its newest checkpoint.",
+    Reason.STAGING: "Nothing: it starts once all is there. What was sent already is not sent again.",
+    Reason.LAUNCHING: "Nothing: the server says within seconds that it runs; if not, it is told again.",
+    Reason.WORKING: "Nothing. `show {id}` tells how far it is, `log {id}` what it says.",
+    Reason.UNREACHABLE: "Look at the server and its network: `host check {host}`. The run is followed again once the server answers.",
+    Reason.UNCLEAR: "Look on {host} whether it still runs. `stop {id}` ends what is left of it; `resume {id}` then goes on.",
+    Reason.STOPPING: "Nothing: it has {grace_s:g} s to end by itself, then it is killed.",
+    Reason.COMPLETED: "Nothing. `show {id}` has the results.",
+    Reason.BY_USER: "Nothing. `resume {id}` goes on from its newest checkpoint if it has one; else ask for it again.",
+    Reason.SUPERSEDED: "Nothing: look at the newer run in `ps`.",
+    Reason.BAD_SPEC: "Change what the sentence names, and ask for it again.",
+    Reason.ENVIRONMENT_ERROR: "Mend the environment (`host check {host}` shows it), then ask for it again.",
+    Reason.CODE_ERROR: "Read the last lines of `log {id}`, mend the program or its options, then `resume {id}` or ask for it again.",
+    Reason.OUT_OF_MEMORY: "Ask for it again with a smaller --batch, smaller images, or on GPUs with more memory.",
+    Reason.HOST_OUT_OF_MEMORY: "Ask for it again with fewer data workers or a smaller --batch, or on a host with more memory.",
+    Reason.DIVERGED: "`resume {id} --lr` with a tenth of its learning rate goes on from its newest whole checkpoint.",
+    Reason.STALLED: "`log {id}` shows where it stood still; `resume {id}` goes on from its newest whole checkpoint.",
+    Reason.COLLECTIVE_TIMEOUT: "`resume {id}` goes on from its newest whole checkpoint. If it comes again, look at the GPUs of {host}.",
+    Reason.DATA_ERROR: "Mend the dataset (`data verify`, or `convert` it with drop-unreadable), then ask for it again.",
+    Reason.CHECKPOINT_ERROR: "`checkpoints {id}` lists those there are; `resume {id} --from epoch_N` takes another.",
+    Reason.DISK_FULL: "Free space on {host}, then `resume {id}`. `--keep` says how many checkpoints stay.",
+    Reason.GPU_FAULT: "`host drain {host}` keeps others away while you look at the GPU; `resume {id}` goes on.",
+    Reason.KILLED: "Find out who or what on {host} ended it, then `resume {id}`.",
+    Reason.TIME_LIMIT: "`resume {id}` goes on from its newest checkpoint.",
+    Reason.NONZERO_EXIT: "Read the last lines of `log {id}`, then `resume {id}` or ask for it again.",
+    Reason.LOST: "`resume {id}` goes on from its newest whole checkpoint.",
+    Reason.INTERNAL_ERROR: "Ask for it again; the log of the runner says where it went wrong, for a report.",
+}
+"""What helps, or that nothing has to be done; of a failure only where its own diagnosis does not say it."""
+
+
 def sign(run: Run) -> str:
     """One emoji for where a run is."""
     return _SIGN_OF_REASON.get(run.reason, _SIGN[run.state])
@@ -69,6 +113,11 @@ def headline(run: Run) -> str:
     if run.reason is Reason.WORKING:
         return "Stopping" if run.stop_requested_by else _DOING[run.kind]
     return REASONS[run.reason][0]
+
+
+def what_to_do(run: Run, *, grace_s: float) -> str:
+    """What helps, in a sentence or two."""
+    return WHAT_TO_DO[run.reason].format(id=run.id, host=run.host or "its server", grace_s=grace_s)
 
 
 def explanation(run: Run) -> str:

@@ -29,7 +29,7 @@ class LaunchOrder:
     """Everything one attempt needs to start. The same order may be carried out any number of times: one claim wins.
 
     ``directory`` is ``<root>/runs/<run id>-<nonce>/<attempt>``; ``devices`` are GPU UUIDs, empty for a CPU slot, None
-    where a cluster says at the start which they are (``allotment``).
+    where a cluster says at the start which they are (``allotment``). To stage, it need not be known yet which devices they are.
     ``dataset_manifest`` maps the tree ``data/`` to digests in the host's object store.
     """
 
@@ -71,8 +71,9 @@ class Executor(Protocol):
         links of that tree had to be symbolic."""
         ...
 
-    def launch(self, transport: Transport, order: LaunchOrder) -> None:
-        """Start the session. Returns when the host accepted the command; only the claim says that it runs."""
+    def launch(self, transport: Transport, order: LaunchOrder) -> bool:
+        """Start the session on the order's devices. Returns when the host accepted the command; only the claim says that it runs. False
+        where the directory is not laid."""
         ...
 
     def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:

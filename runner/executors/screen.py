@@ -27,10 +27,13 @@ _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _UNLESS_CLAIMED = 'if [ -L "$directory/claim" ]; then cat >/dev/null; exit 0; fi\n'
 
+_NOT_LAID = 69
 # Waits for the claim at most 2 s: screen needs about 20 ms to get there.
-_LAUNCH = """
-cd "$directory" || exit 74
+_LAUNCH = f"""
+cd "$directory" 2>/dev/null && [ -f launch.sh ] || exit {_NOT_LAID}
+""" """
 [ -L claim ] && exit 0
+export SIGNALBOX_DEVICES
 crash_point session.before_start
 if command -v screen >/dev/null 2>&1; then
     if [ ! -d /run/screen ] && [ ! -d /var/run/screen ]; then
@@ -68,13 +71,15 @@ class ScreenExecutor:
         _require(finished, f"The directory {order.directory} cannot be laid")
         return symbolic
 
-    def launch(self, transport: Transport, order: LaunchOrder) -> None:
-        """Start the session; again is harmless."""
+    def launch(self, transport: Transport, order: LaunchOrder) -> bool:
+        """Start the session; again is harmless. Which devices it gets goes with it, not into the directory."""
         session = order.session[:SESSION_NAME_LENGTH]
-        finished = transport.shell(
-            settings(directory=order.directory, session=session) + in_shell() + _LAUNCH, timeout_s=LAUNCH_TIMEOUT_S
-        )
+        values = settings(directory=order.directory, session=session, SIGNALBOX_DEVICES=",".join(order.devices or ()))
+        finished = transport.shell(values + in_shell() + _LAUNCH, timeout_s=LAUNCH_TIMEOUT_S)
+        if finished.exit_code == _NOT_LAID:
+            return False
         _require(finished, f"The session {session} cannot be started")
+        return True
 
     def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:
         """Fence the attempt or end it with all its processes; the answer comes within ``grace_s`` + 10 s."""
@@ -113,11 +118,13 @@ def command_of(order: LaunchOrder) -> str:
         "OMP_NUM_THREADS": str(order.threads),
         **plan.variables,
     }
-    devices = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    devices = ["export CUDA_DEVICE_ORDER=PCI_BUS_ID"]
     if order.devices is not None:
-        devices["CUDA_VISIBLE_DEVICES"] = ",".join(order.devices)
-    await_free = (f"(devices={quote(','.join(order.devices))}", host_file("free_devices.sh"), ")") if order.devices else ()
-    return "\n".join((*_exports(variables), *plan.setup, *_exports(devices), *await_free, f"exec {join(plan.argv)}", ""))
+        devices += [
+            'export CUDA_VISIBLE_DEVICES="$SIGNALBOX_DEVICES"',
+            'if [ -n "$SIGNALBOX_DEVICES" ]; then (devices=$SIGNALBOX_DEVICES', host_file("free_devices.sh"), "); fi",
+        ]
+    return "\n".join((*_exports(variables), *plan.setup, *devices, f"exec {join(plan.argv)}", ""))
 
 
 def _exports(variables: dict[str, str]) -> list[str]:

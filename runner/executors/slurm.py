@@ -36,12 +36,13 @@ class SlurmExecutor:
         """Lay the attempt's directory; which devices it gets, Slurm says at the start."""
         return screen.executor.stage(transport, _for_slurm(order), root=root)
 
-    def launch(self, transport: Transport, order: LaunchOrder) -> None:
+    def launch(self, transport: Transport, order: LaunchOrder) -> bool:
         """Have Slurm take the attempt, unless it has it."""
         wanted = join((f"--job-name={order.session}", *sbatch_options(order.allotment)))
         values = settings(directory=order.directory, marker=order.marker) + in_shell()
         script = f"{values}set -- {wanted}\n{screen.host_file('slurm_submit.sh')}"
         _require(transport.shell(script, timeout_s=SUBMIT_TIMEOUT_S), "Slurm does not take the run")
+        return True
 
     def stop(self, transport: Transport, *, directory: str, nonce: str, marker: str, grace_s: float) -> Fence:
         """Fence the attempt or end its jobs; ``processes_left`` are the jobs that Slurm has not ended."""

@@ -1,6 +1,6 @@
 # Waits until nothing that went before holds memory of the GPUs that come to this program; plain POSIX sh. Set before it: devices (UUIDs
 # with commas). A program of Signalbox that still ends has 30 s, memory that belongs to nobody any more 5 s; other people's programs are
-# not waited for. Says how long it took where it took any time.
+# not waited for. Says how long it took where it took any time, to people and as a line of ours (runner/own_lines.py).
 
 # Entries of a file with NULs between them, as lines.
 lines_of() {
@@ -36,6 +36,11 @@ in_use() {
     done
 }
 
+say_waited() {
+    echo "Signalbox waited $spent s$1"
+    printf '{"signalbox": "result", "summary": {"memory_wait_s": %s, "memory_free": %s}}\n' "$spent" "$2"
+}
+
 await_free_devices() {
     command -v nvidia-smi >/dev/null 2>&1 && command -v timeout >/dev/null 2>&1 || return 0
     began=$(date +%s)
@@ -49,12 +54,12 @@ await_free_devices() {
             *ours*) left_at=$now until=$((began + 30)) ;;
             *gone*) until=$((left_at + 5)) ;;
             *)
-                if [ -n "$waited" ]; then echo "Signalbox waited $spent s until the memory of its GPUs was free."; fi
+                if [ -n "$waited" ]; then say_waited " until the memory of its GPUs was free." true; fi
                 return 0
                 ;;
         esac
         if [ "$now" -ge "$until" ]; then
-            echo "Signalbox waited $spent s, and memory of its GPUs is still held by what ran there before; it starts all the same."
+            say_waited ", and memory of its GPUs is still held by what ran there before; it starts all the same." false
             return 0
         fi
         waited=yes

@@ -5,10 +5,11 @@
 # Leaves: claim  a link whose text is <nonce>:<pid>:<start time>:<boot id>; who makes it runs the attempt, all others leave silently
 #         log    what the program said
 #         pid    the program's process and process group
-#         exit   <code> <end, epoch seconds>, written last and by rename; 128 + n stands for signal n
+#         exit   <code>, written last and by rename; 128 + n stands for signal n. When it was written is when the attempt ended
+# A process more between two programs is idle time on their device: nothing here starts one that it can do without.
 # Crash points: launch.before_claim launch.after_claim launch.after_start launch.before_exit launch.after_exit
 
-cd "$(dirname "$0")" || exit 1
+case $0 in */*) cd "${0%/*}" || exit 1 ;; esac
 unset SIGNALBOX_ATTEMPT STY WINDOW
 nonce= marker= crash_at=
 . ./launch.env || exit 1
@@ -17,21 +18,22 @@ crash_point() {
     if [ "$crash_at" = "$1" ]; then kill -9 $$; fi
 }
 
-# A field of /proc/PID/stat by its number. The command's name (field 2) may hold blanks and brackets, so count behind its last bracket.
+# field: that of /proc/PID/stat by its number. The command's name (field 2) may hold blanks and brackets, so count behind its last bracket.
 stat_field() {
     skipped=$(($2 - 3))
+    field=
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
     set -f
     # shellcheck disable=SC2086
     set -- ${stat##*) }
     set +f
     shift "$skipped"
-    echo "$1"
+    field=$1
 }
 
 # Until then the program is in the window's process group: a terminal that hangs up takes it along, and it carries no marker yet.
 await_session() {
-    while session=$(stat_field "$child" 6) && [ "$session" != "$child" ]; do sleep 0.01 2>/dev/null || sleep 1; done
+    while stat_field "$child" 6 && [ "$field" != "$child" ]; do sleep 0.01 2>/dev/null || sleep 1; done
 }
 
 # A group is a negative number: dash wants -- before it, busybox knows no --.
@@ -57,12 +59,13 @@ await() {
 
 # Overwrites the block reserved at the start: a training that filled the disk still gets its exit written.
 write_exit() {
-    printf '%s %s\n' "$code" "$(date +%s)" 1<>exit.new && mv -f exit.new exit
+    printf '%s\n' "$code" 1<>exit.new && mv -f exit.new exit
 }
 
 crash_point launch.before_claim
 read -r boot_id </proc/sys/kernel/random/boot_id
-ln -s "$nonce:$$:$(stat_field $$ 22):$boot_id" claim 2>/dev/null || exit 0
+stat_field $$ 22
+ln -s "$nonce:$$:$field:$boot_id" claim 2>/dev/null || exit 0
 crash_point launch.after_claim
 
 printf '%63s\n' '' >exit.new

@@ -85,6 +85,22 @@ def has_entry(pid, wanted):
         return False
 
 
+def held_by(claim):
+    """A descriptor that is ready once the launch.sh of a claim has ended; None where that cannot be had (Python < 3.9, Linux < 5.3), or
+    it is no process of this machine any more."""
+    pid, started, boot_id = claim.split(":")[1:4]
+    if not hasattr(os, "pidfd_open") or boot_id != read_text("/proc/sys/kernel/random/boot_id"):
+        return None
+    try:
+        holder = os.pidfd_open(int(pid))
+    except OSError:
+        return None
+    if start_time(int(pid)) == started:
+        return holder
+    os.close(holder)
+    return None
+
+
 class Log:
     """An attempt's log from an offset of a generation. Held open: what was written before a rotation is still read after it."""
 
@@ -138,6 +154,7 @@ class Attempt:
         self.log = Log(self.path("log"), int(wanted["offset"]), int(wanted["generation"]), int(wanted.get("inode") or 0))
         self.seen = bool(wanted.get("claimed") or self.log.offset or self.log.generation or self.log.inode)
         self.claim = ""
+        self.holder = None
         self.exit = None
         self.done, self.processes = False, []
         self.missing = 0
@@ -169,7 +186,16 @@ class Attempt:
 
     def finish(self):
         self.done = True
+        self.close()
+
+    def close(self):
         self.log.close()
+        self.let_go()
+
+    def let_go(self):
+        if self.holder is not None:
+            os.close(self.holder)
+            self.holder = None
 
     def look_for_claim(self, frames):
         try:
@@ -180,14 +206,16 @@ class Attempt:
         frames.send("claim", directory=self.directory, text=self.claim)
         if self.claim.startswith("cancelled:"):
             self.finish()
+        else:
+            self.holder = held_by(self.claim)
 
     def read_exit(self):
         try:
             with open(self.path("exit")) as file:
-                code, ended_at = file.read().split()[:2]
+                code, *ended_at = file.read().split()[:2]  # a launch.sh of before wrote both
+                return int(code), float(ended_at[0]) if ended_at else os.fstat(file.fileno()).st_mtime
         except FileNotFoundError:
             return None
-        return int(code), float(ended_at)
 
     def follow_log(self, frames, now):
         """Send what is new, a bounded share a turn, so that one long log does not hold up the others."""
@@ -289,7 +317,7 @@ class Watch:
             for attempt in active:
                 self.follow(attempt, now)
             tick = min(LONGEST_TICK_S, max(TICK_S, TICK_PER_ATTEMPT_S * len(active)))
-            if not self.listen(tick if active else max(0.0, beat_at - time.monotonic())):
+            if not self.listen(tick if active else max(0.0, beat_at - time.monotonic()), active):
                 return
             if time.monotonic() - self.heard_at > PATIENCE_S:
                 return
@@ -305,10 +333,13 @@ class Watch:
                 attempt.check_at = now + HEARTBEAT_S
                 self.frames.send("note", directory=attempt.directory, text="%s: %s" % (type(error).__name__, error))
 
-    def listen(self, timeout_s):
-        """Take what is asked for; False once nobody asks any more."""
-        ready, _, _ = select.select([0], [], [], timeout_s)
-        if not ready:
+    def listen(self, timeout_s, active):
+        """Take what is asked for, or wake because a launch.sh ended; False once nobody asks any more."""
+        holders = {attempt.holder: attempt for attempt in active if attempt.holder is not None}
+        ready, _, _ = select.select([0, *holders], [], [], timeout_s)
+        for holder in set(ready) & set(holders):
+            holders[holder].let_go()
+        if 0 not in ready:
             return True
         data = os.read(0, 65536)
         if not data:
@@ -340,7 +371,7 @@ class Watch:
     def forget(self, directory):
         attempt = self.attempts.pop(directory, None)
         if attempt is not None:
-            attempt.log.close()
+            attempt.close()
 
     def tell_resources(self):
         while True:

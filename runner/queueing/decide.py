@@ -15,6 +15,10 @@ from runner.states import Reason
 
 Order = Callable[[Scene, Policy], Sequence[Waiting]]
 FOREVER = datetime.max.replace(tzinfo=UTC)
+PROMISED = 2
+"""So many come next on each host: more than one, since whose turn it is may change until a device is free."""
+NEAR = 64
+"""Runs. Who comes next is looked for among so many of those that wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,21 @@ class Preempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The run probably comes next on a host: what it needs there can be laid before a device is free."""
+
+    run_id: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
-    """Every waiting run is in exactly one of ``starts`` and ``waits``."""
+    """Every waiting run is in exactly one of ``starts`` and ``waits``; those of ``promised`` wait."""
 
     starts: tuple[Start, ...]
     waits: tuple[Wait, ...]
     preempts: tuple[Preempt, ...]
+    promised: tuple[Promise, ...] = ()
 
 
 def decide(scene: Scene, policy: Policy, order: Order = ordered) -> Decisions:
@@ -64,13 +77,16 @@ def decide(scene: Scene, policy: Policy, order: Order = ordered) -> Decisions:
     room = _Room(scene, policy)
     starts: list[Start] = []
     waits: list[Wait] = []
+    near: list[Waiting] = []
     for position, run in enumerate(order(scene, policy), start=1):
         found = room.quota(run) or room.place(run)
         if isinstance(found, Start):
             starts.append(found)
         else:
             waits.append(Wait(run.id, position, *found))
-    return Decisions(tuple(starts), tuple(waits), tuple(room.preempts))
+            if found.reason is Reason.WAITING_FOR_GPU and len(near) < NEAR:
+                near.append(run)
+    return Decisions(tuple(starts), tuple(waits), tuple(room.preempts), tuple(room.promises(near)))
 
 
 class _Refusal(NamedTuple):
@@ -156,6 +172,18 @@ class _Room:
         self._full[wanted] = _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", after=run.id)
         return self._refuse(run)
 
+    def promises(self, waiting: Iterable[Waiting]) -> Iterable[Promise]:
+        """Who comes next where, of some that found no room: each on the host that it reserved, else on the first that could hold it."""
+        reserved = {host.reservation.run_id: name for name, host in self._hosts.items() if host.reservation}
+        left = dict.fromkeys(self._hosts, PROMISED)
+        for run in waiting:
+            roomy = self._with_disk(run)
+            could = [name for name in self._could(run) if left[name] and name in roomy]
+            if could:
+                name = reserved[run.id] if reserved.get(run.id) in could else could[0]
+                left[name] -= 1
+                yield Promise(run.id, name)
+
     def _with_disk(self, run: Waiting) -> tuple[str, ...]:
         """The hosts whose disk holds what it will write, where both are known."""
         if not run.disk or not self._disks:
@@ -168,7 +196,7 @@ class _Room:
 
     def _disk_in_words(self, run: Waiting) -> str:
         lacks = [
-            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, has {in_gb(self._disks[name].free_bytes)} free"
+            f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, which has {in_gb(self._disks[name].free_bytes)} free"
             for name in run.hosts
         ]
         return f"Needs {'; '.join(lacks[:3])}. Free some there; `--keep` says how many checkpoints stay."
@@ -333,12 +361,15 @@ def _why(run: Waiting, hosts: Mapping[str, _Host], before: _Reservation | None, 
 def _never(run: Waiting, hosts: Mapping[str, _Host]) -> str:
     known = [name for name in run.hosts if name in hosts]
     if not known:
-        return f"{' and '.join(run.hosts)} has not said which devices it has, or its nvidia-smi does not answer."
+        have = "has" if len(run.hosts) == 1 else "have"
+        return f"{_listed(run.hosts)} {have} not said which devices there are, or nvidia-smi does not answer there; `top` says more."
     broken = [f"{name}:{device.index} ({device.broken})" for name in known for device in hosts[name].devices if device.broken]
     most = max(Counter(device.kind for device in hosts[name].devices).most_common(1)[0][1] for name in known)
-    memory = f" with {run.memory_mib / 1024:.0f} GB each" if run.memory_mib else ""
+    memory = f" with {run.memory_mib / 1024:.0f} GiB each" if run.memory_mib else ""
     trouble = f"; out of order: {_listed(broken)}" if broken else ""
-    return f"Needs {run.devices} devices of one kind{memory} on one host; the most that {_listed(known)} has of a kind are {most}{trouble}."
+    needs = "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
+    said = f"Needs {needs}{memory} on one host; the most that {' or '.join(known[:4])} has of a kind are {most}{trouble}."
+    return f"{said} Ask for fewer, or for less memory."
 
 
 def _devices(count: int) -> str:

@@ -69,6 +69,18 @@ class Lock:
     owner: str
     until: datetime
     reason: str = ""
+    index: int | None = None
+    """The device's number on its host, as people name it."""
+    channel: str | None = None
+    thread: str | None = None
+    """Where it was asked for, and its owner is told of its end."""
+
+    @property
+    def place(self) -> str:
+        """``gpu-1:2``, ``gpu-1``."""
+        if self.device is None:
+            return self.host
+        return f"{self.host}:{self.device if self.index is None else self.index}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 
+from recipes.catalog.catalog import Catalog
 from recipes.catalog.versions import DatasetVersion
 from recipes.errors import DatasetError
 from recipes.recipe import library, load_recipe
@@ -21,6 +24,20 @@ def find_version(house: House, text: str) -> DatasetVersion:
         return house.catalog.get(text)
     except DatasetError as error:
         raise RequestError(str(error)) from error
+
+
+def newest_versions(house: House) -> list[tuple[DatasetVersion, int]]:
+    """The newest version of every dataset, without its list of files, and how many versions there are.
+
+    A manifest can be long, and never changes: each is read once.
+    """
+    known = [(name, house.catalog.numbers(name)) for name in house.catalog.names()]
+    return [(_outline(house.catalog, f"{name}@{numbers[-1]}"), len(numbers)) for name, numbers in known if numbers]
+
+
+@lru_cache(maxsize=2000)
+def _outline(catalog: Catalog, reference: str) -> DatasetVersion:
+    return replace(catalog.get(reference), files={})
 
 
 def submit_diff(house: House, who: Requester, old: str, new: str) -> Run:

@@ -13,8 +13,8 @@ from runner.store.card_stamps import CardStamp, card_stamps
 from runner.store.outbox import Card, Delivery
 
 __all__ = [
-    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "keep_card", "mark_sending", "note_sent",
-    "owe_for_events", "owed", "put_back", "stale_cards",
+    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "keep_card", "last_posts", "mark_sending",
+    "note_sent", "owe_for_events", "owed", "put_back", "settle_by", "stale_cards",
 ]
 
 CURSOR = "notifier"
@@ -88,6 +88,18 @@ def fail(house: House, delivery: Delivery, *, error: str) -> None:
     """Give a delivery up: trying again would change nothing."""
     with house.store.writing() as db:
         outbox.mark_failed(db, delivery.id, error=error)
+
+
+def settle_by(house: House, needless: Sequence[Delivery], instead: NewDelivery) -> None:
+    """Owe one message instead of several, which are then never sent."""
+    with house.store.writing() as db:
+        outbox.mark_settled(db, [delivery.id for delivery in needless])
+        _owe(house, instead, event_id=None)
+
+
+def last_posts(house: House, *, since: datetime) -> Mapping[str, datetime]:
+    """When each channel last got a message, of those that did after a moment."""
+    return outbox.last_posts(house.store.reading(), since=since)
 
 
 def stale_cards(house: House) -> list[CardStamp]:

@@ -117,7 +117,7 @@ class _Places(Mapping[str, QueuePlace]):
         return QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
             guess.devices if guess else (), said if first and first.owner != run.owner else "",
-            tuple(lock for lock in scene.locks if lock.host in run.hosts),
+            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU),
         )
 
 
@@ -159,11 +159,13 @@ def lock(house: House, who: Requester, *, host: str, devices: tuple[str, ...], l
         hosts.get(db, host)
         for other in locks.all_locks(db, now=now):
             if other.host == host and other.owner != who.person and (other.device is None or not devices or other.device in devices):
-                raise RequestError(f"{_name(other)} is locked by {other.owner} until {other.until:%d %b %H:%M} UTC: {other.reason or '–'}.")
-        made = [Lock(host, device, who.person, now + lasts, reason) for device in devices or (None,)]
+                raise RequestError(f"{other.place} is locked by {other.owner} until {other.until:%d %b %H:%M} UTC: {other.reason or '–'}.")
+        for device in devices or (None,):
+            place = who.place
+            locks.put(db, Lock(host, device, who.person, now + lasts, reason, None, place.channel, place.thread), now=now)
+        made = [each for each in locks.all_locks(db, now=now) if each.host == host and each.device in (devices or (None,))]
         for each in made:
-            locks.put(db, each, now=now)
-            events.record(db, "locked", at=now, run_id=None, actor=who.person, payload={"lock": _name(each), "reason": reason})
+            events.record(db, "locked", at=now, run_id=None, actor=who.person, payload={"lock": each.place, "reason": reason})
     return made
 
 
@@ -178,8 +180,22 @@ def unlock(house: House, who: Requester, *, host: str, devices: tuple[str, ...] 
             if each.owner != who.person:
                 who.must_be(Role.OPERATOR, f"break the lock of {each.owner}")
             locks.remove(db, each.host, each.device)
-            events.record(db, "unlocked", at=now, run_id=None, actor=who.person, payload={"lock": _name(each), "owner": each.owner})
+            events.record(db, "unlocked", at=now, run_id=None, actor=who.person, payload=_told(each))
     return held
+
+
+def end_locks(house: House) -> None:
+    """Forget the locks that hold no more; their owners are told."""
+    if not locks.expired(house.store.reading(), now=house.now()):
+        return
+    with house.store.writing() as db:
+        for each in locks.expired(db, now=house.now()):
+            locks.remove(db, each.host, each.device)
+            events.record(db, "lock_expired", at=house.now(), run_id=None, payload=_told(each))
+
+
+def _told(lock: Lock) -> dict[str, object]:
+    return {"lock": lock.place, "owner": lock.owner, "reason": lock.reason, "channel": lock.channel, "thread": lock.thread}
 
 
 def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
@@ -187,7 +203,7 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
     who.must_be(Role.OPERATOR, "drain hosts")
     with house.store.writing() as db:
         hosts.get(db, host)
-        hosts.drain(db, host, drained=drained)
+        hosts.drain(db, host, by=who.person if drained else None, now=house.now())
         events.record(db, "drained" if drained else "undrained", at=house.now(), run_id=None, actor=who.person, payload={"host": host})
         return hosts.get(db, host)
 
@@ -238,7 +254,3 @@ def _change(house: House, who: Requester, run_id: str, what: str, change: Callab
         who.must_own(run, what)
         change(db, run)
         return runs.get(db, run.id)
-
-
-def _name(lock: Lock) -> str:
-    return lock.host if lock.device is None else f"{lock.host} {lock.device}"

@@ -31,3 +31,8 @@ def once(house: House, who: Requester, text: str, act: Callable[[], Mapping[str,
         answer = act()
         people.keep_answer(db, who.request_id, answer)
         return answer
+
+
+def last_line(house: House, person: str, begins: str) -> str | None:
+    """The newest line that a person typed, or filled in, that begins with these words."""
+    return people.last_line(house.store.reading(), person, begins)

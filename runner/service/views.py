@@ -37,6 +37,8 @@ class RunView:
     last_seen: datetime | None
     epochs_seen: Sequence[EpochSeen] = ()
     host: Host | None = None
+    device_names: Sequence[str] = ()
+    """What it holds as people number it: ``GPU 0``, ``CPU slot 1``."""
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -153,6 +155,7 @@ def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[L
 
 def _view(db: Database, run: Run) -> RunView:
     attempt = runs.attempt(db, run.id, run.attempt) if run.attempt else None
+    held = hosts.leases(db, run.id)
     host = hosts.find(db, run.host) if run.host else None
     spoken = runs.diagnosis(db, run.id)
     target = (run.prepared or {}).get("epochs") if isinstance(run.spec, TrainSpec) else None
@@ -163,9 +166,17 @@ def _view(db: Database, run: Run) -> RunView:
         run=run, attempt=attempt, progress=progress.latest(db, run.id), epochs=target if isinstance(target, int) else None,
         epoch_ends=progress.epoch_ends(db, run.id), evaluations=progress.evaluations(db, run.id),
         checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
-        diagnosis=diagnosis_from(spoken) if spoken else None, devices=hosts.leases(db, run.id), last_seen=host.seen_at if host else None,
+        diagnosis=diagnosis_from(spoken) if spoken else None, devices=held, last_seen=host.seen_at if host else None,
         epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (), host=host,
+        device_names=_names(db, host, held) if host and held else (),
     )
+
+
+def _names(db: Database, host: Host, held: Sequence[Lease]) -> list[str]:
+    """A cluster's devices have no numbers of their own."""
+    known = {gpu.uuid: gpu for gpu in hosts.devices(db, host)}
+    found = ((lease.device, known.get(lease.device)) for lease in held)
+    return [f"GPU {gpu.index}" if gpu and gpu.memory_mib else device.replace("cpu:", "CPU slot ") for device, gpu in found]
 
 
 def diagnosis_from(value: Mapping[str, object]) -> Diagnosis:

@@ -35,5 +35,11 @@ def of_run(db: Database, run_id: str) -> list[Event]:
     return [_event(row) for row in db.conn.execute("SELECT * FROM events WHERE run_id = ? ORDER BY id", (run_id,))]
 
 
+def run_of(db: Database, event_id: int) -> str | None:
+    """The run that an event is about."""
+    row = db.conn.execute("SELECT run_id FROM events WHERE id = ?", (event_id,)).fetchone()
+    return None if row is None else row["run_id"]
+
+
 def _event(row: Row) -> Event:
     return Event(row["id"], required_time(row["at"]), row["kind"], row["run_id"], row["actor"], json.loads(row["payload"]))

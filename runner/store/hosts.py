@@ -54,14 +54,18 @@ def all_hosts(db: Database) -> list[Host]:
 def remove(db: Database, name: str) -> None:
     """Forget a host and its environments."""
     db.conn.execute("DELETE FROM declarations WHERE host = ?", (name,))
-    db.conn.execute("DELETE FROM sent WHERE host = ?", (name,))
+    for table in ("sent", "locks"):
+        db.conn.execute(f"DELETE FROM {table} WHERE host = ?", (name,))  # noqa: S608
     db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))
 
 
-def drain(db: Database, name: str, *, drained: bool) -> None:
-    """Note whether new runs may start on a host; what runs there goes on."""
-    db.conn.execute("UPDATE hosts SET drained = ? WHERE name = ?", (int(drained), name))
+def drain(db: Database, name: str, *, by: str | None, now: datetime) -> None:
+    """Note who lets nothing new start on a host, None that it takes runs again; what runs there goes on."""
+    db.conn.execute(
+        "UPDATE hosts SET drained = ?, drained_by = ?, drained_at = ? WHERE name = ?",
+        (int(by is not None), by, to_text(now) if by is not None else None, name),
+    )
 
 
 def note_identity(db: Database, name: str, identity: Identity, *, now: datetime) -> None:
@@ -120,7 +124,7 @@ def devices(db: Database, host: Host) -> list[Gpu]:
         return []
     found = [
         Gpu(host.name, item["uuid"], item["index"], item["name"], item["memory_mib"], item["used_mib"], _foreign(item.get("processes")),
-            item.get("broken", ""))
+            item.get("broken", ""), item.get("utilization_percent"), item.get("temperature_c"))
         for item in said
     ]
     return found or [Gpu(host.name, f"cpu:{slot}", slot, "CPU slot", 0) for slot in range(host.slots)]
@@ -187,4 +191,5 @@ def _host(row: Row) -> Host:
         machine_id=row["machine_id"], host_name=row["host_name"], boot_id=row["boot_id"], python=row["python"],
         seen_at=to_time(row["seen_at"]), trouble=row["trouble"],
         executor=row["executor"], partition=row["partition"], options=row["options"],
+        drained_by=row["drained_by"] or "", drained_at=to_time(row["drained_at"]),
     )

@@ -178,6 +178,15 @@ ALTER TABLE hosts ADD COLUMN drained_by TEXT;
 ALTER TABLE hosts ADD COLUMN drained_at TEXT;
 """
 
+_TRIGGERS = """
+CREATE TABLE triggers (
+    id TEXT PRIMARY KEY, words TEXT NOT NULL, command TEXT NOT NULL, owner TEXT NOT NULL, channel TEXT, created_at TEXT NOT NULL,
+    cooldown_s REAL NOT NULL, dry_run INTEGER NOT NULL, paused INTEGER NOT NULL DEFAULT 0, after_event INTEGER NOT NULL);
+CREATE TABLE trigger_firings (
+    trigger_id TEXT NOT NULL REFERENCES triggers(id), key TEXT NOT NULL, at TEXT NOT NULL, outcome TEXT NOT NULL, command TEXT NOT NULL,
+    because TEXT NOT NULL, taken_at TEXT, PRIMARY KEY (trigger_id, key));
+"""
+
 # A revision is given anew with every change of a row, and never twice: who remembers the highest it has seen reads only what came after.
 _REVISIONS = """
 ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
@@ -263,6 +272,18 @@ def champions(db: Database) -> None:
 def telling(db: Database) -> None:
     """Which datasets were sent to a host; where a lock was asked for; who drained a host, and when."""
     _carry_out(db, _TELLING)
+
+
+@migrations()
+def triggers(db: Database) -> None:
+    """Commands that are carried out when something happens, and what came of each time."""
+    _carry_out(db, _TRIGGERS)
+
+
+@migrations()
+def requests_of_a_person(db: Database) -> None:
+    """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
+    _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
 
 
 @migrations()

@@ -7,7 +7,7 @@ travels in the message's metadata, so that a row left in ``sending`` by a crash 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -82,6 +82,17 @@ def mark_owed(db: Database, delivery_id: str, *, error: str, not_before: datetim
 def mark_failed(db: Database, delivery_id: str, *, error: str) -> None:
     """Give a delivery up: trying again would change nothing."""
     db.conn.execute("UPDATE deliveries SET state = 'failed', error = ? WHERE id = ?", (error, delivery_id))
+
+
+def mark_settled(db: Database, delivery_ids: Sequence[str]) -> None:
+    """Note that these need not be sent any more: another message says it."""
+    db.conn.executemany("UPDATE deliveries SET state = 'settled' WHERE id = ?", [(each,) for each in delivery_ids])
+
+
+def last_posts(db: Database, *, since: datetime) -> dict[str, datetime]:
+    """When each channel last got a message, of those that did after a moment."""
+    query = "SELECT channel, max(sent_at) AS at FROM deliveries WHERE sent_at > ? GROUP BY channel"
+    return {row["channel"]: required_time(row["at"]) for row in db.conn.execute(query, (to_text(since),))}
 
 
 def cards(db: Database, run_id: str) -> dict[str, Card]:

@@ -55,6 +55,15 @@ def answer(db: Database, request_id: str) -> dict[str, object] | None:
     return json.loads(row["answer"]) if row and row["answer"] else None
 
 
+def last_line(db: Database, actor: str, begins: str) -> str | None:
+    """The newest text of a person's requests that is these words, or begins with them and a blank."""
+    row = db.conn.execute(
+        "SELECT text FROM requests WHERE actor = ? AND (text = ? OR substr(text, 1, ?) = ?) ORDER BY at DESC LIMIT 1",
+        (actor, begins, len(begins) + 1, f"{begins} "),
+    ).fetchone()
+    return None if row is None else str(row["text"])
+
+
 def granted(db: Database) -> dict[str, str]:
     """The roles granted beyond the settings, by the id of a person, user group or channel."""
     return {row["person"]: row["role"] for row in db.conn.execute("SELECT person, role FROM people")}

@@ -152,7 +152,7 @@ def _keep_one(db: Database, attempt: Attempt, record: Record, now: datetime) -> 
         case WorkStep():
             keep_step(db, run_id, record, now=now)
         case WorkResult():
-            runs.keep_result(db, run_id, record.summary)
+            runs.keep_result(db, run_id, {**runs.result(db, run_id), **record.summary})
 
 
 def _progress(row: Row) -> Progress:

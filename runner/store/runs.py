@@ -112,6 +112,12 @@ def live_of_requests(db: Database, prefix: str) -> list[Run]:
     return [_run(row) for row in rows]
 
 
+def request_of(db: Database, run_id: str) -> str:
+    """The id of the request that asked for a run; empty where that is not known."""
+    row = db.conn.execute("SELECT request_id FROM runs WHERE id = ?", (run_id,)).fetchone()
+    return row["request_id"] or "" if row else ""
+
+
 def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     """The newest runs first, of one owner where given."""
     rows = db.conn.execute(
@@ -251,12 +257,17 @@ def move_to_thread(db: Database, run_id: str, place: Place) -> None:
 
 def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime, devices: int = 0) -> Attempt:
     """Record the next attempt, which holds so many devices. Its directory depends on run id, nonce and number alone."""
-    directory = f"{root}/runs/{run.id}-{run.nonce}/{number}"
+    opened = attempt_on(run, number=number, host=host, root=root, now=now)
     db.conn.execute(
         "INSERT INTO attempts (run_id, number, host, directory, session, created_at, devices) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (run.id, number, host, directory, f"sb-{run.id}-{number}", to_text(now), devices),
+        (run.id, number, host, opened.directory, opened.session, to_text(now), devices),
     )
     return attempt(db, run.id, number)
+
+
+def attempt_on(run: Run, *, number: int, host: str, root: str, now: datetime) -> Attempt:
+    """What an attempt on a host is or would be."""
+    return Attempt(run.id, number, host, f"{root}/runs/{run.id}-{run.nonce}/{number}", f"sb-{run.id}-{number}", now)
 
 
 def attempt(db: Database, run_id: str, number: int) -> Attempt:

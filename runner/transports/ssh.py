@@ -23,18 +23,17 @@ from runner.errors import HostError, UnreachableError
 from runner.transports.pipe import Deadline, Received
 
 COMMAND = "exec sh -s"
-CONNECT_TIMEOUT_S = 10.0
-CLOSE_TIMEOUT_S = 0.2
+CONNECT_TIMEOUT_S, CLOSE_TIMEOUT_S = 10.0, 0.2
 KEEPALIVE_S = 5
 # Unacknowledged for this long, the kernel gives the connection up: with the keepalive, this finds a network that has gone.
 SILENCE_MS = 20_000
 # sshd's MaxSessions is 10 by default; two are left to others that share the login.
 SESSIONS = 8
 # Staging a run (what is missing, then its directory) and launching it follow each other at once: with two, the launch waited for a login.
-SPARES = 3
+# And a login costs a host more than most commands: the one that a shell was taken for goes first.
+SPARES, REFILL_PAUSE_S = 3, 0.2
 # A busy sshd counts a session until it has reaped its shell, a while after the shell ended.
-REFUSED_PATIENCE_S = 5.0
-REFUSED_PAUSE_S = 0.05
+REFUSED_PATIENCE_S, REFUSED_PAUSE_S = 5.0, 0.05
 # Whoever had little time left would otherwise take a connection that lives for dead.
 OPENING_S = 1.0
 BLOCK = 64 * 1024
@@ -160,6 +159,7 @@ class SshConnection:
         threading.Thread(target=self._open_spares, args=(self._transport,), name=f"spares-{self._host.name}", daemon=True).start()
 
     def _open_spares(self, transport: OrderlyTransport) -> None:
+        time.sleep(REFILL_PAUSE_S)
         try:
             while len(self._spares) < SPARES and self._sessions.acquire(blocking=False):
                 spare = self._pipe(transport, Deadline.after(CONNECT_TIMEOUT_S))

@@ -174,7 +174,7 @@ def test_without_tokens_due_schedules_are_carried_out_and_the_bot_says_that_it_l
         bot.join(20)
     assert not bot.is_alive()
     assert caplog.text.count("Chat is off: neither SLACK_BOT_TOKEN nor SLACK_APP_TOKEN is set.") == 1
-    assert f"{kept.id} carried out ps: " in caplog.text
+    assert f"{kept.id}, every day 02:30 carried out ps: " in caplog.text
     house.store.close()
 
 

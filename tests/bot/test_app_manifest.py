@@ -6,10 +6,13 @@ import ast
 from pathlib import Path
 
 import bot
+from bot.home import Homes
 from bot.listeners import COMMAND, Identity, Listeners
 from bot.local_workspace import AppConfiguration
 from bot.local_workspace.events import SCOPE_OF_EVENT
 from bot.local_workspace.methods import METHODS
+from bot.views.form import FORM, PLAN
+from bot.views.import_dialog import CALLBACK
 from tests.support.slack_house import MANIFEST
 
 FACE = Path(bot.__file__).parent
@@ -24,7 +27,7 @@ class Heard:
     def __init__(self) -> None:
         self.commands: list[str] = []
         self.events: list[str] = []
-        self.shortcuts: list[str] = []
+        self.shortcuts: list[tuple[str, str]] = []
         self.views: list[str] = []
 
     def command(self, name: str):  # type: ignore[no-untyped-def]
@@ -36,7 +39,11 @@ class Heard:
         return lambda listener: listener
 
     def message_shortcut(self, name: str):  # type: ignore[no-untyped-def]
-        self.shortcuts.append(name)
+        self.shortcuts.append((name, "message"))
+        return lambda listener: listener
+
+    def global_shortcut(self, name: str):  # type: ignore[no-untyped-def]
+        self.shortcuts.append((name, "global"))
         return lambda listener: listener
 
     def view(self, name: str):  # type: ignore[no-untyped-def]
@@ -60,18 +67,19 @@ def called_methods() -> set[str]:
 def test_the_scopes_are_those_of_the_methods_events_and_files_in_use() -> None:
     app = AppConfiguration.from_manifest(MANIFEST)
     needed = {FILES_OF_PEOPLE, "commands", *PRIVATE.values()}
-    needed |= {scope for method in called_methods() for scope in METHODS[method].scopes if not scope.startswith("im:")}
+    needed |= {scope for method in called_methods() for scope in METHODS[method].scopes}
     needed |= {scope for event in app.bot_events if (scope := SCOPE_OF_EVENT.get(event) or PRIVATE.get(event))}
     assert set(app.scopes) == needed
 
 
 def test_the_events_the_command_and_the_shortcut_are_those_listened_to() -> None:
     heard, app = Heard(), AppConfiguration.from_manifest(MANIFEST)
-    Listeners(None, Identity("T", "U")).register(heard)  # type: ignore[arg-type]
+    Listeners(None, Identity("T", "U"), Homes()).register(heard)  # type: ignore[arg-type]
     assert {event.partition(".")[0] for event in app.bot_events} == set(heard.events)
     assert [command.command for command in app.slash_commands] == heard.commands == [COMMAND]
-    assert [shortcut.callback_id for shortcut in app.shortcuts] == heard.shortcuts == heard.views
-    assert all(shortcut.kind == "message" for shortcut in app.shortcuts)
+    assert {(shortcut.callback_id, shortcut.kind) for shortcut in app.shortcuts} == set(heard.shortcuts)
+    assert heard.views == [FORM, PLAN, CALLBACK]
+    assert app.home_tab
     assert app.interactivity
 
 

@@ -128,12 +128,12 @@ def test_many_runs_share_forty_edits_a_minute(served: SlackHouse, teller: Teller
     for _ in range(21):
         teller.tell(1.0)
     teller.tell(600.0)
-    teller.edits = 0
+    teller.edits, begun = 0, teller.clock()
     for second in range(30):
         for run in live:
             served.log(run, point(1 + second // 10, 1 + second % 10))
         teller.tell(1.0)
-    assert 10 <= teller.edits <= 26
+    assert 10 <= teller.edits <= 6 + (teller.clock() - begun) * 40 / 60  # a busy machine adds seconds of its own
 
 
 def test_a_deleted_card_is_posted_anew(served: SlackHouse, teller: Teller) -> None:

@@ -79,7 +79,8 @@ def test_what_a_change_of_state_calls_for(reason: Reason, spec: RunSpec, kinds: 
 def test_only_a_best_evaluation_is_told_and_nobody_is_mentioned() -> None:
     best = event("evaluation", epoch=3, task="bbox", ap=0.5, best=True)
     (owed,) = deliveries_for(best, run(Reason.WORKING), home_channel=None)
-    assert owed.body == {"text": "New best: bbox mAP 0.500 at epoch 3.", "in_thread": True}
+    text = "New best: bbox mAP 0.500 at epoch 3."
+    assert owed.body == {"text": text, "in_thread": True, "line": f"`r-aaaa` {text}"}
     assert not deliveries_for(event("evaluation", epoch=3, task="bbox", ap=0.5, best=False), run(Reason.WORKING), home_channel=None)
     assert not deliveries_for(best, run(Reason.WORKING, spec=EVAL), home_channel=None)
 
@@ -109,7 +110,7 @@ def test_files_of_a_run_are_owed_after_what_is_said_of_it() -> None:
 )
 def test_what_else_is_told_in_the_thread(kind: str, payload: dict[str, object], text: str) -> None:
     (owed,) = deliveries_for(event(kind, **payload), run(Reason.WORKING), home_channel=None)
-    assert owed.body == {"text": text, "in_thread": True}
+    assert owed.body == {"text": text, "in_thread": True, "line": f"`r-aaaa` {text}"}
 
 
 def test_the_last_failed_attempt_is_left_to_the_alert() -> None:
@@ -155,3 +156,21 @@ def test_a_limit_that_comes_near_and_a_preemption_are_told_in_the_thread() -> No
     assert notice.body["text"] == "80 % of its time limit are used up; it is stopped in 2 h 00 min, and can be resumed then."
     assert "gives its devices to r-high" in str(told.body["text"])
     assert notice.body["in_thread"] and told.body["in_thread"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "actor", "words"),
+    [
+        ("unlocked", "U0BEN", "was broken by <@U0BEN>. New runs may start there; `lock gpu-1:2` keeps it again."),
+        ("lock_expired", None, "has expired. New runs may start there; `lock gpu-1:2` keeps it again."),
+        ("unlocked", "U0ADA", None),
+    ],
+)
+def test_who_locked_something_hears_of_its_end_where_it_was_locked(kind: str, actor: str | None, words: str | None) -> None:
+    payload = {"lock": "gpu-1:2", "owner": "U0ADA", "reason": "<!channel>", "channel": "C7", "thread": "1.7"}
+    owed = deliveries_for(Event(9, NOON, kind, None, actor, payload), None, home_channel="C0")
+    assert [(each.channel, each.body) for each in owed] == ([] if words is None else [
+        ("C7", {"text": f"<@U0ADA> Your lock of `gpu-1:2` (&lt;!channel&gt;) {words}", "thread": "1.7"})
+    ])
+    elsewhere = deliveries_for(Event(9, NOON, kind, None, actor, {**payload, "channel": None}), None, home_channel="C0")
+    assert [each.channel for each in elsewhere] == ["C0"] * (words is not None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from bot.attachments import Attachments
 from bot.calls import Done, Slack, web_client
 from bot.delivering import render
 from bot.message import Message, Picture
+from bot.notifier import notify
 from bot.outbox import Outbox, Render
 from bot.pacing import Holds
 from bot.pictures import Pictures
@@ -20,7 +23,7 @@ from bot.readback import metadata
 from bot.settings import SlackSettings
 from runner.entities import Place
 from runner.service import outbox as rows
-from runner.service.house import House
+from runner.service.house import House, utc_now
 from runner.service.outbox import Delivery, NewDelivery
 from tests.support.bad_line import bad_line
 from tests.support.slack_house import QUICK, SlackHouse, delivery_ids, slack_house, until
@@ -259,3 +262,90 @@ def test_a_message_that_cannot_be_drawn_holds_up_nobody(served: SlackHouse) -> N
     owe(served, "d1", served.training)
     send_all(outbox, served, clock)
     assert [state_of(served, name) for name in ("d0", "d1")] == ["failed", "sent"]
+
+
+def test_what_slack_was_slow_to_take_is_not_sent_again(served: SlackHouse) -> None:
+    clock = Clock()
+    outbox = outbox_of(served, clock)
+    owe(served, "d0", served.training)
+    rows.mark_sending(served.house, rows.owed(served.house)[0])
+    assert not outbox.step()  # it is not there yet
+    served.slack().call("chat.postMessage", channel=served.training, text="message d0", metadata=dict(metadata("d0")))
+    send_all(outbox, served, clock)
+    assert delivery_ids(served.posted(served.training)) == ["d0"]
+
+
+def test_a_new_process_keeps_the_pace_of_the_one_before(served: SlackHouse) -> None:
+    owe(served, "d0", served.training)
+    owe(served, "d1", served.training)
+    assert outbox_of(served).step()
+    assert not outbox_of(served).step()
+
+
+def test_files_and_messages_of_a_channel_share_its_pace(served: SlackHouse) -> None:
+    clock = Clock()
+    outbox = outbox_of(served, clock)
+    served.predicted(a_json=b"{}")
+    notify(served.house, home_channel=None)
+    sent: list[float] = []
+    for _ in range(100):
+        outbox.step()
+        sent += [clock()] * (len(served.rows("SELECT 1 FROM deliveries WHERE state = 'sent'")) - len(sent))
+        time.sleep(0.02)  # bytes travel on real time
+        clock.ahead += 0.2
+    assert len(sent) == 3
+    assert all(later - earlier > 0.99 for earlier, later in pairwise(sent))
+
+
+def test_a_person_is_written_to_by_themselves_and_found_again(served: SlackHouse) -> None:
+    clock, ada = Clock(), served.people["ada"]
+    rows.add(served.house, NewDelivery("d0", ada, "text", {"text": "for you"}))
+    with bad_line(served.workspace.api_url, "chat.postMessage", "answer lost") as line:
+        slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
+        send_all(drawing_outbox(served, slack, clock, render), served, clock)
+    direct = served.person().open_direct_messages()
+    assert delivery_ids(served.posted(direct)) == ["d0"]
+    assert not served.posted(served.training)
+
+
+def test_who_cannot_be_written_to_holds_up_nobody(served: SlackHouse) -> None:
+    clock = Clock()
+    rows.add(served.house, NewDelivery("d0", "U0NOBODY01", "text", {"text": "for you"}))
+    owe(served, "d1", served.training)
+    send_all(outbox_of(served, clock), served, clock)
+    assert [state_of(served, name) for name in ("d0", "d1")] == ["failed", "sent"]
+
+
+def test_an_archived_channel_is_said_to_the_owner_once(served: SlackHouse) -> None:
+    clock = Clock()
+    runs_of = [served.submit(), served.submit()]
+    notify(served.house, home_channel=None)
+    with bad_line(served.workspace.api_url, "chat.postMessage", "is_archived", "is_archived") as line:
+        slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
+        send_all(drawing_outbox(served, slack, clock, render), served, clock)
+    (note,) = served.posted(served.person().open_direct_messages())
+    assert "takes nothing more from Signalbox (is_archived)" in note["text"] and runs_of[0].id in note["text"]
+
+
+def test_after_hours_of_silence_news_come_as_one_message_and_the_rest_as_it_is(served: SlackHouse) -> None:
+    clock = Clock()
+    long_ago = replace(served.house, now=lambda: utc_now() - timedelta(hours=3))
+    for number in range(40):
+        rows.add(long_ago, NewDelivery(f"n{number}", served.training, "text", {"text": f"news {number}", "line": f"news {number}"}))
+        if number % 20 == 0:
+            rows.add(long_ago, NewDelivery(f"urgent{number}", served.training, "text", {"text": f"alert {number}"}))
+    owe(served, "now", served.training, line="fresh news")
+    send_all(outbox_of(served, clock), served, clock)
+    shown = served.posted(served.training)
+    assert [message["text"].splitlines()[0][:24] for message in shown] == ["alert 0", "alert 20", "message now", "*While Slack did not ans"]
+    assert "news 39" in shown[3]["text"] and "10 earlier messages left out" in shown[3]["text"]
+    assert {state_of(served, f"n{number}") for number in range(40)} == {"settled"}
+
+
+def test_a_few_old_news_come_one_by_one(served: SlackHouse) -> None:
+    clock = Clock()
+    long_ago = replace(served.house, now=lambda: utc_now() - timedelta(hours=3))
+    for number in range(3):
+        rows.add(long_ago, NewDelivery(f"n{number}", served.training, "text", {"text": f"news {number}", "line": f"news {number}"}))
+    send_all(outbox_of(served, clock), served, clock)
+    assert delivery_ids(served.posted(served.training)) == ["n0", "n1", "n2"]

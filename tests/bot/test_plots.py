@@ -10,7 +10,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from bot.plots import Theme, box_size_map, class_bars, curve
+from bot.plots.canvas import Theme
+from bot.plots.datasets import box_size_map, class_bars
+from bot.plots.trainings import class_aps, curve, overlay, rates
 from recipes.checks.box_sizes import BoxSizes, BoxSizeTally
 from recipes.dataset import Annotation, ImageRecord
 from recipes.observing import SplitCount
@@ -80,7 +82,7 @@ def test_a_long_training_is_drawn_in_good_time() -> None:
 
 def test_matplotlib_is_loaded_only_by_drawing_and_pyplot_never() -> None:
     program = (
-        "import sys, bot.plots; assert 'matplotlib' not in sys.modules; bot.plots.curve([], [], title='t');"
+        "import sys; from bot.plots import trainings; assert 'matplotlib' not in sys.modules; trainings.curve([], [], title='t');"
         "assert 'matplotlib' in sys.modules and 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
@@ -118,3 +120,17 @@ def test_any_sizes_give_a_map(theme: Theme, sides: tuple[float, ...]) -> None:
 def test_the_same_dataset_gives_the_same_bytes() -> None:
     assert box_size_map(sizes(3, 40), title="t") == box_size_map(sizes(3, 40), title="t")
     assert class_bars({"cod": 1}, SPLITS, title="t") == class_bars({"cod": 1}, SPLITS, title="t")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_learning_rates_and_several_trainings_and_their_classes_are_drawn(theme: Theme) -> None:
+    with_rates = [Progress(each.epoch, each.iteration, 8, loss=each.loss, lr=0.1 / each.epoch) for each in PROGRESS]
+    several = [(f"r-{place}", with_rates, EVALUATIONS[place:]) for place in range(6)]
+    aps = [(f"r-{place}", {"<!channel> $x$": 0.1 * place, "cod": 0.5, "eel": None}) for place in range(6)]
+    drawn = [rates(with_rates, title="r", theme=theme), overlay(several, title="r", theme=theme), class_aps(aps, title="r", theme=theme)]
+    assert all(len(colours(picture)) > 3 for picture in drawn)
+
+
+def test_nothing_to_draw_is_drawn_as_such() -> None:
+    for picture in (rates([], title="r"), overlay([("a", [], []), ("b", [], [])], title="r"), class_aps([("a", {})], title="r")):
+        assert colours(picture)

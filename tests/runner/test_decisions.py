@@ -78,7 +78,8 @@ def test_a_retry_whose_time_has_come_goes_on() -> None:
     [
         ([], TRAINS, Reason.WAITING_FOR_HOST, "There is no GPU server yet."),
         ([facts("local")], TRAINS, Reason.WAITING_FOR_HOST, "There is no GPU server yet."),
-        ([facts(drained=True)], TRAINS, Reason.WAITING_FOR_HOST, "There is no GPU server yet."),
+        ([facts(drained=True)], TRAINS, Reason.WAITING_FOR_HOST, "gpu-1 is drained: nothing new starts there until"),
+        ([facts(drained=True)], Needs(host="gpu-1", devices=1), Reason.WAITING_FOR_HOST, "gpu-1 is drained:"),
         ([facts()], Needs(host="gpu-7", devices=1), Reason.WAITING_FOR_HOST, "There is no host gpu-7 any more."),
         ([facts(fingerprint=None)], TRAINS, Reason.WAITING_FOR_ENVIRONMENT, "No scripted environment on gpu-1."),
         (

@@ -67,7 +67,7 @@ def test_what_does_not_fit_waits_and_says_so_and_starts_once_there_is_room(house
     with house.running():  # what the past teaches is read again once in half a minute, and at the start
         run = house.submit()
         waiting = house.wait(run, Reason.WAITING_FOR_HOST)
-        assert f"GB in {house.root} on gpu-1, has" in waiting.run.detail and "GB free" in waiting.run.detail
+        assert f"GB in {house.root} on gpu-1, which has" in waiting.run.detail and "GB free" in waiting.run.detail
         with house.house.store.writing() as db:
             db.conn.execute("UPDATE checkpoints SET size_bytes = 1")
         house.wait(run, Reason.COMPLETED, timeout_s=90)

@@ -14,7 +14,7 @@ from runner.errors import NotAllowedError, RequestError
 from runner.queueing.policy import Policy
 from runner.service import queue
 from runner.service.runs import request_stop, submit_training
-from runner.settings import Role
+from runner.settings import Role, load_settings
 from runner.specs import Overrides, Turn
 from runner.states import Reason
 from runner.store import events
@@ -115,3 +115,40 @@ def test_a_drained_host_takes_nothing_new(house: ScriptedHouse) -> None:
         assert house.wait(run, Reason.WAITING_FOR_HOST)
         queue.drain(house.house, house.who(), "gpu-1", drained=False)
         house.wait(run, Reason.COMPLETED)
+
+
+def test_a_lock_that_has_expired_is_forgotten_its_owner_told_and_what_waited_for_it_starts(house: ScriptedHouse) -> None:
+    with house.running():
+        house.wait(submit(house), Reason.COMPLETED)
+        queue.lock(house.house, house.who(person="U2"), host="gpu-1", devices=("cpu:0",), lasts=timedelta(seconds=4), reason="debugging")
+        run = submit(house)
+        house.wait(run, Reason.WAITING_FOR_GPU)
+        [place] = queue.places(house.house).values()
+        assert [(lock.place, lock.owner, lock.reason) for lock in place.locks] == [("gpu-1:0", "U2", "debugging")]
+        house.wait(run, Reason.COMPLETED)
+    [told] = [event for event in events.after(house.house.store.reading(), 0) if event.kind == "lock_expired"]
+    assert (told.payload["owner"], told.payload["lock"], told.payload["channel"]) == ("U2", "gpu-1:0", "C1")
+
+
+def test_quotas_of_the_settings_file_keep_a_persons_and_a_channels_runs_apart(tmp_path: Path) -> None:
+    file = tmp_path / "signalbox.yaml"
+    file.write_text("queue: {person_gpus: 1, channel_gpus: 2}\n")
+    with scripted_house(tmp_path / "house", slots=4) as opened:
+        settings = opened.house.settings.model_copy(update={"queue": load_settings(file, {}).queue})
+        house = replace(opened, house=replace(opened.house, settings=settings))
+        with house.running():
+            first = submit(house, "step_s=60")
+            house.wait(first, Reason.WORKING)
+            second, other, third = submit(house), submit(house, "step_s=60", person="U2"), submit(house, person="U3")
+            own = house.wait(second, Reason.WAITING_FOR_QUOTA).run.detail
+            assert own.startswith(f"The quota of U1 is 1 device at a time, and {first.id} holds 1")
+            house.wait(other, Reason.WORKING)
+            channel = house.wait_until(third, lambda seen: "C1" in seen.run.detail).run
+            assert channel.reason is Reason.WAITING_FOR_QUOTA and channel.detail.startswith("The quota of C1 is 2 devices at a time")
+            with pytest.raises(RequestError, match="more than a person may hold at a time"):
+                submit_training(house.house, house.who(), preset="quick", dataset="fish", gpus=2)
+            request_stop(house.house, house.who("stop"), first.id)
+            house.wait(second, Reason.COMPLETED)
+            house.wait(third, Reason.COMPLETED)
+            request_stop(house.house, house.who("stop"), other.id)
+            house.wait(other, Reason.BY_USER)

@@ -44,7 +44,10 @@ def _rebuilt(block: Mapping[str, Any]) -> Any:
     match block["type"]:
         case "section":
             fields = [_text(each) for each in block["fields"]] if "fields" in block else None
-            return blockkit.Section(text=_text(block["text"]), fields=fields)
+            offered = block.get("accessory", {}).get("options", ())
+            options = [blockkit.Option(text=each["text"]["text"], value=each["value"]) for each in offered]
+            menu = blockkit.Overflow(options=options, action_id=block["accessory"]["action_id"]) if options else None
+            return blockkit.Section(text=_text(block["text"]), fields=fields, accessory=menu)
         case "context":
             return blockkit.Context(elements=[_text(each) for each in block["elements"]])
         case "actions":
@@ -74,3 +77,4 @@ def _lines(blocks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for block in blocks:
         if block["type"] == "actions":
             yield from (element["value"] for element in block["elements"])
+        yield from (option["value"] for option in block.get("accessory", {}).get("options", ()))

@@ -10,7 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -208,9 +209,9 @@ def until(look: Callable[[], T], *, timeout_s: float = 10.0, what: str = "") -> 
 @contextmanager
 def slack_house(
     folder: Path, *, limits: Limits = QUICK, house_limits: HouseLimits = HouseLimits(),
-    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({}), way: str = "socket",
+    groups: Mapping[str, tuple[str, ...]] = MappingProxyType({}), way: str = "socket", now: Callable[[], float] = time.time,
 ) -> Iterator[SlackHouse]:
-    """A workspace whose app is what the manifest says, and a house that serves it, over a ``socket`` or over ``http``."""
+    """A workspace whose app is what the manifest says, and a house that serves it, over ``socket`` or ``http``; both keep ``now``."""
     port = free_port() if way == "http" else 0
     configuration = WorkspaceConfiguration(
         app=AppConfiguration.from_manifest(MANIFEST), limits=limits,
@@ -218,14 +219,14 @@ def slack_house(
         channels=(ChannelSeed("training"), ChannelSeed("lab"), ChannelSeed("lounge"), ChannelSeed("far", app_is_member=False)),
         groups=groups, request_url=f"http://127.0.0.1:{port}{EVENTS_PATH}" if port else None,
     )
-    with LocalWorkspace(folder / "slack", configuration) as workspace:
+    with LocalWorkspace(folder / "slack", configuration, now=now) as workspace:
         state = WorkspacePerson(workspace.base_url, workspace.session_token, "ada").state()
         channels = {channel["name"]: channel["id"] for channel in state["channels"] if channel.get("name")}
         ids = {person["name"]: person["id"] for person in state["people"]}
         access = Access(channels=(channels["training"], channels["lab"], channels["far"]), members=(ids["ada"],), operators=(ids["ben"],))
         values = {"state_folder": folder / "state", "access": access, "limits": house_limits}
         values |= {"slack": {"http": {"port": port}}} if port else {}
-        house = open_house(Settings.model_validate(values))
+        house = replace(open_house(Settings.model_validate(values)), now=lambda: datetime.fromtimestamp(now(), UTC))
         document = yaml.safe_dump(house.settings.model_dump(mode="json"))
         (folder / "signalbox.yaml").write_text(document, encoding="utf-8")
         served = SlackHouse(workspace, house, folder, channels, ids, port)

@@ -44,8 +44,9 @@ ReturnToService=2
 KillWait=2
 SlurmdTimeout=5
 MinJobAge={min_job_age_s}
-SchedulerParameters=batch_sched_delay=0,sched_interval=2
 """
+PROMPT = "SchedulerParameters=batch_sched_delay=0,sched_interval=2\n"
+"""So that tests wait for little."""
 NODE = "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} Sockets=1 CoresPerSocket=4 ThreadsPerCore=1 Gres=gpu:fake:2\n"
 PARTITION = "PartitionName={name} Nodes=ALL Default=YES MaxTime=INFINITE State=UP\n"
 
@@ -69,6 +70,7 @@ class SlurmCluster:
     folder: Path
     nodes: tuple[str, ...]
     min_job_age_s: int = 300
+    scheduler: str = PROMPT
     _running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -143,9 +145,11 @@ class SlurmCluster:
 
 
 @contextmanager
-def slurm_cluster(folder: Path, *, nodes: tuple[str, ...] = ("node1",), min_job_age_s: int = 300) -> Iterator[SlurmCluster]:
-    """Bring a cluster up; its nodes are idle when it is handed over."""
-    cluster = SlurmCluster(folder, nodes, min_job_age_s)
+def slurm_cluster(
+    folder: Path, *, nodes: tuple[str, ...] = ("node1",), min_job_age_s: int = 300, scheduler: str = PROMPT
+) -> Iterator[SlurmCluster]:
+    """Bring a cluster up; its nodes are idle when it is handed over. ``scheduler`` are further lines of its configuration."""
+    cluster = SlurmCluster(folder, nodes, min_job_age_s, scheduler)
     with ExitStack() as stack:
         stack.callback(cluster.end_all)
         _lay(cluster)
@@ -180,7 +184,7 @@ def _lay(cluster: SlurmCluster) -> None:
     host = socket.gethostname().split(".")[0]
     lines = [NODE.format(name=name, host=host, port=_free_port()) for name in cluster.nodes]
     head = CONFIGURATION.format(user=getpass.getuser(), folder=folder, port=_free_port(), min_job_age_s=cluster.min_job_age_s)
-    (folder / "slurm.conf").write_text(head + "".join(lines) + PARTITION.format(name="gpus"), encoding="ascii")
+    (folder / "slurm.conf").write_text(head + cluster.scheduler + "".join(lines) + PARTITION.format(name="gpus"), encoding="ascii")
 
 
 def _free_port() -> int:

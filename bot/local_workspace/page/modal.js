@@ -44,7 +44,8 @@ function open(view, { scene, person }) {
     const send = box.querySelector("button[type=submit]");
     send.disabled = true;
     try {
-      const answer = await post("submit", { person, view_id: view.id, values: typed });
+      const values = Object.fromEntries(view.blocks.map((block) => [block.block_id, typed[block.block_id]]).filter(([, value]) => value));
+      const answer = await post("submit", { person, view_id: view.id, values });
       if (answer.outcome === "errors") showErrors(box, answer.errors);
       if (answer.outcome === "trouble") toast(answer.problem);
     } catch (error) {

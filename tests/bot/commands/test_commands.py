@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,40 +65,106 @@ def value_of(given: Answer, place: int) -> str:
     return str(row["elements"][place]["value"])  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_every_example_works(house: House, name: str, example: str) -> None:
+def with_runs(house: House, name: str, example: str) -> None:
+    """The runs that the examples speak of, each as its verb wants it."""
     run = at_work(house, training(house), epochs=14, best_epoch=12)
-    if name in ("resume",):
-        ended(house, run, Reason.CODE_ERROR)
+    if name in ("resume", "retry", "promote", "rollback"):
+        ended(house, run, Reason.CODE_ERROR if name in ("resume", "retry") else Reason.COMPLETED)
     rename(house, "runs", run.id, "r-7f3k")
     if "r-9abc" in example:
         rename(house, "runs", training(house, owner=BEN if name == "approve" else ADA).id, "r-9abc")
-    if ":0" in example:
-        with house.store.writing() as db:
+    with house.store.writing() as db:
+        if ":0" in example:
             hosts.note_resources(db, Resources("gpu1"))
-    if name == "host" and "remove" in example:
-        with house.store.writing() as db:
+        if name == "doctor":
+            people.beat(db, "bot", pid=1, now=house.now())
+        if name == "host" and "remove" in example:
             db.conn.execute("DELETE FROM leases")
             db.conn.execute("UPDATE runs SET state = 'CANCELLED', reason = 'BY_USER'")
-    if name == "schedule" and "s-7f3k" in example:
-        assert ask(house, 'schedule add "every day 02:30" ps').ok
-        rename(house, "schedules", schedules.all_schedules(house.store.reading())[0].id, "s-7f3k")
-    if name in ("release", "unlock"):
-        assert ask(house, {"release": "hold r-9abc", "unlock": example.replace("unlock", "lock")}[name], somebody(role=Role.ADMIN)).ok
-    if name in ("promote", "rollback"):
-        ended(house, replace(run, id="r-7f3k"), Reason.COMPLETED)
-    if name == "rollback":
-        assert ask(house, "promote r-7f3k", somebody(role=Role.ADMIN)).ok
+
+
+def with_the_rest(house: House, name: str, example: str) -> None:
+    """What else the examples speak of: made by the verbs' own opposites."""
+    before = {
+        "release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "rollback": "promote r-7f3k",
+        "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
+        "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
+    }.get(name, "")
+    assert not before or ask(house, before, somebody(role=Role.ADMIN)).ok
+    with house.store.writing() as db:
+        if name in ("schedule", "trigger"):
+            db.conn.execute(f"UPDATE {name}s SET id = '{name[0]}-7f3k'")
     if name == "approve":
         wait_for_approval(house, "r-9abc")
     if name == "confirm":
         confirmable(house, run_id="r-7f3k", question="q-0123456789ab")
-    if name == "doctor":
-        with house.store.writing() as db:
-            people.beat(db, "bot", pid=1, now=house.now())
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_every_example_works(house: House, name: str, example: str) -> None:
+    with_runs(house, name, example)
+    with_the_rest(house, name, example)
     given = ask(house, example, somebody(role=Role.ADMIN))
     assert given.ok, given.text
     assert given.text.strip()
+
+
+def with_dry_run(example: str) -> str:
+    before, raw, after = example.partition(" -- ")
+    holds_a_line = before.startswith(("schedule add", "trigger add"))
+    added = before.replace("add ", "add --dry-run ", 1) if holds_a_line else f"{before} --dry-run"
+    return added + raw + after
+
+
+@pytest.mark.parametrize(("name", "example"), [
+    (name, example) for name, example in EXAMPLES if verbs()[name].changes and "--dry-run" not in example
+])  # fmt: skip
+def test_a_dry_run_changes_nothing(house: House, name: str, example: str) -> None:
+    with_runs(house, name, example)
+    with_the_rest(house, name, example)
+    before = list(house.store.reading().conn.iterdump())
+
+    given = ask(house, with_dry_run(example), somebody(role=Role.ADMIN))
+
+    assert given.ok, given.text
+    assert list(house.store.reading().conn.iterdump()) == before or name == "convert"  # a conversion's dry run is a run that looks
+    assert not any(block["type"] == "actions" for block in given.blocks) or verbs()[name].previewed_by
+
+
+def test_a_dry_run_says_what_would_be_answered_and_refuses_what_would_be_refused(house: House) -> None:
+    said = ask(house, "finetune rtmdet-nano on fish --dry-run")
+    assert not said.ok and "start checkpoint" in said.text
+    at_work(house, training(house), epochs=3)
+    run = runs.newest(house.store.reading(), limit=1)[0]
+    told = ask(house, f"stop {run.id} --yes --DRY-RUN")
+    assert told.ok and "nothing is changed" in told.text and "Stopping" in told.text
+    assert runs.get(house.store.reading(), run.id).stop_requested_by is None
+    assert "to train on" in ask(house, "run rtmdet-nano on fish --dry-run").text
+    assert not ask(house, "ps --dry-run").ok
+
+
+def test_a_dry_run_inside_a_schedules_line_is_that_lines_own(house: House) -> None:
+    given = ask(house, 'schedule add "every day 02:30" convert fish vatic-to-coco --dry-run')
+    assert given.ok, given.text
+    assert schedules.all_schedules(house.store.reading())[0].command.endswith("--dry-run")
+
+
+def test_retry_does_what_mends_and_the_very_same_where_asked(house: House) -> None:
+    run = at_work(house, training(house), epochs=3)
+    assert "has not ended" in ask(house, f"retry {run.id}").text
+    ended(house, run, Reason.OUT_OF_MEMORY)
+    batches = []
+    for line in (f"retry {run.id}", f"retry {run.id} --as-it-was"):
+        spec = runs.get(house.store.reading(), ask(house, line).run_id or "").spec
+        assert isinstance(spec, TrainSpec)
+        batches.append(spec.overrides.batch)
+    assert batches == [4, None]
+
+
+def test_settings_are_shown_without_what_is_secret(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-secret")
+    said = ask(house, "settings").text
+    assert "Europe/Berlin" in said and "local_slots" in said and "secret" not in said
 
 
 @pytest.mark.parametrize("name", list(verbs()))

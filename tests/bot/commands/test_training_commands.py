@@ -99,7 +99,7 @@ def test_a_plan_says_all_and_writes_nothing(house: House) -> None:
         "*Memory* of each GPU is not known: no such run was measured, so it gets GPUs that nobody else uses (`--mem 20G` asks for less).",
         "*Servers*",
         "✅ gpu1 could train it (environment `upstream`, 4 of 4 devices free)",
-        "      disk: 33 B (33 B of the dataset; 5 checkpoints of unknown size: no run of this preset has told it yet); "
+        "      • disk: 33 B (33 B of the dataset; 5 checkpoints of unknown size: no run of this preset has told it yet); "
         "what is free there is not known",
     ]
     assert runs.newest(house.store.reading(), limit=9) == []

@@ -16,7 +16,7 @@ from bot.views.blocks import Message
 from bot.views.catalog import dataset_list, recipe_list, recipe_page
 from bot.views.dataset_card import dataset_card
 from bot.views.device_map import device_lines
-from bot.views.history import why_page
+from bot.views.history import Around, why_page
 from bot.views.hosts import host_list, host_page
 from bot.views.log_lines import log_page
 from bot.views.result import final_result
@@ -54,7 +54,7 @@ PER_RUN: dict[str, Callable[[RunView], Message]] = {
     "stop": lambda shown: stop_question(shown, now=NOW),
     "ps": lambda shown: run_list([shown] * 60, total=60, now=NOW, zone=ZONE),
     "queue": lambda shown: queue_list([shown.run] * 60, {}, running=2, now=NOW, zone=ZONE),
-    "why": lambda shown: why_page(shown, [], zone=ZONE, runner_silent_since=NOW),
+    "why": lambda shown: why_page(shown, [], Around(runner_silent_since=NOW), now=NOW, zone=ZONE),
     "log": lambda shown: log_page(shown.run, [HOSTILE * 20] * 400, whole=False),
     "submitted": lambda shown: (submitted(shown).text, list(submitted(shown).blocks)),
 }
@@ -137,8 +137,17 @@ def test_the_card_of_a_training_says_all_that_matters(house: House) -> None:
     assert "Loss: 0.2857" in text and "Learning rate: 0.004" in text
     assert "Best mAP: 0.700 at epoch 6" in text and "now" not in text
     assert "Done: about 15:32 CET (in 60 min ± 18 min)" in text.replace("1 h 00 min", "60 min")
-    assert "on gpu1 (cpu:0)" in text and "\nseen 14:32 CET" in text
-    assert [element["text"]["text"] for element in blocks[-1]["elements"]] == ["Log", "Stop"]  # type: ignore[index, union-attr]
+    assert "on gpu1, CPU slot 0" in text and "\nseen 14:32 CET" in text
+    assert [element["text"]["text"] for element in blocks[-1]["elements"]] == ["Log", "Plot", "Stop"]  # type: ignore[index, union-attr]
+
+
+def test_the_card_says_how_long_a_start_waited_for_the_memory_of_its_gpus(house: House) -> None:
+    shown = working(house)
+    assert "memory of its GPUs" not in run_card(shown, zone=ZONE)[0]
+    for free, words in ((True, "was free after 7 s"), (False, "was given up waiting for after 7 s")):
+        text, blocks = run_card(replace(shown, result={"memory_wait_s": 7, "memory_free": free}), zone=ZONE)
+        assert f"the memory of its GPUs {words}" in text
+        assert_sendable(text, blocks)
 
 
 def test_a_new_card_mentions_nobody_and_an_edited_one_names_its_owner(house: House) -> None:
@@ -297,9 +306,9 @@ def test_hosts_show_gpus_runs_and_trouble(house: House) -> None:
 def test_the_map_of_a_host_has_a_line_a_device(house: House) -> None:
     shown = working(house)
     gpus = [
-        Gpu("gpu1", "GPU-0", 0, "A100", 81_920, 40_960, (("bob", 5120),)), Gpu("gpu1", "GPU-1", 1, "A100", 81_920, 4, ()),
+        Gpu("gpu1", "GPU-0", 0, "A100", 81_920, 40_960, (("bob", 5120),)), Gpu("gpu1", "GPU-1", 1, "A100", 81_920, 4, (), "", 0, 34),
         Gpu("gpu1", "GPU-2", 2, "A100", 81_920, 4, (), "Xid 79: GPU has fallen off the bus."),
-        Gpu("gpu1", "GPU-3", 3, "A100", 81_920, 4, ()), Gpu("gpu1", "GPU-4", 4, "A100", 81_920, 70_000),
+        Gpu("gpu1", "GPU-3", 3, "A100", 81_920, 4, ()), Gpu("gpu1", "GPU-4", 4, "A100", 81_920, 70_000, None, "", 98, 88),
     ]
     view_of_host = replace(
         hosts.host_view(house, "gpu1"), gpus=gpus, resources={"driver": "550.54.15"},
@@ -309,12 +318,25 @@ def test_the_map_of_a_host_has_a_line_a_device(house: House) -> None:
     heading, *lines = (line.strip() for line in device_lines(view_of_host, {}, now=NOW, zone=ZONE))
     assert heading == "5 × A100, driver 550.54.15"
     assert lines == [
-        f"GPU 0, 40 of 80 GiB: `{shown.run.id}`, since 13:32 CET until about 16:32 CET; bob's own programs 5.0 GiB",
-        "GPU 1, 0 of 80 GiB: free",
-        "GPU 2, 0 of 80 GiB: ❌ Xid 79: GPU has fallen off the bus.",
-        "GPU 3, 0 of 80 GiB: 🔒 locked by ada (terminal) until 17:32 CET (debugging)",
-        "GPU 4, 68 of 80 GiB: somebody's programs",
+        f"• GPU 0, 40 of 80 GiB: `{shown.run.id}`, since 13:32 CET until about 16:32 CET; bob's own programs 5.0 GiB",
+        "• GPU 1, 0 of 80 GiB, 0 %, 34 °C: *free*",
+        "• GPU 2, 0 of 80 GiB: ❌ Xid 79: GPU has fallen off the bus.",
+        "• GPU 3, 0 of 80 GiB: 🔒 locked by ada (terminal) until 17:32 CET (debugging)",
+        "• GPU 4, 68 of 80 GiB, 98 %, 88 °C 🔥: somebody's programs",
     ]
+
+
+def test_a_drained_server_a_lock_and_a_cluster_are_seen_in_top_and_queue(house: House) -> None:
+    view_of_host = hosts.host_view(house, "gpu1")
+    drained = replace(view_of_host.host, drained=True, drained_by=ADA, drained_at=NOW - timedelta(hours=1), executor="slurm")
+    lock = Lock("gpu1", "GPU-3", "terminal:ada", NOW + timedelta(days=1), "debugging", 3)
+    seen = replace(view_of_host, host=drained, locks=[lock])
+    said = f"🚧 gpu1 is drained by <@{ADA}> since 13:32 CET: nothing new starts there (`host resume gpu1` ends that)"
+    top = host_list([seen], {}, now=NOW, zone=ZONE)[0]
+    assert "🟢 *gpu1*  Slurm cluster, answers" in top and said in top
+    for waiting in ([], [training(house)]):
+        told = queue_list(waiting, {}, [seen], running=0, now=NOW, zone=ZONE)[0].splitlines()
+        assert told[1:3] == [said, "🔒 gpu1:3 is locked by ada (terminal) until Sun 22 Nov 14:32 CET (debugging)."]
 
 
 def test_schedules_and_history_can_be_sent(house: House) -> None:
@@ -322,7 +344,7 @@ def test_schedules_and_history_can_be_sent(house: House) -> None:
     assert_sendable(*schedule_list([(kept, HOSTILE * 9)] * 60))
     assert_sendable(*schedule_list([]))
     shown = failed(house, Reason.CODE_ERROR, sentence=HOSTILE)
-    text, blocks = why_page(shown, history(house, shown.run.id) * 20, zone=ZONE, runner_silent_since=None)
+    text, blocks = why_page(shown, history(house, shown.run.id) * 20, Around(), now=NOW, zone=ZONE)
     assert_sendable(text, blocks)
     assert "error in the program" in text and "earlier" in text
 

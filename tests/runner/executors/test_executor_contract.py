@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,19 @@ def stop(executor: Executor, reached: Reached, wanted: LaunchOrder, grace_s: flo
 def log_of(wanted: LaunchOrder) -> bytes:
     path = Path(wanted.directory, "log")
     return path.read_bytes() if path.exists() else b""
+
+
+def test_which_devices_it_gets_is_said_at_the_launch(executor: Executor, any_host: Reached) -> None:
+    laid = order(any_host.root, "echo [$CUDA_VISIBLE_DEVICES]")
+    executor.stage(any_host.transport, laid, root=any_host.host.root)
+    assert executor.launch(any_host.transport, replace(laid, devices=("GPU-1", "GPU-2")))
+    eventually(lambda: log_of(laid) == b"[GPU-1,GPU-2]\n")
+
+
+def test_what_is_not_laid_does_not_start_and_says_so(executor: Executor, any_host: Reached) -> None:
+    wanted = order(any_host.root, "echo one")
+    assert not executor.launch(any_host.transport, wanted)
+    assert not Path(wanted.directory).exists()
 
 
 def test_an_attempt_runs_from_claim_to_exit(executor: Executor, any_host: Reached) -> None:
@@ -106,7 +120,7 @@ def test_stop_asks_first(executor: Executor, any_host: Reached) -> None:
     claim, left, exited, done = stop(executor, any_host, wanted, grace_s=5)
     assert (claim.split(":")[0], left, exited, done) == (NONCE, 0, True, True)
     assert log_of(wanted).endswith(b"saved\n")
-    assert Path(wanted.directory, "exit").read_text(encoding="ascii").startswith("7 ")
+    assert Path(wanted.directory, "exit").read_text(encoding="ascii").split() == ["7"]
 
 
 def test_stop_ends_a_rank_in_a_session_of_its_own_that_ignores_term(executor: Executor, any_host: Reached) -> None:
@@ -119,7 +133,7 @@ def test_stop_ends_a_rank_in_a_session_of_its_own_that_ignores_term(executor: Ex
     assert (claim.split(":")[0], left, exited, done) == (NONCE, 0, True, True)
     assert time.monotonic() - began < 5
     assert marked(MARKER) == []
-    assert Path(wanted.directory, "exit").read_text(encoding="ascii").startswith("143 ")
+    assert Path(wanted.directory, "exit").read_text(encoding="ascii").split() == ["143"]
 
 
 def test_stop_spares_attempts_whose_marker_only_begins_alike(executor: Executor, any_host: Reached) -> None:

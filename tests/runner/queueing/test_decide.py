@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 
-from runner.queueing.decide import Decisions, Start, Wait, decide
-from runner.queueing.facts import Foreign, Lock, Running, Scene
-from runner.queueing.order import ordered
+from runner.queueing.decide import PROMISED, Decisions, Promise, Start, Wait, decide
+from runner.queueing.facts import Disk, Foreign, Lock, Running, Scene
+from runner.queueing.order import goes_first, ordered
 from runner.queueing.policy import Policy
 from runner.states import Reason
 from tests.runner.queueing.scenes import NOW, gpu, policies, scenes, waits
@@ -108,6 +108,45 @@ def test_locks_quotas_and_broken_devices_keep_runs_waiting_with_that_reason() ->
     assert "fell off the bus" in reason(decide(scene(waits("r-a"), devices=broken), ANYBODY), "r-a").why
 
 
+def test_who_is_told_why_another_goes_first_is_told_what_decided() -> None:
+    mine, theirs = waits("r-mine", "ada", minutes_ago=5), waits("r-theirs", "ben")
+    used = {"ada": 80 * 3600.0, "ben": 12 * 3600.0}
+
+    def said(first, then, **more) -> str:
+        return goes_first(first, then, scene(first, then, **more), ANYBODY)
+
+    usage = "of late ben has used 12 GPU hours and ada 80 GPU hours (what is 7 days old counts half)"
+    assert said(theirs, mine, used=used) == usage
+    assert said(replace(theirs, priority=3), mine) == "its priority is 3, and this one's is 0"
+    assert said(replace(theirs, place=-1.0), mine) == "somebody moved it to the front"
+    assert said(mine, theirs) == "it has waited longer"
+    runs_now = [replace(holds("r-held", "GPU-gpu1-0"), owner="ada")]
+    assert said(theirs, mine, running=runs_now).startswith("with what runs now ben takes 0.0 GPU hours and ada 1.0 GPU hours")
+    assert said(theirs, mine) == "ada has other runs that stand before this one, and people take turns"
+    queue = [mine, theirs, waits("r-last", "ada")]
+    waiting = decide(scene(*queue, devices=TWO[:1], used=used), ANYBODY)
+    assert (started(waiting), reason(waiting, "r-mine").after, reason(waiting, "r-last").after) == (
+        {"r-theirs": ("GPU-gpu1-0",)}, "", "r-mine",
+    )
+
+
+def test_a_run_goes_where_the_disk_holds_what_it_writes_and_the_next_finds_what_is_left() -> None:
+    disks = (Disk("gpu1", "/data", 3 * 10**9), Disk("gpu2", "/scratch", 25 * 10**9))
+    need = {"gpu1": 12 * 10**9, "gpu2": 12 * 10**9}
+    queue = [waits(f"r-{number}", minutes_ago=9 - number, disk=need) for number in range(3)]
+    devices = tuple(gpu(host, index) for host in ("gpu1", "gpu2") for index in range(4))
+    found = decide(scene(*queue, devices=devices, disks=disks), ANYBODY)
+
+    assert {start.run_id: start.host for start in found.starts} == {"r-0": "gpu2", "r-1": "gpu2"}
+    waiting = reason(found, "r-2")
+    assert waiting.reason is Reason.WAITING_FOR_HOST
+    assert waiting.why == (
+        "Needs 12 GB in /data on gpu1, which has 3.0 GB free; 12 GB in /scratch on gpu2, which has 1.0 GB free. "
+        "Free some there; `--keep` says how many checkpoints stay."
+    )
+    assert decide(scene(queue[0], devices=devices), ANYBODY).starts[0].host == "gpu1", "nobody knows what is free"
+
+
 def test_only_who_may_preempts_and_only_what_gives_way() -> None:
     held = holds("r-held", "GPU-gpu1-0", "GPU-gpu1-1", minutes=None)
     urgent = waits("r-urgent", "ada", priority=2, devices=2)
@@ -126,6 +165,34 @@ def test_the_chosen_devices_and_no_others() -> None:
     wants = waits("r-a", devices=1, chosen=("GPU-gpu1-1",))
     assert started(decide(scene(wants), ANYBODY)) == {"r-a": ("GPU-gpu1-1",)}
     assert "held by r-held" in reason(decide(scene(wants, running=[holds("r-held", "GPU-gpu1-1")]), ANYBODY), "r-a").why
+
+
+def test_who_comes_next_is_promised_a_host_of_those_that_could_hold_it() -> None:
+    held = [holds("r-1", "GPU-gpu1-0", minutes=60), replace(holds("r-2", "GPU-gpu2-0", minutes=5), host="gpu2")]
+    queue = [waits(f"r-{name}", minutes_ago=60 - place) for place, name in enumerate("abcde")]
+    one_each = (gpu("gpu1", 0), gpu("gpu2", 0))
+
+    promised = decide(scene(*queue, running=held, devices=one_each), ANYBODY).promised
+    assert promised[0] == Promise("r-a", "gpu2"), "where it is free first"
+    assert promised[1:] == (Promise("r-b", "gpu1"), Promise("r-c", "gpu1"), Promise("r-d", "gpu2"))
+
+    two = [waits("r-two", devices=2), waits("r-quota", "ben"), waits("r-free", "cleo", hosts=("gpu2",))]
+    found = decide(scene(*two, running=held[:1], devices=one_each), Policy(person_gpus=1, weights={}))
+    assert found.promised == (), "what no host could hold, what its quota keeps, and what starts"
+
+
+@given(scene=scenes(), policy=policies)
+@settings(max_examples=300, deadline=None)
+def test_only_what_waits_for_devices_is_promised_each_once_and_few_on_a_host(scene: Scene, policy: Policy) -> None:
+    found = decide(scene, policy)
+    runs = {run.id: run for run in scene.waiting}
+    waiting = {wait.run_id for wait in found.waits if wait.reason is Reason.WAITING_FOR_GPU}
+    assert {promise.run_id for promise in found.promised} <= waiting
+    assert len({promise.run_id for promise in found.promised}) == len(found.promised)
+    for host in {promise.host for promise in found.promised}:
+        there = [promise for promise in found.promised if promise.host == host]
+        assert len(there) <= PROMISED
+        assert all(host in runs[promise.run_id].hosts for promise in there)
 
 
 @given(scene=scenes(), policy=policies)

@@ -21,7 +21,7 @@ from runner.states import Reason
 from runner.store import champions, progress, runs
 from tests.support.scripted_house import ScriptedHouse, scripted_house, write_coco
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def begin(scripted: ScriptedHouse, *, epochs: int = 3, options: tuple[str, ...] 
 
 def settle(scripted: ScriptedHouse, begun: Retraining) -> Retraining:
     """Let the runner and the bot work until there is a verdict."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline:
         retraining.advance(scripted.house)
         found = retraining.retraining_with(scripted.house, begun.run_id)

@@ -1,0 +1,1 @@
+"""Pictures for a phone's width, light and dark."""

@@ -1,0 +1,92 @@
+"""A person's Home tab: what they do often, their runs, the queue, the devices, schedules and datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+
+from bot.answer import Block
+from bot.views.blocks import Button, actions, context, divider, header, section
+from bot.views.catalog import dataset_list
+from bot.views.hosts import host_list
+from bot.views.run_card import run_lines
+from bot.views.runs import queue_list, run_entry
+from bot.views.runs_in_words import menu
+from bot.views.schedules import Scheduled, schedule_list
+from bot.views.words import clock
+from recipes.catalog.versions import DatasetVersion
+from runner.entities import Run
+from runner.service.hosts import HostView
+from runner.service.queue import QueuePlace
+from runner.service.views import RunView
+from runner.settings import Role
+from runner.states import State
+
+VIEW_BLOCKS = 100
+SHOWN_RUNS = 8
+_MOST_OF_A_PART = 14
+FREQUENT = (
+    Button("Train…", "run", "primary", form=True), Button("Fine-tune…", "finetune", form=True), Button("Resume…", "resume", form=True),
+    Button("Convert…", "convert", form=True), Button("Import…", "data add", form=True), Button("Schedule…", "schedule add", form=True),
+)
+LOOKS = (Button("All runs", "ps"), Button("Presets", "presets"), Button("Recipes", "recipes"), Button("Help", "help"))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What everybody's Home shows, of one moment. ``live`` are the runs that have not ended, by id; ``views`` those of them that hold
+    devices, or stand first among the runs of somebody who looks."""
+
+    now: datetime
+    silent_since: datetime | None
+    live: Mapping[str, Run]
+    views: Mapping[str, RunView]
+    places: Mapping[str, QueuePlace]
+    hosts: Sequence[HostView]
+    schedules: Sequence[tuple[Scheduled, str]]
+    datasets: Sequence[tuple[DatasetVersion, int]]
+
+
+def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView], *, zone: tzinfo) -> dict[str, object]:
+    """The view that Slack publishes. ``ended`` are the person's own runs that ended last. Strangers see why they see nothing."""
+    if role < Role.VIEWER:
+        said = f"You are not on Signalbox's list of people. An admin can add {person} to access in the settings, or `grant` a role."
+        return {"type": "home", "blocks": [section(said)]}
+    now = seen.now
+    mine = [run for run in seen.live.values() if run.owner == person]
+    waiting = [run for run in seen.live.values() if run.state is State.PENDING]
+    _, queued = queue_list(waiting, seen.places, running=len(seen.live) - len(waiting), now=now, zone=zone)
+    _, devices = host_list(seen.hosts, seen.views, now=now, zone=zone)
+    _, planned = schedule_list(seen.schedules)
+    _, known = dataset_list(seen.datasets)
+    silence = _silence(seen.silent_since, now, zone)
+    blocks: list[Block] = [
+        *([section(silence)] if silence else []),
+        *([actions(FREQUENT)] if role >= Role.MEMBER else []), actions(LOOKS),
+        header("My runs"), *_mine([seen.views[run.id] for run in mine[:SHOWN_RUNS]], len(mine), ended, now=now, zone=zone),
+        *_part("Queue", queued), *_part("GPUs", devices), *_part("Schedules", planned), *_part("Datasets", known),
+        context(f"As of {clock(now, zone)}. It stays up to date for ten minutes after it was opened."),
+    ]
+    return {"type": "home", "blocks": blocks[:VIEW_BLOCKS]}
+
+
+def _silence(since: datetime | None, now: datetime, zone: tzinfo) -> str:
+    if since is None:
+        return ""
+    never = since == datetime.fromtimestamp(0, tz=UTC)
+    what = "has not been started yet" if never else f"has not answered since {clock(since, zone, near=now)}"
+    return f"⚠️ The runner {what}: what is asked is kept, and nothing starts. What trains goes on."
+
+
+def _mine(live: Sequence[RunView], total: int, ended: Sequence[RunView], *, now: datetime, zone: tzinfo) -> list[Block]:
+    if not live and not ended:
+        return [section("You have no runs yet. *Train…* queues one, and *Import…* brings a dataset.")]
+    blocks: list[Block] = [section(run_lines(view, zone=zone), menu=menu(view)) for view in live]
+    blocks += [context(f"… and {total - len(live)} more; `ps --mine` lists them")] if total > len(live) else []
+    return [*blocks, *(section(run_entry(view, now, zone), menu=menu(view)) for view in ended)]
+
+
+def _part(title: str, blocks: Sequence[Block]) -> list[Block]:
+    more = [context(f"… {len(blocks) - _MOST_OF_A_PART} more parts are left out here.")] if len(blocks) > _MOST_OF_A_PART else []
+    return [divider(), header(title), *blocks[:_MOST_OF_A_PART], *more]

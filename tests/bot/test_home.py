@@ -1,0 +1,150 @@
+"""App Home through real Bolt: who sees what, how often it is published, what its buttons do, and how fast it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.calls import Done, TooFast
+from bot.home import EVERY_S, LOOKED_AT_S, Homes, overview
+from bot.views.home import VIEW_BLOCKS, home_view
+from runner.entities import Place
+from runner.service.views import newest_runs, view
+from runner.settings import Role
+from runner.states import Reason
+from runner.store import runs
+from tests.support.lively_house import Lively, lively
+from tests.support.slack_house import Json, SlackHouse, slack_house, until
+
+FAST_S = 0.2
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    with slack_house(tmp_path_factory.mktemp("home")) as house, pytest.MonkeyPatch.context() as patch:
+        for name, value in house.environment.items():
+            patch.setenv(name, value)
+        with house.bot():
+            yield house
+
+
+@pytest.fixture(scope="module")
+def day(served: SlackHouse) -> Lively:
+    return lively(served)
+
+
+def home(served: SlackHouse, person: str = "ada") -> Json:
+    served.person(person).open_home()
+    return until(lambda: served.person(person).home(), what=f"the Home tab of {person}")
+
+
+def lines(view: Json) -> list[str]:
+    offered = [each for block in view["blocks"] for each in (block.get("accessory", {}).get("options") or block.get("elements", ()))]
+    return [each["value"] for each in offered if "value" in each]
+
+
+def test_it_shows_my_runs_the_queue_the_devices_and_the_datasets(served: SlackHouse, day: Lively) -> None:
+    shown = home(served)
+    said = str(shown["blocks"])
+    ids = (day.working.id, day.waiting.id, day.done.id)
+    for told in (*ids, "█", "Done about", "GPU 0, 30 of 48 GiB", "gpu-2", "fish@2", "no schedule", "UTC"):
+        assert told in said, told
+    mine = said[said.index("My runs") : said.index("'Queue'")]
+    assert day.working.id in mine and day.silent.id not in mine  # Ben's
+    assert {"run", "finetune", "convert", "data add", "schedule add", f"stop {day.working.id}"} <= set(lines(shown))
+
+
+def test_a_click_is_answered_in_a_dialog_and_acts_from_there(served: SlackHouse, day: Lively) -> None:
+    ada, shown = served.person(), home(served)
+    menu = next(block for block in shown["blocks"] if day.waiting.id in str(block.get("accessory", "")))
+    ada.click(shown, "command:menu", block_id=menu["block_id"], value=f"stop {day.waiting.id}")
+    question = until(ada.views)[-1]
+    assert "only its place in the queue is lost" in str(question["blocks"])
+    agree = next(each["action_id"] for block in question["blocks"] for each in block.get("elements", ()) if each.get("style") == "danger")
+    ada.click(question, agree)
+    until(lambda: "taken off the queue" in str(ada.views()[-1]["blocks"]))
+    assert len(ada.views()) == 1
+    assert runs.get(served.house.store.reading(), day.waiting.id).stop_requested_by == served.people["ada"]
+    ada.close(ada.views()[-1])
+
+
+def test_a_viewer_gets_no_buttons_that_submit_and_a_stranger_is_told_why(served: SlackHouse, day: Lively) -> None:
+    assert "on Signalbox's list" in str(home(served, "eve")["blocks"])
+    seen = overview(served.house)
+    looked = home_view(seen, "U1", Role.VIEWER, [], zone=served.house.settings.time_zone)
+    assert "form:" not in str(looked) and "Train…" in str(home_view(seen, "U1", Role.MEMBER, [], zone=served.house.settings.time_zone))
+
+
+class Publishing:
+    """Counts what is published."""
+
+    def __init__(self) -> None:
+        self.published: list[str] = []
+        self.outcome: Any = Done({})
+
+    def call(self, _method: str, **arguments: Any) -> Any:
+        self.published.append(str(arguments["user_id"]))
+        return self.outcome
+
+
+def test_it_is_published_at_most_every_fifteen_seconds_and_only_while_it_is_looked_at(served: SlackHouse, day: Lively) -> None:
+    now, slack = [0.0], Publishing()
+    homes = Homes(lambda: now[0])
+    house = served.house
+
+    def step() -> int:
+        with house.store.writing() as db:  # something is always new
+            runs.submit(db, day.working.spec, owner=served.people["ada"], place=Place(), now=house.now())
+        return homes.step(house, slack)  # type: ignore[arg-type]
+
+    assert step() == 0
+    homes.opened(served.people["ada"])
+    assert [step(), step()] == [1, 0]
+    homes.opened(served.people["ada"])  # again and again: no faster
+    assert step() == 0
+    now[0] = EVERY_S
+    assert step() == 1
+    slack.outcome = TooFast(60.0)
+    now[0] += EVERY_S
+    assert step() == 0 and len(slack.published) == 3
+    now[0] += 59.0
+    assert step() == 0 and len(slack.published) == 3
+    slack.outcome = Done({})
+    now[0] += 1.0
+    assert step() == 1
+    now[0] = LOOKED_AT_S + 1
+    assert step() == 0 and len(slack.published) == 4
+
+
+def test_what_has_not_changed_is_not_published_again(served: SlackHouse, day: Lively, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slack, moment = [0.0], Publishing(), served.house.now()
+    still = type(served.house)(served.house.settings, served.house.store, served.house.catalog, now=lambda: moment)
+    homes = Homes(lambda: now[0])
+    homes.opened(served.people["ada"])
+    assert homes.step(still, slack) == 1  # type: ignore[arg-type]
+    now[0] = EVERY_S
+    assert homes.step(still, slack) == 0  # type: ignore[arg-type]
+    assert slack.published == [served.people["ada"]]
+
+
+@pytest.mark.slow
+def test_it_is_fast_after_ten_thousand_runs(tmp_path: Path) -> None:
+    with slack_house(tmp_path) as served:
+        day, house = lively(served), served.house
+        with house.store.writing() as db:
+            for number in range(10_000):
+                run = runs.submit(db, day.working.spec, owner=f"U{number % 20}", place=Place(), now=house.now())
+                runs.transition(db, run, Reason.BY_USER, now=house.now())
+        overview(house)  # what is read once in the life of a bot
+        took = []
+        for _ in range(5):  # of this thread's own time: the machine is shared
+            begun = time.thread_time()
+            ended = [view(house, run.id) for run in newest_runs(house, limit=5, owner=served.people["ada"])]
+            made = home_view(overview(house), served.people["ada"], Role.MEMBER, ended, zone=house.settings.time_zone)
+            took.append(time.thread_time() - begun)
+    assert min(took) < FAST_S, took
+    assert len(made["blocks"]) <= VIEW_BLOCKS  # type: ignore[arg-type]
