@@ -17,6 +17,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 
+from bot import hours
 from bot.calls import Done, Refused, Slack, web_client
 from bot.commands import verbs
 from bot.delivering import deliver
@@ -152,6 +153,7 @@ def _with_slack(house: House, slack: Slack, settings: SlackSettings, secrets: To
         "deliveries": lambda: deliver(house, slack, settings, stop),
         "uploads": lambda: _every(UPLOADS_WAKE_S, stop, lambda: uploads.step(stop)),
         "waiting files": lambda: _every(UPLOADS_WAKE_S, stop, lambda: waiting.step(stop)),
+        "hours": lambda: _every(BEAT_S, stop, lambda: hours.step(house)),
         "groups": lambda: _every(BEAT_S, stop, groups.step),
     }
 

@@ -11,6 +11,7 @@ from bot.calls import Done, Refused, Slack, TooFast, Unknown
 from bot.message import Message
 from bot.notifier import CHANNEL_GONE, channel_gone
 from bot.notifier import card as first_posting
+from bot.outbox import EDIT_GONE
 from bot.pacing import EditBudget, Holds
 from bot.pictures import Pictures, Stage
 from runner.service import outbox as rows
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 _UPDATE = "chat.update"
 _EVERY_CHANNEL = ""
 """Slack counts edits by method, not by channel."""
-_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
 _REDRAW_EVERY = timedelta(minutes=2)
 _REDRAW_SHARE = 20
 """A plot is drawn anew every two minutes, later every 1/20 of the run's age: the longer it trains, the less one point changes."""
@@ -123,7 +123,7 @@ class Cards:
                 self._holds.hold(_EVERY_CHANNEL, _UPDATE, outcome.retry_after_s)
             case Unknown():  # an edit may be repeated safely
                 self._holds.back_off(card.channel, _UPDATE)
-            case Refused() if outcome.error in _GONE:
+            case Refused() if outcome.error in EDIT_GONE:
                 again = first_posting(stamp.run_id, card.channel, card.part, again=card.ts or "")
                 rows.forget_card(self._house, card, again)
             case Refused():

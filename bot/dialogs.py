@@ -10,7 +10,8 @@ from typing import Any
 
 from bot.answer import Answer
 from bot.calls import Done, Slack
-from bot.forms import Form, choices, form_of, line_of, usual_values, values_in
+from bot.form_table import Form, form_of
+from bot.forms import choices, line_of, usual_values, values_in
 from bot.grammar import tried
 from bot.views.form import CHANNEL, answer_view, filled, form_view, plan_view, remembered_place
 from bot.views.words import shortened
@@ -19,7 +20,7 @@ from runner.service.house import House, Requester
 
 TOO_LATE = "Slack did not open the dialog in time. Try it again."
 _COMPLAINT_LIMIT = 250
-_LONGEST_LINE = 2200
+_LONGEST_LINE = 1400  # a dialog remembers 3,000 characters, and a backslash counts twice
 Json = Mapping[str, Any]
 Ack = dict[str, Any]
 """What a submitted dialog is answered with."""
@@ -49,9 +50,10 @@ def filled_in(house: House, who: Requester, view: Json) -> Ack:
     """A form was submitted: its plan, or what is wrong with which field."""
     kept, values = filled(view)
     form = _form(kept)
+    asked_at = CHANNEL if CHANNEL in values else form.fields[0]
     place = Place(values.pop(CHANNEL, "") or who.place.channel, who.place.thread)
     if place.channel not in house.settings.access.channels:
-        return _errors({CHANNEL: "Signalbox does not serve this channel."})
+        return _errors({asked_at: "Signalbox does not serve this channel."})
     line = line_of(form, values)
     if len(line) > _LONGEST_LINE:
         return _errors({form.fields[-1]: f"The command has {len(line):,} letters; at most {_LONGEST_LINE:,} can be taken here."})

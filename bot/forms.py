@@ -1,19 +1,14 @@
-"""The forms that dialogs ask: which arguments of which command, what may be chosen, what was chosen last; and the line they make.
-
-A form knows no more of its command than which parameters to show: types, bounds, defaults and help are click's own.
-"""
+"""What a form's fields can be, what was said of them last, and the line that they make."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import click
 
 from bot import names
-from bot.commands import verbs
+from bot.form_table import Form
 from bot.grammar import parsed
-from bot.loose_forms import subcommand
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import CommandError
 from bot.views.blocks import quoted
@@ -27,44 +22,6 @@ MOST_CHOICES = 100
 _LOOKED_AT_RUNS = 300
 Choices = Sequence[tuple[str, str]]
 """Values, each with what people read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A dialog for one command. ``path`` is how the command is typed, ``fields`` the parameters it shows, ``act`` the last button."""
-
-    path: str
-    title: str
-    act: str
-    fields: tuple[str, ...]
-
-    @property
-    def command(self) -> click.Command:
-        """The command that it fills in."""
-        verb, *inner = self.path.split()
-        return subcommand(verbs()[verb].command, inner)[1] or verbs()[verb].command
-
-    @property
-    def parameters(self) -> list[click.Parameter]:
-        """What it asks for, in its order."""
-        known = {param.name: param for param in self.command.params}
-        return [known[name] for name in self.fields]
-
-
-FORMS: Mapping[str, Form] = {form.path: form for form in (
-    Form("run", "Train", "Train it", ("preset", "dataset", "epochs", "lr", "batch", "gpus", "host", "eval_every", "limit", "after")),
-    Form("finetune", "Fine-tune", "Fine-tune it", ("model", "dataset", "checkpoint", "epochs", "lr", "batch", "gpus", "limit")),
-    Form("resume", "Resume", "Resume it", ("run", "checkpoint", "epochs", "lr")),
-    Form("convert", "Convert a dataset", "Convert it", ("dataset", "recipe", "name", "parameters")),
-    Form("data add", "Import a dataset", "Import it", ("name", "source", "format_name", "sha256")),
-    Form("schedule add", "Schedule a command", "Schedule it", ("when", "command")),
-)}  # fmt: skip
-
-
-def form_of(line: str) -> Form | None:
-    """The form that a line belongs to, by its first words."""
-    words = line.split()
-    return FORMS.get(" ".join(words[:2])) or FORMS.get(" ".join(words[:1]))
 
 
 def values_in(form: Form, line: str) -> Mapping[str, str]:

@@ -106,7 +106,7 @@ def _carried_out(asked: Asking, line: Line) -> Answer:
     asking = replace(asked, raw=line.raw)
     if line.dry:
         return _tried(asking, line)
-    if line.verb.slow:
+    if line.verb.slow or not line.verb.changes:  # looking must not keep others from writing
         requests.once(asking.house, asking.who, asking.line, dict)
         return bound(_invoked(line, asking), asking)
     return _restored(requests.once(asking.house, asking.who, asking.line, lambda: _kept(bound(_invoked(line, asking), asking))))

@@ -15,7 +15,7 @@ from bot.calls import Done, Refused, Slack, TooFast
 from bot.views.home import SHOWN_RUNS, Overview, home_view
 from bot.views.runs import SHOWN
 from runner.entities import Run
-from runner.service import datasets, hosts, queue, schedules, views
+from runner.service import alerts, datasets, hosts, queue, schedules, views
 from runner.service.house import House, role_of
 
 _log = logging.getLogger(__name__)
@@ -95,4 +95,5 @@ def overview(house: House) -> Overview:
         now=house.now(), silent_since=views.runner_silent_since(house), live=live, views={**views.views_on_hosts(house), **shown},
         places=queue.places(house, most=SHOWN), hosts=hosts.all_hosts(house), schedules=schedules.all_schedules(house),
         datasets=datasets.newest_versions(house),
+        alerts=alerts.listed(house),
     )

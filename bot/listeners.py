@@ -18,7 +18,7 @@ from bot.access import Refusal, Speaker, known_teams, refusal
 from bot.answer import Answer
 from bot.calls import Done, Slack
 from bot.dialogs import carried_out, filled_in, open_form, place_of, show_answer
-from bot.forms import FORMS
+from bot.form_table import FORMS
 from bot.home import Homes
 from bot.settings import slack_settings
 from bot.shared_files import SharedFile, attached_files, dataset_name, shared_files

@@ -42,7 +42,7 @@ class Attachment:
 class Message:
     """Text (always set), blocks, where, and for whom alone. With ``part`` it is a run's card, showing the moment ``as_of``.
 
-    With ``files`` it shares these, and is ``instead`` where Slack does not take them.
+    With ``files`` it shares these, and is ``instead`` where Slack does not take them. ``edits`` is the ts of a message that it replaces.
     """
 
     text: str
@@ -54,6 +54,7 @@ class Message:
     as_of: datetime | None = None
     files: Sequence[Attachment] = ()
     instead: str = ""
+    edits: str | None = None
 
     @property
     def digest(self) -> str:

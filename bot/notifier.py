@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from bot.alert_deliveries import alert_deliveries
 from bot.result_files import Shown, brought, owed_files
+from bot.subscribers import told
 from bot.views.words import ap as ap_in_words
 from bot.views.words import code, duration, escaped, is_member, person
 from runner.crash_points import crash_point
@@ -31,7 +33,8 @@ def notify(house: House, *, home_channel: str | None) -> int:
         done = run is not None and event.payload.get("reason") == Reason.COMPLETED
         if run is not None and event.kind == "state" and _is_told_by_its_retraining(house, run, done=done):
             return ()
-        return deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
+        found = deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
+        return found if run is None else told(house, event, run, found)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
     if count:
@@ -49,6 +52,8 @@ def deliveries_for(
     event: Event, run: Run | None, *, home_channel: str | None, files: Shown | None = None
 ) -> Sequence[NewDelivery]:
     """What one event calls for. Pure; what is merely history calls for nothing. ``files`` are what a run that has succeeded shows."""
+    if event.kind == "alert":
+        return alert_deliveries(event, home_channel=home_channel)
     if event.kind in _OF_LOCKS:
         return _of_lock(event, home_channel)
     if run is None and event.kind in _OF_SCHEDULES:

@@ -28,8 +28,11 @@ from runner.service.outbox import Delivery
 _log = logging.getLogger(__name__)
 _POST = "chat.postMessage"
 _WHISPER = "chat.postEphemeral"
+_UPDATE = "chat.update"
 _TOO_RICH = frozenset({"invalid_blocks", "invalid_blocks_format", "invalid_attachments", "msg_blocks_too_long", "msg_too_long"})
 _THREAD_GONE = frozenset({"thread_not_found", "invalid_thread_ts", "message_not_found"})
+EDIT_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed"})
+"""What was to be edited is there no more, or has become too old for it: it is posted anew."""
 _OUR_STANDING = frozenset({
     "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired", "missing_scope", "not_allowed_token_type",
 })
@@ -56,6 +59,7 @@ class Outbox:
         self._direct: dict[str, str] = {}
         self._plain: set[str] = set()
         self._unthreaded: set[str] = set()
+        self._anew: set[str] = set()
         self._looked_for: set[str] = set()
         self._render_failures: dict[str, int] = {}
         self.pending = True
@@ -88,7 +92,7 @@ class Outbox:
         message = self._rendered(lane, delivery)
         if message is None or (is_member(delivery.channel) and (message := self._to_person(lane, delivery, message)) is None):
             return False
-        if delivery.state == "sending":
+        if delivery.state == "sending" and message.edits is None:  # an edit may be repeated safely
             return self._find_again(lane, delivery, message)
         if message.files:
             return self._share(lane, delivery, message)
@@ -109,6 +113,8 @@ class Outbox:
             return None
         if delivery.id in self._unthreaded:
             message = replace(message, place=Place(message.place.channel))
+        if delivery.id in self._anew:
+            message = replace(message, edits=None)
         return message.plain() if delivery.id in self._plain else message
 
     def _to_person(self, lane: str, delivery: Delivery, message: Message) -> Message | None:
@@ -169,7 +175,7 @@ class Outbox:
         shown = message.with_picture(file_id) if file_id else message
         rows.mark_sending(self._house, delivery)
         crash_point("bot.after_marked_sending")
-        outcome = self._slack.call(_WHISPER if message.person else _POST, **_arguments(delivery, shown))
+        outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if message.person else _POST, **_arguments(delivery, shown))
         crash_point("bot.after_sent")
         self._holds.hold(delivery.channel, _POST, 0.0 if message.person else POST_INTERVAL_S)
         return self._conclude(lane, delivery, message, outcome)
@@ -193,6 +199,8 @@ class Outbox:
         rows.put_back(self._house, delivery, error=str(outcome), not_before=None)
         if outcome.error in _OUR_STANDING:
             self._wait(lane, outcome)
+        elif outcome.error in EDIT_GONE and message.edits:
+            self._anew.add(delivery.id)
         elif outcome.error in _THREAD_GONE and message.place.thread:
             self._unthreaded.add(delivery.id)
         elif message.files or (outcome.error in _TOO_RICH and (message.blocks or message.picture) and delivery.id not in self._plain):
@@ -234,6 +242,7 @@ class Outbox:
     def _forget(self, delivery: Delivery) -> None:
         self._plain.discard(delivery.id)
         self._unthreaded.discard(delivery.id)
+        self._anew.discard(delivery.id)
         self._looked_for.discard(delivery.id)
         self._attachments.forget(delivery.id)
         self._render_failures.pop(delivery.id, None)
@@ -249,6 +258,8 @@ def _arguments(delivery: Delivery, message: Message) -> dict[str, object]:
     shown: dict[str, object] = {
         "channel": message.place.channel, "text": message.text, "blocks": list(message.blocks) or None, "thread_ts": message.place.thread,
     }
+    if message.edits:
+        return shown | {"ts": message.edits, "thread_ts": None}
     if message.person:
         return shown | {"user": message.person}
     return shown | {"metadata": dict(readback.metadata(delivery.id)), "unfurl_links": False, "unfurl_media": False}

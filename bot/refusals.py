@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
 from bot.answer import Answer
 from bot.commands import verbs
+from bot.form_table import form_of
 from bot.loose_forms import article, nearest_option, option_names, subcommand
+from bot.typed_text import split_like_a_shell
 from bot.usage import form
 from bot.verb import CommandError, UnknownNameError, nearest
 from bot.views.blocks import Button, actions, quoted, section
@@ -25,7 +28,11 @@ _OFFER = re.compile(r"first: `([^`<]+)`\.?$")
 def refusal(error: Exception, words: Sequence[str]) -> Answer | None:
     """The answer for an error that a person can act on; None for any other, which is our fault."""
     message, line = in_words(error, list(words))
-    return None if not message else refused(message, line)
+    if not message:
+        return None
+    given = refused(message, line)
+    form = quoted(words) if isinstance(error, click.MissingParameter) and form_of(quoted(words)) else ""
+    return replace(given, blocks=(section(given.text), actions([Button("Fill in the form", form, form=True)]))) if form else given
 
 
 def refused(message: str, line: str = "") -> Answer:
@@ -73,7 +80,7 @@ def _usage(error: click.UsageError, words: list[str]) -> tuple[str, str]:
             option = options.get(error.option_name)
             return f"`{error.option_name}` needs a value: {expected(option)}.", quoted([*words, sample(option)]) if sample(option) else ""
         case click.MissingParameter() if error.param is not None:
-            return f"`{path}` needs {_missing(error.param)}: `{_form(command, path)}`.", ""
+            return f"`{path}` needs {_missing(error.param)}: `{_form(command, path)}`. For example: `{_completed(words, path)}`.", ""
         case click.BadParameter() if error.param is not None:
             return _bad_value(error, words)
     return _too_much(error, words, command, path)
@@ -144,6 +151,13 @@ def _no_such_subcommand(
     meant = nearest(error.command_name, known)
     hint = f"Did you mean `{path} {meant}`?" if meant else "There are: " + ", ".join(f"`{path} {name}`" for name in known) + "."
     return f"`{path}` cannot {error.command_name!r}. {hint}", _with(words, error.command_name, meant)
+
+
+def _completed(words: list[str], path: str) -> str:
+    """What was typed, with the rest of the example that is like it: to copy and change, and nobody's wish as it stands."""
+    examples = [split_like_a_shell(example) for example in verbs()[path.split(maxsplit=1)[0]].examples]
+    like = next((example for example in examples if example[: len(path.split())] == path.split()), words)
+    return quoted([*words, *like[len(words) :]])
 
 
 def _missing(param: click.Parameter) -> str:

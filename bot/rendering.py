@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
+from bot.alert_deliveries import GROUP, IN_THREAD
 from bot.answer import Block
 from bot.audit_file import KIND as AUDIT
 from bot.audit_file import audit_message
@@ -13,6 +15,7 @@ from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
 from bot.run_pictures import run_picture
 from bot.views.alert import failure_alert
+from bot.views.alerts import group_message, thread_text
 from bot.views.approval import approval_request
 from bot.views.dataset_card import dataset_card
 from bot.views.outcome import outcome
@@ -20,11 +23,13 @@ from bot.views.report import report
 from bot.views.result import final_result
 from bot.views.retraining import retraining_card
 from bot.views.run_card import epoch_table, run_card
+from runner.alerts.rules import Rule
 from runner.entities import Place
 from runner.service import approvals
+from runner.service.alerts import rule
 from runner.service.house import House
 from runner.service.models import results_of
-from runner.service.outbox import Delivery
+from runner.service.outbox import Delivery, posted_ts
 from runner.service.retraining import retraining_with
 from runner.service.views import RunView, view
 from runner.specs import Kind
@@ -66,8 +71,9 @@ def _text(house: House, delivery: Delivery) -> Message:
 
 
 def _alert(house: House, delivery: Delivery) -> Message:
-    text, blocks = failure_alert(view(house, _run_of(delivery)), zone=house.settings.time_zone)
-    return Message(text, blocks, Place(delivery.channel))
+    shown = view(house, _run_of(delivery))
+    text, blocks = failure_alert(shown, zone=house.settings.time_zone)
+    return Message(text, blocks, Place(delivery.channel, shown.run.place.thread if delivery.body.get("in_thread") else None))
 
 
 def _approval(house: House, delivery: Delivery) -> Message:
@@ -123,6 +129,24 @@ def _report(house: House, delivery: Delivery) -> Message:
     return Message(text, blocks, Place(delivery.channel, shown.run.place.thread))
 
 
+def _alert_group(house: House, delivery: Delivery) -> Message:
+    body = delivery.body
+    shown = group_message(body, _rule_of(house, body), zone=house.settings.time_zone)
+    edits = posted_ts(house, str(body["edits"])) if "edits" in body else None
+    return Message(*shown, Place(delivery.channel), edits=edits)
+
+
+def _alert_in_thread(house: House, delivery: Delivery) -> Message:
+    listed: Mapping[str, Any] = delivery.body["alert"]  # type: ignore[assignment]  # what the runner recorded
+    thread = view(house, _run_of(delivery)).run.place.thread
+    return Message(thread_text(listed, rule(house, listed["labels"]["alertname"])), (), Place(delivery.channel, thread))
+
+
+def _rule_of(house: House, told: Mapping[str, Any]) -> Rule | None:
+    first = [*told["firing"], *told["resolved"]][0]
+    return rule(house, first["labels"]["alertname"])
+
+
 def _plot(house: House, delivery: Delivery) -> Message:
     body = delivery.body
     listed, thread, person = body["runs"], body.get("thread"), body.get("person")
@@ -159,6 +183,8 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "dataset_picture": _dataset_picture,
     "report": _report,
     "outcome": _outcome,
+    GROUP: _alert_group,
+    IN_THREAD: _alert_in_thread,
     "plot": _plot,
     FILES: files_message,
     AUDIT: audit_message,

@@ -8,8 +8,14 @@ from typing import TypedDict, TypeVar
 
 import click
 
+from bot.answer import Answer
 from bot.names import finite, known_place, known_runs, memory, span
 from bot.verb import Asking
+from bot.views.plan import foreseen_lines
+from bot.views.submitted import submitted
+from runner.entities import Run
+from runner.service import views
+from runner.service.foreseeing import foresee_run
 from runner.service.hosts import Wish
 from runner.specs import Overrides, Turn
 
@@ -97,6 +103,12 @@ def turn(given: TrainingOptions) -> Turn:
     return Turn(
         priority=given["priority"], memory_mib=given["mem"], limit_s=None if limit is None else limit.total_seconds(), after=given["after"]
     )
+
+
+def queued_training(asking: Asking, run: Run) -> Answer:
+    """The answer to whoever asked for a training: what was queued, and what is foreseen of it."""
+    told = foreseen_lines(foresee_run(asking.house, run), now=asking.house.now(), zone=asking.house.settings.time_zone)
+    return submitted(views.view(asking.house, run.id), told)
 
 
 def as_words(asking: Asking, given: TrainingOptions) -> list[str]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from concurrent.futures import wait
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 from runner import acts
+from runner.acts import Outcome
 from runner.ahead import Basis, Laid, Wanted
 from runner.allotting import allotment_of, is_cluster
 from runner.crash_points import crash_point
-from runner.decisions import Collect, HostFacts, Launch, Stage, Stop, environment_on
+from runner.decisions import Collect, HostFacts, Launch, Meet, Stage, Stop, environment_on
 from runner.entities import Attempt, Environment, Host, Run
 from runner.errors import BadSpecError
 from runner.executors.base import LaunchOrder
@@ -19,13 +22,17 @@ from runner.kinds import all_kinds
 from runner.kinds.base import Work
 from runner.links import HostLink
 from runner.prepare_requests import framework_of, prepare_request
+from runner.preparing import prepared_from
 from runner.publishing import exported
+from runner.ranks import copy_of
 from runner.service.house import House
 from runner.specs import ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
 from runner.store import hosts, runs
 from runner.transports.sending import Progress
 
+FIRST_PORT, PORTS = 20_000, 12_000
+"""Where the hosts of a run meet: below the ports that kernels give to outgoing connections."""
 START_FIRST = timedelta(seconds=0.5)
 """A program that starts on a host has it to itself for so long."""
 
@@ -43,33 +50,25 @@ def prepare(house: House, link: HostLink, run: Run, environment: Environment) ->
     ))
 
 
-def act(house: House, link: HostLink, run: Run, decision: Stage | Launch | Stop | Collect) -> None:
-    """What is done with a run's current attempt."""
-    attempt = runs.attempt(house.store.reading(), run.id, run.attempt)
+def act(house: House, links: Mapping[str, HostLink], run: Run, decision: Meet | Stage | Launch | Stop | Collect) -> None:
+    """What is done with a run's current attempt, or with its rank on a further host."""
+    ranks = runs.ranks(house.store.reading(), run.id, run.attempt)
+    attempt = ranks[0 if isinstance(decision, Collect) else decision.rank]
+    link, first = links[attempt.host], links[ranks[0].host]
     match decision:
+        case Meet():
+            _meet(house, link, run)
         case Stop():
             grace_s = house.settings.limits.stop_grace_s
+            if len(ranks) > 1:
+                _note_stopped(house, link, run, attempt)
             link.act(run.id, "stop", lambda: acts.stop(link.transport, link.executor, run=run, attempt=attempt, grace_s=grace_s))
         case Collect():
             _collect(house, link, run, attempt)
         case Stage():
-            _stage(house, link, run, attempt)
+            _stage(house, link, run, attempt, first=first)
         case Launch():
             _launch(house, link, run, attempt)
-
-
-def _stage(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
-    work, order = _ordered(house, link, run, attempt)
-    laying = link.ahead.take(run.id)
-
-    def staged() -> acts.StagedOutcome:
-        if laying is not None:  # not two at once in one directory, where one might already start what the other still lays
-            wait([laying])
-        return acts.stage(
-            link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
-        )
-
-    link.act(run.id, "stage", staged)
 
 
 def _launch(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
@@ -77,7 +76,7 @@ def _launch(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
     if laid is None:
         order, again = _ordered(house, link, run, attempt)[1], attempt.directory not in link.staged
     else:
-        order, again = replace(laid.result().order, devices=acts.visible(_leased(house, run))), False
+        order, again = replace(laid.result().order, devices=acts.visible(_leased(house, run, link.host))), False
     link.staged.discard(attempt.directory)
     link.launched[attempt.directory] = house.now()
     root = link.host.root
@@ -110,7 +109,45 @@ def _laid(house: House, link: HostLink, run: Run, wanted: Wanted) -> Laid:
 
 
 def _basis(house: House, host: Host, run: Run) -> Basis:
-    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), host.root, host.python)
+    as_added = replace(host, seen_at=None, trouble="", drained=False)
+    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), as_added)
+
+
+def _meet(house: House, link: HostLink, run: Run) -> None:
+    """Where to look first differs from attempt to attempt: who asked before for the same may be about to listen there."""
+    digest = hashlib.sha256(f"{run.nonce}/{run.attempt}".encode()).digest()
+    first = FIRST_PORT + int.from_bytes(digest[:4], "big") % PORTS
+    taken = sorted(runs.ports_in_use(house.store.reading(), link.host.name))
+    link.act(run.id, "meet", lambda: acts.meet(link.transport, run=run, host=link.host, first=first, taken=taken))
+
+
+def _note_stopped(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
+    """Of several ranks, those that we end say nothing of the cause."""
+    if attempt.ended_at is None and not attempt.stopped and not link.busy(run.id):
+        with house.store.writing() as db:
+            runs.note_stopped(db, attempt)
+
+
+def _stage(house: House, link: HostLink, run: Run, attempt: Attempt, *, first: HostLink) -> None:
+    """On a further host, what all start from has to be brought from the first."""
+    work, order = _ordered(house, link, run, attempt)
+    prepared = prepared_from(run.prepared) if attempt.rank and run.prepared else None
+    copy, laying = copy_of(prepared, attempt) if prepared else None, link.ahead.take(run.id)
+
+    def staged() -> Outcome:
+        if laying is not None:  # not two at once in one directory, where one might already start what the other still lays
+            wait([laying])
+        if prepared is not None and prepared.checkpoint is not None and copy is not None:
+            with house.catalog.staging() as scratch:
+                acts.pass_on(
+                    first.transport, link.transport, prepared.checkpoint, copy, store=f"{link.host.root}/objects", scratch=scratch,
+                    progress=_told(link, run, "start checkpoint"),
+                )
+        return acts.stage(
+            link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
+        )
+
+    link.act(run.id, "stage", staged)
 
 
 def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
@@ -127,13 +164,13 @@ def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
 def _ordered(house: House, link: HostLink, run: Run, attempt: Attempt) -> tuple[Work, LaunchOrder]:
     work = all_kinds()[run.kind].work(house, run, host=link.host, environment=_environment(house, run, link.host))
     db = house.store.reading()
-    devices = _leased(house, run)
+    devices = _leased(house, run, link.host)
     allotment = allotment_of(db, link.host, run, devices)
     return work, acts.order_for(work, run=run, attempt=attempt, devices=devices, allotment=allotment)
 
 
-def _leased(house: House, run: Run) -> tuple[str, ...]:
-    return tuple(lease.device for lease in hosts.leases(house.store.reading(), run.id))
+def _leased(house: House, run: Run, host: Host) -> tuple[str, ...]:
+    return tuple(lease.device for lease in hosts.leases(house.store.reading(), run.id) if lease.host == host.name)
 
 
 def _environment(house: House, run: Run, host: Host) -> Environment | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from runner.collecting import Brought, bring
 from runner.crash_points import crash_point
@@ -26,15 +31,27 @@ SEND_TIMEOUT_S = 6 * 3600.0
 LAUNCH_TIMEOUT_S = 30.0
 TOLD_EVERY_S = 1.0
 RESULTS = "results"
+FREE_PORT = Path(str(resources.files("runner.host") / "free_port.py"))
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedOutcome:
-    """A spec was resolved, in the environment of that fingerprint."""
+    """A spec was resolved, in the environment of that fingerprint. The ``host`` of every outcome is where it came about."""
 
     run_id: str
     prepared: Prepared
     environment: str
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MetOutcome:
+    """A port of the host where the hosts of an attempt can meet: nobody uses it."""
+
+    run_id: str
+    attempt: int
+    port: int
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,7 @@ class StagedOutcome:
     run_id: str
     attempt: int
     symbolic: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,7 @@ class LaunchedOutcome:
 
     run_id: str
     attempt: int
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,7 @@ class StoppedOutcome:
     run_id: str
     attempt: int
     fence: Fence
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,7 @@ class CollectedOutcome:
     attempt: int
     brought: Brought
     made: Mapping[str, object]
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +110,7 @@ class FailedOutcome:
     run_id: str
     act: str
     error: Exception
+    host: str = ""
 
     @property
     def passing(self) -> bool:
@@ -96,7 +118,7 @@ class FailedOutcome:
         return isinstance(self.error, UnreachableError)
 
 
-Outcome = PreparedOutcome | StagedOutcome | LaunchedOutcome | StoppedOutcome | CollectedOutcome | FailedOutcome
+Outcome = PreparedOutcome | MetOutcome | StagedOutcome | LaunchedOutcome | StoppedOutcome | CollectedOutcome | FailedOutcome
 
 
 def prepare(
@@ -116,6 +138,32 @@ def prepare(
     )
     crash_point("runner.after_prepared")
     return PreparedOutcome(run_id, read_answer(finished), environment.fingerprint)
+
+
+def meet(transport: Transport, *, run: Run, host: Host, first: int, taken: Sequence[int]) -> MetOutcome:
+    """Find a free port on the first host of an attempt, beginning with the port ``first``."""
+    arguments = (str(first), *map(str, taken))
+    found = transport.python(host.python or "python3", FREE_PORT, arguments=arguments, timeout_s=LAUNCH_TIMEOUT_S)
+    said = found.stdout.decode("utf-8", "replace").strip()
+    if not said.isdigit():
+        why = found.stderr.decode("utf-8", "replace").strip()[-300:] or f"its search ended with code {found.exit_code}"
+        raise HostError(f"{host.name} has no free port where the hosts of the run could meet: {why}")
+    return MetOutcome(run.id, run.attempt, int(said))
+
+
+def pass_on(source: Transport, target: Transport, path: str, copy: str, *, store: str, scratch: Path, progress: Progress) -> None:
+    """Copy a checkpoint from one host to another by way of this machine, whole or not at all."""
+    there = target.shell(f"[ -e {shlex.quote(copy)} ]", timeout_s=LAUNCH_TIMEOUT_S)
+    if there.exit_code == 0:
+        return
+    with tempfile.NamedTemporaryFile(dir=scratch) as here:
+        source.get(path, cast("BinaryIO", here), limit_bytes=shutil.disk_usage(scratch).free // 2, timeout_s=SEND_TIMEOUT_S)
+        here.flush()
+        here.seek(0)
+        digest = hashlib.file_digest(here, "sha256").hexdigest()
+        target.put_objects(store, [(digest, Path(here.name))], timeout_s=SEND_TIMEOUT_S, progress=progress)
+    folder, _, name = copy.rpartition("/")
+    target.link_tree(store, folder, {name: digest}, timeout_s=LAUNCH_TIMEOUT_S)
 
 
 def order_for(

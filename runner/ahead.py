@@ -13,7 +13,7 @@ from collections.abc import Callable, Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from runner.entities import Environment, Run
+from runner.entities import Environment, Host, Run
 from runner.executors.base import LaunchOrder
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,7 @@ class Basis:
     number: int
     prepared: object
     environment: Environment | None
-    root: str
-    python: str | None
+    host: Host
 
 
 @dataclass(frozen=True, slots=True)

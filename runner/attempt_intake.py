@@ -32,6 +32,16 @@ class _Reading:
     fed: int
 
 
+class Unread:
+    """The reader of a further host's log: of several ranks the first one tells how the training goes, or all of it would count twice."""
+
+    pending_bytes = 0
+
+    def feed(self, _data: bytes) -> Sequence[Record]:
+        """Nothing."""
+        return ()
+
+
 class AttemptIntake:
     """Turns evidence of attempts into rows. Holds a parser per log being read; all else is in the database."""
 
@@ -85,7 +95,8 @@ class AttemptIntake:
                 return
             runs.note_claim(db, attempt, pid=int(fields[0]), process_start=fields[1], boot_id=fields[2], now=self._house.now())
             events.record(db, "claimed", at=self._house.now(), run_id=run.id, payload={"attempt": attempt.number, "pid": int(fields[0])})
-            if run.state is State.RUNNING and run.reason in (Reason.STAGING, Reason.LAUNCHING):
+            all_here = all(rank.claimed_at for rank in runs.ranks(db, run.id, attempt.number))
+            if all_here and run.state is State.RUNNING and run.reason in (Reason.STAGING, Reason.LAUNCHING):
                 self._move(run, Reason.WORKING)
         crash_point("runner.after_claim_seen")
 
@@ -104,7 +115,7 @@ class AttemptIntake:
         if not data:
             return  # told before
         self._mirror(attempt, reading.fed, data)
-        records = self._parsed(run, reading, data)
+        records = self._parsed(run, attempt, reading, data)
         reading.fed += len(data)
         reached = LogPosition(
             offset=reading.fed - reading.parser.pending_bytes, generation=evidence.generation, inode=evidence.inode,
@@ -121,20 +132,23 @@ class AttemptIntake:
             return known
         kept = progress.position(self._house.store.reading(), attempt)
         start = kept.offset if kept.generation == evidence.generation else 0
-        reading = _Reading(all_kinds()[run.kind].log_parser(self._house, run), evidence.generation, start)
+        reading = _Reading(self._parser(run, attempt), evidence.generation, start)
         self._readings[evidence.directory] = reading
         return reading
 
-    def _parsed(self, run: Run, reading: _Reading, data: bytes) -> Sequence[Record]:
+    def _parser(self, run: Run, attempt: Attempt) -> LogParser:
+        return all_kinds()[run.kind].log_parser(self._house, run) if attempt.rank == 0 else Unread()
+
+    def _parsed(self, run: Run, attempt: Attempt, reading: _Reading, data: bytes) -> Sequence[Record]:
         try:
             return reading.parser.feed(data)
         except Exception:  # a defect in reading a log costs numbers, and neither the run nor the log
             log.exception("The log of %s could not be read; it goes on behind what broke the parser", run.id)
-            reading.parser = all_kinds()[run.kind].log_parser(self._house, run)
+            reading.parser = self._parser(run, attempt)
             return ()
 
     def _mirror(self, attempt: Attempt, offset: int, data: bytes) -> None:
-        path = self._house.settings.logs / f"{attempt.run_id}-{attempt.number}.log"
+        path = self._house.settings.logs / attempt.log_name
         anew = os.O_TRUNC if offset == 0 else 0  # a new generation is a new log
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | anew, 0o600)
         try:
@@ -162,11 +176,19 @@ class AttemptIntake:
             return
         if run.state is not State.RUNNING or run.attempt != attempt.number or run.reason is Reason.UNCLEAR:
             return  # what is unclear is told again once its claim is
+        self._require_whole_log(attempt, evidence)
         ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
         with self._house.store.writing() as db:
             runs.note_exit(db, attempt, code=code, ended_at=ended_at, oom_kills=evidence.oom_kills)
         self.forget(evidence.directory)
         crash_point("runner.after_exit_seen")
+
+    def _require_whole_log(self, attempt: Attempt, evidence: ExitSeen | Vanished) -> None:
+        """ConflictError where bytes were sent that never came here: a stream that broke in between may tell the end alone."""
+        kept, reading = progress.position(self._house.store.reading(), attempt), self._readings.get(evidence.directory)
+        generation, fed = (reading.generation, reading.fed) if reading else (kept.generation, kept.offset)
+        if generation == evidence.log_generation and fed < evidence.log_offset:
+            raise ConflictError(f"{evidence.host} told the end of {attempt.run_id}, whose log has {evidence.log_offset - fed} bytes more.")
 
     def _contradict(self, run: Run, attempt: Attempt, what: str) -> None:
         """What cannot be explained blocks, and asks a person."""

@@ -45,7 +45,7 @@ class Made:
 
 def judged(house: House, run: Run, attempt: Attempt) -> Diagnosis | None:
     """Why an attempt failed, where its end means that. To be found before a transaction: much is read, and nobody may wait for that."""
-    return cause(house, run, attempt) if attempt.exit_code != 0 and run.stop_requested_by is None else None
+    return cause(house, run, attempt) if (attempt.exit_code != 0 or attempt.stopped) and run.stop_requested_by is None else None
 
 
 def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made(), *, diagnosis: Diagnosis | None = None) -> Run:
@@ -58,7 +58,7 @@ def conclude(house: House, run: Run, attempt: Attempt, made: Made = Made(), *, d
         if run.stop_requested_by is not None:
             by = run.stop_requested_by
             return runs.transition(db, run, Reason.BY_USER, now=house.now(), detail=f"Stopped by {by}.", actor=by)
-        if attempt.exit_code == 0:
+        if attempt.exit_code == 0 and not attempt.stopped:  # of several hosts the first: it alone writes what matters
             return _completed(house, run, attempt, made)
         return _failed(house, db, run, attempt, diagnosis or cause(house, run, attempt))
 
@@ -74,8 +74,23 @@ def refusal(error: Exception) -> tuple[Reason, str]:
 
 
 def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
-    """Why an attempt failed, from its exit, the end of its log, and whether its host restarted."""
-    tail = log_tail(house, run.id, lines=TAIL_LINES)
+    """Why an attempt failed, from its exit and the end of its log; on several hosts, from those of the rank that failed of itself."""
+    ranks = runs.ranks(house.store.reading(), run.id, attempt.number)
+    if len(ranks) < 2:
+        return _cause(house, run, attempt)
+    failed = sorted((rank for rank in ranks if rank.ended_at and rank.exit_code != 0), key=lambda rank: (rank.stopped, rank.ended_at))
+    late = [rank for rank in ranks if rank.claimed_at is None]
+    if late and all(rank.stopped for rank in failed):
+        sentence = f"{run.id} did not start on {' and '.join(rank.host for rank in late)}, so it was ended on its other hosts."
+        return Diagnosis(Reason.LOST, sentence, f"`host check {late[0].host}` says how it is there; `retry {run.id}` tries it again.")
+    known = [(rank, _cause(house, run, rank)) for rank in failed if rank.stopped == failed[0].stopped]
+    # That the others were lost is what every rank says but the one that they lost.
+    rank, found = next(((rank, each) for rank, each in known if each.reason is not Reason.COLLECTIVE_TIMEOUT), known[0])
+    return replace(found, sentence=f"On {rank.host}: {found.sentence}")
+
+
+def _cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
+    tail = log_tail(house, run.id, lines=TAIL_LINES, rank=attempt.rank)
     restarted = _restarted(house, attempt)
     if attempt.exit_code is None and not any(ENDED_BY_SLURM in line for line in tail[-15:]):
         return _vanished(run, attempt, tuple(tail[-15:]), restarted=restarted)

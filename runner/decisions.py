@@ -58,18 +58,31 @@ class Eligible:
 
 
 @dataclass(frozen=True, slots=True)
+class Meet:
+    """Find a free port on the first of several hosts."""
+
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """Lay the current attempt's directory."""
+    """Lay the current attempt's directory, on the host of that rank."""
+
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Start the current attempt's session (again: one claim wins)."""
 
+    rank: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Fence the current attempt."""
+
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +95,14 @@ class Conclude:
     """The current attempt has ended: say what that means."""
 
 
-Decision = Nothing | Move | Prepare | Eligible | Stage | Launch | Stop | Collect | Conclude
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What a run on several hosts does on them at once."""
+
+    decisions: tuple[Move | Meet | Stage | Launch | Stop, ...]
+
+
+Decision = Nothing | Move | Prepare | Eligible | Meet | Stage | Launch | Stop | Collect | Conclude | Several
 
 
 def decide_pending(
@@ -100,28 +120,30 @@ def decide_pending(
     if kept is not None:
         return kept
     fitting = [facts for facts in hosts if _fits(facts.host, needs)]
-    if not fitting:
-        return Move(Reason.WAITING_FOR_HOST, _no_host(needs, [facts.host for facts in hosts]))
+    if not _enough(fitting, needs):
+        return Move(Reason.WAITING_FOR_HOST, _no_host(needs, [facts.host for facts in hosts], fitting))
     equipped = [facts for facts in fitting if needs.framework is None or environment_on(facts, needs) is not None]
-    if not equipped:
-        if all(facts.trouble for facts in fitting):  # nothing can be built on a host that cannot be reached
-            return Move(Reason.WAITING_FOR_HOST, _out_of_reach(fitting))
-        return Move(Reason.WAITING_FOR_ENVIRONMENT, _no_environment(needs, fitting))
+    if not _enough(equipped, needs):
+        lacking = _lacking(fitting, equipped, needs)
+        if all(facts.trouble for facts in lacking):  # nothing can be built on a host that cannot be reached
+            return Move(Reason.WAITING_FOR_HOST, _out_of_reach(lacking))
+        return Move(Reason.WAITING_FOR_ENVIRONMENT, _no_environment(needs, lacking))
     answering = [facts for facts in equipped if facts.connected]
-    if not answering:
-        if any(not facts.trouble for facts in equipped):
+    if not _enough(answering, needs):
+        silent = _lacking(equipped, answering, needs)
+        if any(not facts.trouble for facts in silent):
             return Nothing()  # still connecting
-        return Move(Reason.WAITING_FOR_HOST, _out_of_reach(equipped))
+        return Move(Reason.WAITING_FOR_HOST, _out_of_reach(silent))
     if needs.prepares and (run.prepared is None or run.prepared.get("recheck")):
-        environment = environment_on(answering[0], needs)
+        leading = next((facts for facts in answering if facts.host.name == needs.first), answering[0])
+        environment = environment_on(leading, needs)
         assert environment is not None
-        return Prepare(answering[0].host.name, environment)
+        return Prepare(leading.host.name, environment)
     unchanged = [facts for facts in answering if not needs.prepares or environment_on(facts, needs, _prepared_with(run)) is not None]
-    if not unchanged:
-        return Move(Reason.BAD_SPEC, (
-            f"The {needs.framework} environment on {answering[0].host.name} is not the one this run was prepared with; "
-            "submit it again to use the new one."
-        ))
+    if not _enough(unchanged, needs):
+        changed = " and ".join(facts.host.name for facts in _lacking(answering, unchanged, needs)[: needs.hosts])
+        same = f", and a run on {needs.hosts} hosts needs the same on each" if needs.hosts > 1 else "; submit it again to use the new one"
+        return Move(Reason.BAD_SPEC, f"The {needs.framework} environment on {changed} is not the one this run was prepared with{same}.")
     return Eligible(tuple(facts.host.name for facts in unchanged))
 
 
@@ -199,8 +221,23 @@ def environment_on(facts: HostFacts, needs: Needs, fingerprint: str | None = Non
     return None
 
 
+def _enough(found: Sequence[HostFacts], needs: Needs) -> bool:
+    """Whether these are as many hosts as a run needs, the one that has to lead among them."""
+    return len(found) >= needs.hosts and needs.first in (None, *(facts.host.name for facts in found))
+
+
+def _lacking(found: Sequence[HostFacts], kept: Sequence[HostFacts], needs: Needs) -> Sequence[HostFacts]:
+    """Which of those found are not among those kept: the one that has to lead, if it is one of them."""
+    lost = [facts for facts in found if facts not in kept]
+    return [facts for facts in lost if facts.host.name == needs.first] or lost
+
+
 def _fits(host: Host, needs: Needs) -> bool:
     """Drained is drained also for who names the host; what takes no device (its environment is built, files are fetched) still may."""
+    if needs.hosts > 1:  # a cluster spreads its runs itself
+        named = needs.among or ((needs.host,) if needs.host else ())
+        usable = host.executor == "screen" and not host.drained
+        return usable and (host.name in named or (not needs.among and host.name != "local"))
     if needs.host is not None:
         return host.name == needs.host and not (host.drained and needs.devices)
     return not host.drained and host.name != "local"
@@ -210,7 +247,13 @@ def _prepared_with(run: Run) -> str:
     return str((run.prepared or {}).get("environment", ""))
 
 
-def _no_host(needs: Needs, hosts: Sequence[Host]) -> str:
+def _no_host(needs: Needs, hosts: Sequence[Host], fitting: Sequence[HostFacts]) -> str:
+    if needs.hosts > 1:
+        there = ", ".join(facts.host.name for facts in fitting) or "none"
+        led = f", {needs.host} among them" if needs.host else ""
+        closed = ", ".join(host.name for host in hosts if host.drained)
+        but = f" Drained, so nothing new starts there: {closed}." if closed else ""
+        return f"It runs on {needs.hosts} servers at once{led}; of those that it may use, these are there and take runs: {there}.{but}"
     drained = [host for host in hosts if host.drained and needs.host in (None, host.name)]
     if drained:
         named = ", ".join(f"{host.name} is drained{f' by {host.drained_by}' if host.drained_by else ''}" for host in drained)

@@ -79,7 +79,8 @@ class DiskNeeds:
         spec = run.spec
         if not isinstance(spec, TrainSpec | ModelSpec):
             return {}
-        key = (spec.preset.name, spec.dataset, spec.overrides.keep, spec.overrides.epochs, _told(run), spec.kind, *names)
+        dataset = spec.dataset.fingerprint if spec.dataset else None  # a hash of the whole takes a multiple of this, ten thousand times
+        key = (spec.preset.name, dataset, spec.overrides.keep, spec.overrides.epochs, _told(run), spec.kind, tuple(names))
         if key not in self._of_many:
             self._of_many[key] = {name: self.on(run, name).size_bytes for name in names}
         return self._of_many[key]

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from runner.specs import Kind, Preset, RunSpec
+from runner.specs import Kind, Preset, RunSpec, TrainSpec
 from runner.states import Reason, State
 
 
@@ -62,12 +62,19 @@ class Run:
         """What the run does."""
         return self.spec.kind
 
+    @property
+    def spans(self) -> int:
+        """On how many hosts it runs at once."""
+        return self.spec.hosts if isinstance(self.spec, TrainSpec) else 1
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One launch of a run: evidence only. ``exit_code`` is the shell's (128 + n for signal n).
+    """One launch of a run on one host: evidence only. ``exit_code`` is the shell's (128 + n for signal n).
 
     ``oom_kills``: processes that the host's kernel killed for want of memory in the attempt's last minute; None where not known.
+    A run on several hosts has one of these on each, counted by ``rank``: the first is the run's attempt wherever one is meant, and
+    ``port`` on its host is where all meet. ``stopped``: that its processes ended was our doing.
     """
 
     run_id: str
@@ -86,11 +93,24 @@ class Attempt:
     staged: bool = False
     oom_kills: int | None = None
     devices: int = 0
+    rank: int = 0
+    port: int | None = None
+    stopped: bool = False
 
     @property
     def marker(self) -> str:
         """The value of SIGNALBOX_ATTEMPT in every process of this attempt."""
-        return self.directory.rsplit("/", 2)[-2] + "/" + str(self.number)
+        return "/".join(self.directory.rsplit("/", 2)[-2:])
+
+    @property
+    def log_name(self) -> str:
+        """What its log is called among those that are here."""
+        return f"{self.run_id}-{numbered(self.number, self.rank)}.log"
+
+
+def numbered(number: int, rank: int) -> str:
+    """``2``, and on the further hosts of a run ``2-rank1``: hosts may share the file system that their directories lie on."""
+    return f"{number}-rank{rank}" if rank else str(number)
 
 
 class TransportName(StrEnum):
@@ -103,7 +123,9 @@ class TransportName(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Host:
     """A server, or a cluster reached by its login node. ``host_key`` is one pinned public key (``ssh-ed25519 AAAA…``); ``root`` holds
-    everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's."""
+    everything of ours there. ``executor`` names how programs are held; ``partition`` and ``options`` (for sbatch) are a cluster's.
+    ``peer_address`` and ``peer_interface`` are where other hosts reach it and by which of its network interfaces, where that is not
+    how we do. ``host_time`` is its own clock when it was last heard, ``seen_at`` is ours."""
 
     name: str
     transport: TransportName
@@ -124,8 +146,16 @@ class Host:
     executor: str = "screen"
     partition: str = ""
     options: str = ""
+    host_time: datetime | None = None
     drained_by: str = ""
     drained_at: datetime | None = None
+    peer_address: str = ""
+    peer_interface: str = ""
+
+    @property
+    def meeting_address(self) -> str:
+        """Where the other hosts of a run find this one."""
+        return self.peer_address or self.address
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,8 @@ class LogBytes:
 
 @dataclass(frozen=True, slots=True)
 class ExitSeen:
-    """An attempt ended: its exit file. ``code`` is the shell's (128 + n for signal n). All log bytes came before.
+    """An attempt ended: its exit file. ``code`` is the shell's (128 + n for signal n). All log bytes came before: up to ``log_offset``
+    of ``log_generation``.
 
     ``oom_kills``: processes that the host's kernel killed for want of memory in the minute before; None where that is not known.
     """
@@ -76,16 +77,20 @@ class ExitSeen:
     code: int
     ended_at: datetime
     oom_kills: int | None = None
+    log_offset: int = 0
+    log_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Vanished:
     """A claimed attempt without exit file of which no process is left: neither launch.sh nor anything with its marker.
-    ``oom_kills`` as in ExitSeen."""
+    All else as in ExitSeen."""
 
     host: str
     directory: str
     oom_kills: int | None = None
+    log_offset: int = 0
+    log_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,12 +72,16 @@ class _Exit(_Frame):
     code: Annotated[int, Field(ge=0, le=255)]
     ended_at: Seconds
     oom_kills: Count | None = None
+    log_offset: Count = 0
+    log_generation: Count = 0
 
 
 class _Vanished(_Frame):
     frame: Literal["vanished"]
     directory: Text
     oom_kills: Count | None = None
+    log_offset: Count = 0
+    log_generation: Count = 0
 
 
 class _OfSlurm(_Frame):
@@ -198,9 +202,10 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
         case _Claim():
             return ClaimSeen(host, frame.directory, frame.text)
         case _Exit():
-            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), frame.oom_kills)
+            end = (frame.oom_kills, frame.log_offset, frame.log_generation)
+            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), *end)
         case _Vanished():
-            return Vanished(host, frame.directory, frame.oom_kills)
+            return Vanished(host, frame.directory, frame.oom_kills, frame.log_offset, frame.log_generation)
         case _Queued():
             return Queued(host, frame.directory, frame.job, frame.state, frame.reason)
         case _Unstarted():

@@ -11,6 +11,7 @@ from runner.acts import (
     CollectedOutcome,
     FailedOutcome,
     LaunchedOutcome,
+    MetOutcome,
     Outcome,
     PreparedOutcome,
     SendingStep,
@@ -47,11 +48,12 @@ class Intake:
 
     def take(self, arrival: Evidence | Outcome | SendingStep) -> None:
         """Apply one arrival. What a host says counts only while it is the machine that it was."""
+        if isinstance(arrival, Outcome):
+            self._take_outcome(arrival)
+            return
         match arrival:
             case Connected() | Disconnected() | Heartbeat() | Resources():
                 self._take_host(arrival)
-            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome() | StoppedOutcome() | CollectedOutcome() | FailedOutcome():
-                self._take_outcome(arrival)
             case SendingStep():
                 self._take_step(arrival)
             case _:
@@ -96,7 +98,7 @@ class Intake:
                     case Disconnected():
                         hosts.note_trouble(db, evidence.host, evidence.why)
                     case Heartbeat() if link.connected:
-                        hosts.note_seen(db, evidence.host, now=self.house.now())
+                        hosts.note_seen(db, evidence.host, now=self.house.now(), host_time=evidence.host_time)
                     case Resources() if link.connected:
                         neighbours.note(self.house, db, evidence)
         except BaseException:
@@ -110,6 +112,8 @@ class Intake:
         if known.machine_id is not None and (known.machine_id, known.host_name) != (seen.machine_id, seen.host_name):
             self._refuse_machine(link, known, seen)
             return
+        if known.boot_id not in (None, seen.boot_id):
+            events.record(db, "rebooted", at=self.house.now(), payload={"host": known.name})
         hosts.note_identity(db, evidence.host, seen, now=self.house.now())
         link.note(evidence)
 
@@ -126,13 +130,14 @@ class Intake:
         with self.house.store.writing() as db:
             hosts.note_trouble(db, known.name, why)
             for run in runs.live(db):
-                if run.host == known.name and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
+                here = known.name in (rank.host for rank in runs.ranks(db, run.id, run.attempt))
+                if here and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
                     runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
 
     def _take_outcome(self, outcome: Outcome) -> None:
         db = self.house.store.reading()
         run = runs.get(db, outcome.run_id)
-        for link in self._links.values():
+        if link := self._links.get(outcome.host):
             link.done(run.id, rest=isinstance(outcome, FailedOutcome))
         if run.state.final:
             return
@@ -141,7 +146,10 @@ class Intake:
                 self._keep_prepared(run, outcome)
             case StagedOutcome() if run.attempt == outcome.attempt:
                 self._take_staged(run, outcome)
-            case PreparedOutcome() | StagedOutcome() | LaunchedOutcome():
+            case MetOutcome() if run.attempt == outcome.attempt:
+                with self.house.store.writing() as writing:
+                    runs.note_port(writing, runs.attempt(writing, run.id, outcome.attempt), outcome.port)
+            case PreparedOutcome() | MetOutcome() | StagedOutcome() | LaunchedOutcome():
                 pass
             case StoppedOutcome():
                 self._take_fence(run, outcome)
@@ -157,18 +165,19 @@ class Intake:
                 progress.keep_step(db, run.id, arrival.step, now=self.house.now())
 
     def _take_staged(self, run: Run, outcome: StagedOutcome) -> None:
-        link = self._links.get(run.host or "")
-        note = SYMBOLIC.format(host=run.host, count=outcome.symbolic) if outcome.symbolic else ""
+        link = self._links.get(outcome.host)
+        note = SYMBOLIC.format(host=outcome.host, count=outcome.symbolic) if outcome.symbolic else ""
         with self.house.store.writing() as db:
+            attempt = runs.rank_on(db, run.id, outcome.attempt, outcome.host)
             progress.forget_step(db, run.id)
-            runs.note_staged(db, run.id, outcome.attempt)
-            if isinstance(run.spec, TrainSpec | ModelSpec) and run.spec.dataset is not None and run.host is not None:
-                hosts.note_sent(db, run.host, str(run.spec.dataset))
-            if run.reason is Reason.STAGING:
+            runs.note_staged(db, attempt)
+            if isinstance(run.spec, TrainSpec | ModelSpec) and run.spec.dataset is not None:
+                hosts.note_sent(db, outcome.host, str(run.spec.dataset))
+            if run.reason is Reason.STAGING and all(rank.staged for rank in runs.ranks(db, run.id, outcome.attempt)):
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         crash_point("runner.after_staging_noted")
         if link is not None:
-            link.staged.add(runs.attempt(self.house.store.reading(), run.id, outcome.attempt).directory)
+            link.staged.add(attempt.directory)
 
     def _keep_prepared(self, run: Run, outcome: PreparedOutcome) -> None:
         values = as_values(outcome.prepared)
@@ -193,11 +202,15 @@ class Intake:
     def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
         fence = outcome.fence
         with self.house.store.writing() as db:
-            attempt = runs.attempt(db, run.id, outcome.attempt)
+            attempt = runs.rank_on(db, run.id, outcome.attempt, outcome.host)
             failed_by_itself = attempt.ended_at is not None and run.stop_requested_by is None
             if not fence.done and not failed_by_itself:
                 return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
             runs.note_fence(db, attempt)
+            if run.spans > 1:  # concluded once all of them are over
+                if not fence.exited and attempt.claimed_at is not None and attempt.ended_at is None:
+                    runs.note_exit(db, attempt, code=None, ended_at=self.house.now())
+                return
             link = self._links.get(run.host or "")
             broken = link.broken.pop(run.id, None) if link else None
             # Whose exit it is, is told by its claim: without one, or where that is unclear, no exit will be taken in.
@@ -234,5 +247,5 @@ class Intake:
                 with self.house.store.writing() as db:
                     progress.forget_step(db, run.id)
                     runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
-        elif outcome.act != "stop" and (link := self._links.get(run.host or "")):
+        elif outcome.act != "stop" and (link := self._links.get(outcome.host)):
             link.broken[run.id] = outcome.error

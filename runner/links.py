@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 
 from runner.acts import FailedOutcome, Outcome, SendingStep
@@ -156,4 +157,4 @@ class HostLink:
         except Exception as error:  # noqa: BLE001 - whoever takes the outcome in says what it means, and logs it
             outcome = FailedOutcome(run_id, name, error)
         if not self._closed:
-            self._inbox(outcome)
+            self._inbox(replace(outcome, host=self.host.name))

@@ -24,6 +24,7 @@ from types import FrameType
 
 from runner import acting
 from runner.acts import Outcome, SendingStep
+from runner.alerts.engine import AlertEngine
 from runner.approving import unapproved
 from runner.collecting import forget_old
 from runner.conclusions import conclude, judged, refusal
@@ -36,9 +37,11 @@ from runner.decisions import (
     Eligible,
     HostFacts,
     Launch,
+    Meet,
     Move,
     Nothing,
     Prepare,
+    Several,
     Stage,
     Stop,
     decide_pending,
@@ -53,6 +56,8 @@ from runner.kinds import all_kinds
 from runner.links import HostLink
 from runner.placing import Placing, together
 from runner.queue_scene import Candidate, Candidates, Found, turn_of
+from runner.rank_decisions import decide_ranks
+from runner.ranks import parts_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.service.queue import end_locks
@@ -78,18 +83,19 @@ LOOK_BACK = 200
 
 @dataclass(slots=True)
 class _Pass:
-    """What is read once for all runs: the hosts, the current attempts of what runs by run, and of which runs something is being done.
+    """What is read once for all runs: the hosts, the current attempts of what runs (on each of its hosts), and of which runs something is
+    being done.
     ``moves`` are the runs that wait for something else from now on."""
 
     facts: Sequence[HostFacts]
-    attempts: Mapping[str, Attempt]
+    ranks: Mapping[str, Sequence[Attempt]]
     busy: Collection[str]
     moves: list[tuple[Run, Move]] = field(default_factory=list)
 
     @property
     def under_way(self) -> set[str]:
         """The directories of attempts that have not ended."""
-        return {attempt.directory for attempt in self.attempts.values() if attempt.ended_at is None}
+        return {attempt.directory for ranks in self.ranks.values() for attempt in ranks if attempt.ended_at is None}
 
 
 class Runner:
@@ -101,6 +107,7 @@ class Runner:
         self._links: dict[str, HostLink] = {}
         self._intake = Intake(house, self._links)
         self._placing = Placing(house)
+        self._alerts = AlertEngine(house)
         self._beaten: datetime | None = None
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
@@ -157,6 +164,7 @@ class Runner:
         self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
+        self._guard(self._alerts.look, about="the alerts")
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -179,7 +187,7 @@ class Runner:
     def _decide_all(self) -> None:
         db = self.house.store.reading()
         busy = {run_id for link in self._links.values() for run_id in link.busy_runs}
-        known = _Pass(self._facts(), {attempt.run_id: attempt for attempt in runs.current_attempts(db)}, busy)
+        known = _Pass(self._facts(), runs.current_ranks(db), busy)
         for link in self._links.values():
             self._unwatch_ended(link, known)
         candidates = self._candidates.among(self._live.values(), known.facts, partial(self._look_at, known))
@@ -199,7 +207,7 @@ class Runner:
             if isinstance(decision, Eligible):
                 return Found(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run)), holds=True)
             if not isinstance(decision, Move) or run.state is not State.PENDING:
-                self._apply(run, decision, known)
+                self._apply(run, decision, known.ranks.get(run.id, ()))
             elif (run.reason, run.detail) != (decision.reason, decision.detail):
                 known.moves.append((run, decision))
             else:
@@ -259,10 +267,12 @@ class Runner:
             costs = unapproved(run, self.house.settings.queue, self._placing.learned)
             return decide_pending(run, needs, known.facts, acting=busy, now=now, awaited=awaited, unapproved=costs)
         link = self._links.get(run.host or "")
-        if link is None:
+        if link is None and run.spans == 1:
             return self._decide_without_host(run)
-        attempt = known.attempts[run.id]
+        attempt = (known.ranks.get(run.id) or runs.ranks(self.house.store.reading(), run.id, run.attempt))[0]
         enforce(self.house, run, attempt)
+        if link is None or run.spans > 1:
+            return decide_ranks(run, parts_of(self.house, self._links, run), now=now)
         if run.id in link.broken and attempt.claimed_at is None and link.connected:
             return Nothing() if busy else Stop()
         if link.connected and may_be_going_down(run, attempt, boot_id=link.host.boot_id, now=now):
@@ -280,18 +290,22 @@ class Runner:
             return Nothing()
         return Move(Reason.BY_USER, f"Given up by {run.stop_requested_by}: {run.host} was removed, so nothing could be ended there.")
 
-    def _apply(self, run: Run, decision: Decision, known: _Pass) -> None:
+    def _apply(self, run: Run, decision: Decision, ranks: Sequence[Attempt] = ()) -> None:
         match decision:
             case Move():
                 self._move(run, decision)
             case Prepare():
                 self._prepare(run, decision)
-            case Stage() | Launch() | Stop() | Collect():
+            case Meet() | Stage() | Launch() | Stop() | Collect():
                 self._act(run, decision)
+            case Several():
+                self._watch(run)
+                for each in decision.decisions:
+                    self._guard(partial(self._apply, run, each, ranks), about=run.id)
             case Conclude():
                 self._conclude(run)
-            case Nothing() if run.id in known.attempts:
-                self._watch(run, known.attempts[run.id])
+            case Nothing() if run.state is State.RUNNING:
+                self._watch(run, ranks)
             case _:
                 pass
 
@@ -308,31 +322,37 @@ class Runner:
                 run = runs.transition(db, run, Reason.PREPARING, now=self.house.now(), host=decision.host)
         acting.prepare(self.house, self._links[decision.host], run, decision.environment)
 
-    def _act(self, run: Run, decision: Stage | Launch | Stop | Collect) -> None:
+    def _act(self, run: Run, decision: Meet | Stage | Launch | Stop | Collect) -> None:
         self._watch(run)
-        acting.act(self.house, self._links[run.host or ""], run, decision)
+        acting.act(self.house, self._links, run, decision)
 
     def _begin(self, run: Run) -> None:
-        self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
+        if run.spans > 1:
+            self._apply(run, decide_ranks(run, parts_of(self.house, self._links, run), now=self.house.now()))
+        else:
+            self._act(run, Launch() if run.reason is Reason.LAUNCHING else Stage())
 
     def _conclude(self, run: Run) -> None:
+        broken = [link.broken.pop(run.id) for link in self._links.values() if run.id in link.broken]
         attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
         found = judged(self.house, run, attempt)
         with self.house.store.writing() as db:
-            conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
+            if broken and run.stop_requested_by is None:
+                reason, sentence = refusal(broken[0])
+                runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
+            else:
+                conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
             crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
-    def _watch(self, run: Run, attempt: Attempt | None = None) -> None:
-        link = self._links.get(run.host or "")
-        if link is None or not link.connected or not run.attempt:
-            return
+    def _watch(self, run: Run, ranks: Sequence[Attempt] = ()) -> None:
         db = self.house.store.reading()
-        attempt = attempt or runs.attempt(db, run.id, run.attempt)
-        more_to_hear = attempt.ended_at is None or run.reason is Reason.UNCLEAR
-        if more_to_hear and not link.watches(attempt.directory):
-            at, claimed = progress.position(db, attempt), attempt.claimed_at is not None
-            link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, claimed))
+        for attempt in ranks or runs.ranks(db, run.id, run.attempt):
+            link = self._links.get(attempt.host)
+            more_to_hear = attempt.ended_at is None or run.reason is Reason.UNCLEAR
+            if link is not None and link.connected and more_to_hear and not link.watches(attempt.directory):
+                at, claimed = progress.position(db, attempt), attempt.claimed_at is not None
+                link.watch(WatchedAttempt(attempt.directory, attempt.marker, at.offset, at.generation, at.inode, claimed))
 
     def _sync_links(self) -> None:
         db = self.house.store.reading()

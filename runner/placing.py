@@ -77,7 +77,7 @@ class Placing:
         self, decisions: Decisions, queued: Mapping[str, Run], links: Mapping[str, HostLink], guard: Guard, begin: Callable[[Run], None]
     ) -> None:
         for start in decisions.starts:
-            guard(partial(self._start, queued[start.run_id], start, links[start.host], begin), about=start.run_id)
+            guard(partial(self._start, queued[start.run_id], start, links, begin), about=start.run_id)
         steps: list[tuple[str, Callable[[], None]]] = []
         for wait in decisions.waits:
             run, detail = queued[wait.run_id], _detail(wait)
@@ -96,14 +96,16 @@ class Placing:
     def _preempt(self, each: Preempt) -> None:
         preempt(self._house, runs.get(self._house.store.reading(), each.run_id), each)
 
-    def _start(self, run: Run, start: Start, link: HostLink, begin: Callable[[Run], None]) -> None:
-        number, now, ready = run.attempt + 1, self._house.now(), acting.lies_ready(self._house, link, run)
+    def _start(self, run: Run, start: Start, links: Mapping[str, HostLink], begin: Callable[[Run], None]) -> None:
+        number, now, ready = run.attempt + 1, self._house.now(), acting.lies_ready(self._house, links[start.host], run)
         with self._house.store.writing() as db:
-            hosts.lease(db, run, start.host, start.devices, now=now)
-            crash_point("runner.after_lease")
-            runs.open_attempt(db, run, number=number, host=start.host, root=link.host.root, now=now, devices=len(start.devices))
-            if ready:
-                runs.note_staged(db, run.id, number)
+            for rank, (host, devices) in enumerate(start.shares):
+                hosts.lease(db, run, host, devices, now=now)
+                crash_point("runner.after_lease")
+                root = links[host].host.root
+                opened = runs.open_attempt(db, run, number=number, host=host, root=root, now=now, devices=len(devices), rank=rank)
+                if ready:
+                    runs.note_staged(db, opened)
             reason = Reason.LAUNCHING if ready else Reason.STAGING
             run = runs.transition(db, run, reason, now=now, attempt=number, host=start.host)
         crash_point("runner.after_attempt_opened")

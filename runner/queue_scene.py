@@ -219,6 +219,7 @@ def waiting(candidate: Candidate, past: Past) -> Waiting:
     run, needs, turn, learned = candidate.run, candidate.needs, turn_of(candidate.run), past.learned
     return Waiting(
         id=run.id, owner=run.owner, submitted_at=run.created_at, hosts=tuple(candidate.hosts), devices=needs.devices,
+        spread=needs.hosts, first=needs.first,
         channel=run.place.channel, priority=run.priority, place=run.queue_place, chosen=needs.chosen,
         memory_mib=learned.memory_mib(run), lasts_s=learned.lasts_s(run), limit_s=turn.limit_s,
         disk=past.disk.on_each(run, candidate.hosts),

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recipes.yaml_lines import parse_yaml, read_yaml
+from runner.alerts.configuration import AlertSettings
 from runner.queueing.policy import Policy
 
 
@@ -88,6 +89,7 @@ class Settings(_Group):
     limits: Limits = Limits()
     imports: Imports = Imports()
     queue: Policy = Policy()
+    alerts: AlertSettings = AlertSettings()
     extensions: tuple[Path, ...] = ()
     slack: dict[str, object] = Field(default_factory=dict)
 

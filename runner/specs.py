@@ -129,6 +129,10 @@ class TrainSpec(_Frozen):
     devices: tuple[str, ...] = ()
     """The very GPUs, by UUID, that were asked for by their numbers; there are ``gpus`` of them."""
     turn: Turn = Turn()
+    hosts: int = Field(default=1, ge=1)
+    """It trains on so many hosts at once, with as many of ``gpus`` on each; ``host`` is then the one that leads."""
+    among: tuple[str, ...] = ()
+    """The hosts to choose these from, where they were named."""
 
 
 class ResultFile(StrEnum):

@@ -34,7 +34,7 @@ def _run(script: str, path: Path, *arguments: str) -> subprocess.CompletedProces
 
 
 def _everything(path: Path) -> None:
-    for name in ("gcc", "g++", "sshd", "screen", "chromium"):
+    for name in ("gcc", "g++", "sshd", "screen", "chromium", "prometheus-alertmanager", "tsp"):
         _put(path, name, BROKEN)
 
 

@@ -49,6 +49,6 @@ def audit(
 
 
 verb = Verb(
-    audit, Topic.HOUSE, words={"as": "--as"},
+    audit, Topic.HOUSE, changes=False, words={"as": "--as"},
     examples=("audit", "audit --verb stop --since 7d", "audit --person U012ABCDEF", "audit --run r-7f3k", "audit --since 30d --as csv"),
 )

@@ -6,16 +6,20 @@ import click
 
 from bot.answer import Answer
 from bot.names import known_runs
+from bot.run_pictures import owe_picture
 from bot.verb import Asking, Topic, Verb
 from bot.views.comparison import comparison
 from runner.service import comparing
 
 
-@click.command("compare", help="Trainings side by side: results, what differs in what was asked for, and in the resolved configs.")
+@click.command("compare", help="Trainings side by side: mAP, classes, cost, and what differs in settings, data and configs.")
 @click.argument("runs", nargs=-1, required=True, metavar="<run> <run> …", callback=known_runs)
 @click.pass_obj
 def compare(asking: Asking, runs: tuple[str, ...]) -> Answer:
-    text, blocks = comparison(comparing.compare(asking.house, runs))
+    found = comparing.compare(asking.house, runs)
+    text, blocks = comparison(found)
+    if any(view.evaluations for view in found.views):
+        owe_picture(asking.house, asking.who, [view.run.id for view in found.views], "loss", "light")
     return Answer(text, tuple(blocks))
 
 

@@ -8,10 +8,9 @@ import click
 
 from bot.answer import Answer
 from bot.names import known_dataset, known_model
-from bot.training_options import MOST_EPOCHS, TrainingOptions, overrides, training_options, wish
+from bot.training_options import MOST_EPOCHS, TrainingOptions, overrides, queued_training, training_options, wish
 from bot.verb import Asking, CommandError, Topic, Verb
-from bot.views.submitted import submitted
-from runner.service import runs, views
+from runner.service import runs
 from runner.service.presets import all_presets
 
 
@@ -33,13 +32,13 @@ def finetune(
         queued = runs.finetune(
             asking.house, asking.who, model, dataset=dataset, checkpoint=checkpoint, at_epoch=at_epoch, overrides=changed, wish=where
         )
-        return submitted(views.view(asking.house, queued.id))
+        return queued_training(asking, queued)
     if checkpoint is not None:
         raise CommandError(f"The preset {model} has one file to start from; --from names a checkpoint of a run.")
     queued = runs.finetune_preset(
         asking.house, asking.who, model, dataset=dataset, at_epoch=at_epoch, overrides=changed, wish=where
     )
-    return submitted(views.view(asking.house, queued.id))
+    return queued_training(asking, queued)
 
 
 verb = Verb(

@@ -14,19 +14,19 @@ from runner.service.presets import all_presets
 
 
 @click.command("help", help="What can be asked; `help run` tells all about one command.")
-@click.argument("command", required=False)
+@click.argument("command", nargs=-1)
 @click.pass_obj
-def help_(asking: Asking, command: str | None) -> Answer:
+def help_(asking: Asking, command: tuple[str, ...]) -> Answer:
     from bot.commands import verbs
 
-    if command is None:
+    if not command:
         house = asking.house
         mine = views.views(house, [run for run in queue.live_runs(house).values() if run.owner == asking.who.person][:SHOWN_RUNS])
         text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal", set_up=_set_up(house))
         return Answer(text, tuple(blocks))
-    verb = verbs().get(command.lower())
+    verb = verbs().get(command[0].lower())  # of a group, `help schedule add`, the whole group is told
     if verb is None:
-        raise UnknownNameError("command", command, verbs())
+        raise UnknownNameError("command", command[0], verbs())
     text, blocks = one_help(verb)
     return Answer(text, tuple(blocks))
 

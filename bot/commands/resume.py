@@ -6,10 +6,9 @@ import click
 
 from bot.answer import Answer
 from bot.names import known_run
-from bot.training_options import MOST_EPOCHS, learning_rate
+from bot.training_options import MOST_EPOCHS, learning_rate, queued_training
 from bot.verb import Asking, Topic, Verb
-from bot.views.submitted import submitted
-from runner.service import runs, views
+from runner.service import runs
 from runner.specs import Overrides
 
 
@@ -22,7 +21,7 @@ from runner.specs import Overrides
 def resume(asking: Asking, run: str, checkpoint: str | None, lr: float | None, epochs: int | None) -> Answer:
     changed = Overrides(lr=lr, epochs=epochs, options=asking.raw)
     queued = runs.resume(asking.house, asking.who, run, checkpoint=checkpoint, overrides=changed)
-    return submitted(views.view(asking.house, queued.id))
+    return queued_training(asking, queued)
 
 
 verb = Verb(

@@ -8,12 +8,9 @@ import click
 
 from bot.answer import Answer
 from bot.names import known_dataset, known_preset
-from bot.training_options import TrainingOptions, overrides, training_options, turn
+from bot.training_options import TrainingOptions, overrides, queued_training, training_options, turn
 from bot.verb import Asking, Topic, Verb
-from bot.views.plan import foreseen_lines
-from bot.views.submitted import submitted
-from runner.service import runs, views
-from runner.service.foreseeing import foresee_run
+from runner.service import runs
 
 
 @click.command("run", help="Train a preset on a dataset.")
@@ -26,9 +23,7 @@ def run(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOptio
     queued = runs.submit_training(
         asking.house, asking.who, preset=preset, dataset=dataset, overrides=changed, gpus=gpus, host=host, turn=turn(given)
     )
-    foreseen = foresee_run(asking.house, queued)
-    told = foreseen_lines(foreseen, now=asking.house.now(), zone=asking.house.settings.time_zone)
-    return submitted(views.view(asking.house, queued.id), told)
+    return queued_training(asking, queued)
 
 
 verb = Verb(

@@ -33,6 +33,10 @@ def trigger(context: click.Context) -> Answer | None:
 @click.pass_obj
 def add(asking: Asking, *, cooldown: timedelta, rehearse: bool, when: str, command: tuple[str, ...]) -> Answer:
     line = command[0] if len(command) == 1 else quoted(command)
+    from bot.grammar import parsed  # the grammar finds the commands, of which this is one
+    from bot.typed_text import split_like_a_shell
+
+    parsed(split_like_a_shell(line))  # a verb that there is not is refused now; what {…} stands for is known only then
     added = triggers.add(asking.house, asking.who, words=when, command=line, cooldown=cooldown, dry_run=rehearse)
     does = "It is only noted" if rehearse else "It is carried out"
     text = f"{code(added.id)}: {shown(added.words)} → {code(added.command)}. {does} as you, with your rights of that moment."

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import click
 
 from bot.answer import Answer, Block
-from bot.forms import Choices, Form
+from bot.form_table import Form
+from bot.forms import Choices
 from bot.views.blocks import context, cut, plain_text, section
 from bot.views.words import code, shortened
 from runner.entities import Place
@@ -16,7 +17,6 @@ from runner.entities import Place
 FORM, PLAN, CHANNEL = "form", "plan", "channel"
 """The callback ids of the two steps, and the field that asks where to report."""
 VALUE = "value"
-METADATA_LIMIT = 3000
 _TITLE_LIMIT = 24
 _LABEL_LIMIT = 75
 _HINT_LIMIT = 150
@@ -79,7 +79,7 @@ def _modal(title: str, callback: str, blocks: Sequence[Block], kept: Mapping[str
     button = {"submit": plain_text(submit), "close": plain_text("Cancel")} if submit else {"close": plain_text(_DONE)}
     return {
         "type": "modal", "callback_id": callback, "title": plain_text(shortened(title, _TITLE_LIMIT)), "blocks": list(blocks),
-        "private_metadata": json.dumps(kept), **button,
+        "private_metadata": json.dumps(kept, ensure_ascii=False), **button,
     }
 
 

@@ -1,4 +1,4 @@
-"""A person's Home tab: what they do often, their runs, the queue, the devices, schedules and datasets."""
+"""A person's Home tab: what they do often, what is wrong, their runs, the queue, the devices, schedules and datasets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from bot.answer import Block
+from bot.views.alerts import alert_list
 from bot.views.blocks import Button, actions, context, divider, header, section
 from bot.views.catalog import dataset_list
 from bot.views.hosts import host_list
@@ -17,6 +18,7 @@ from bot.views.schedules import Scheduled, schedule_list
 from bot.views.words import clock
 from recipes.catalog.versions import DatasetVersion
 from runner.entities import Run
+from runner.service.alerts import AlertShown
 from runner.service.hosts import HostView
 from runner.service.queue import QueuePlace
 from runner.service.views import RunView
@@ -46,6 +48,7 @@ class Overview:
     hosts: Sequence[HostView]
     schedules: Sequence[tuple[Scheduled, str]]
     datasets: Sequence[tuple[DatasetVersion, int]]
+    alerts: Sequence[AlertShown] = ()
 
 
 def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView], *, zone: tzinfo) -> dict[str, object]:
@@ -60,10 +63,12 @@ def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView],
     _, devices = host_list(seen.hosts, seen.views, now=now, zone=zone)
     _, planned = schedule_list(seen.schedules)
     _, known = dataset_list(seen.datasets)
+    _, wrong = alert_list(seen.alerts, (), zone=zone, now=now)
     silence = _silence(seen.silent_since, now, zone)
     blocks: list[Block] = [
         *([section(silence)] if silence else []),
         *([actions(FREQUENT)] if role >= Role.MEMBER else []), actions(LOOKS),
+        *(_part("Alerts", wrong) if seen.alerts else []),
         header("My runs"), *_mine([seen.views[run.id] for run in mine[:SHOWN_RUNS]], len(mine), ended, now=now, zone=zone),
         *_part("Queue", queued), *_part("GPUs", devices), *_part("Schedules", planned), *_part("Datasets", known),
         context(f"As of {clock(now, zone)}. It stays up to date for ten minutes after it was opened."),

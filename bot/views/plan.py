@@ -60,7 +60,8 @@ def when(foreseen: Foreseen, *, now: datetime, zone: tzinfo) -> str:
         return "Nobody knows yet."
     gpus = ", ".join(str(gpu.index) for gpu in foreseen.gpus)
     kinds = ", ".join(sorted({name(gpu.name, 40) for gpu in foreseen.gpus}))
-    where = f" on {name(foreseen.host)}" + (f" (GPU {gpus}: {kinds})" if gpus else "") if foreseen.host else ""
+    hosts = " and ".join(map(name, (foreseen.host, *foreseen.further)))
+    where = f" on {hosts}" + (f" (GPU {gpus}: {kinds})" if gpus else "") if foreseen.host else ""
     stands = f"Number {foreseen.position} of {foreseen.queued} in the queue"
     if foreseen.starts_at is None:
         return f"{stands}; when it starts, nobody knows."

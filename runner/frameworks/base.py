@@ -140,6 +140,8 @@ class Framework(Protocol):
     """Dataset formats its programs read, the most wanted first."""
     kinds: frozenset[Kind]
     """What it can do: train, eval, predict, export."""
+    spans_hosts: bool
+    """Whether it trains on several hosts at once: then its first process alone writes checkpoints, and tells how it goes."""
     checkpoint_folder: str
     """Where a training's checkpoints lie, relative to its attempt's directory."""
     log_folder: str

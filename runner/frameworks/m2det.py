@@ -34,6 +34,7 @@ class M2Det:
     name = "m2det"
     formats = ("voc", "coco")
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT})
+    spans_hosts = False
     checkpoint_folder = WEIGHTS
     log_folder = "logs"
     usually_kept = None

@@ -24,6 +24,7 @@ class MMDetection:
     name = "mmdet"
     formats = ("coco",)
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
+    spans_hosts = True
     checkpoint_folder = WORK_DIR
     log_folder = WORK_DIR
     usually_kept = 3

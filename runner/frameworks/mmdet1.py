@@ -15,6 +15,7 @@ class MMDetection1:
     name = "mmdet1"
     formats = ("coco", "voc")
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT})
+    spans_hosts = True
     checkpoint_folder = mmdet_legacy.WORK_DIR
     log_folder = f"{mmdet_legacy.WORK_DIR}/tf_logs"
     usually_kept = 3

@@ -33,6 +33,7 @@ class TensorFlowObjectDetection:
     name = "tfod"
     formats = ("tfrecord",)
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
+    spans_hosts = False
     checkpoint_folder = KEPT
     log_folder = MODEL_DIR
     usually_kept = None

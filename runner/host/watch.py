@@ -178,11 +178,16 @@ class Attempt:
         if self.exit is not None or now >= self.log_at:
             self.follow_log(frames, now)
         if self.exit is not None and self.log.rest() <= 0:
-            frames.send("exit", directory=self.directory, code=self.exit[0], ended_at=self.exit[1], oom_kills=self.oom_kills_since())
+            frames.send("exit", code=self.exit[0], ended_at=self.exit[1], **self.end())
             self.finish()
         elif self.exit is None and now >= self.check_at:
             self.check_at = now + CHECK_S
             self.check(frames, now)
+
+    def end(self):
+        """How far the log was sent before its end is told, so that nobody takes the end for known who lacks some of that."""
+        told = {"log_offset": self.log.offset, "log_generation": self.log.generation}
+        return dict(told, directory=self.directory, oom_kills=self.oom_kills_since())
 
     def finish(self):
         self.done = True
@@ -245,7 +250,7 @@ class Attempt:
             return
         self.follow_log(frames, now)
         if self.log.rest() <= 0:
-            frames.send("vanished", directory=self.directory, oom_kills=self.oom_kills_since())
+            frames.send("vanished", **self.end())
             self.finish()
 
     def oom_kills_since(self):

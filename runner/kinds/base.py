@@ -21,7 +21,8 @@ class Needs:
     """What a run needs before it can start.
 
     ``host`` None means any that fits; ``devices`` 0 takes none. ``framework`` None needs no environment. ``prepares``: its spec is
-    resolved on a host before devices are taken. ``chosen``: these very devices, by UUID, and no others.
+    resolved on a host before devices are taken. ``chosen``: these very devices, by UUID, and no others. ``hosts``: so many at once,
+    ``devices`` on each, of those ``among`` which where they are named; ``host`` is then the one that leads.
     """
 
     host: str | None
@@ -30,6 +31,13 @@ class Needs:
     environment: str | None = None
     prepares: bool = False
     chosen: tuple[str, ...] = ()
+    hosts: int = 1
+    among: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> str | None:
+        """The host that has to lead the others, if there are others and it matters."""
+        return self.host if self.hosts > 1 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from runner.kinds.base import Needs, Work
 from runner.model_work import data_of, parser_of, ranks_of, with_code
 from runner.prepare_requests import framework_of, starting_spec
 from runner.preparing import prepared_from
+from runner.ranks import rank_on, with_interface
 from runner.service.house import House
 from runner.specs import Kind, TrainSpec
 from runner.store import progress
@@ -23,11 +24,13 @@ class Train:
     collects = False
 
     def needs(self, run: Run) -> Needs:
-        """Devices on a host that has the framework's environment; for a later attempt the one where its checkpoints lie."""
+        """Devices on a host that has the framework's environment; for a later attempt the one where its checkpoints lie. Of several
+        hosts that is the first: it alone writes checkpoints, and what all start from was brought to it."""
         spec = _spec(run)
-        host = spec.host or (run.host if run.attempt else None)
+        begun = run.attempt or (spec.hosts > 1 and (run.prepared or {}).get("checkpoint"))
         return Needs(
-            host, spec.gpus, framework=spec.preset.framework, environment=spec.preset.environment, prepares=True, chosen=spec.devices
+            spec.host or (run.host if begun else None), spec.gpus // spec.hosts, framework=spec.preset.framework,
+            environment=spec.preset.environment, prepares=True, chosen=spec.devices, hosts=spec.hosts, among=spec.among,
         )
 
     def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work:
@@ -35,7 +38,11 @@ class Train:
         assert environment is not None
         spec, prepared = starting_spec(house, run), prepared_from(run.prepared or {})
         assert isinstance(spec, TrainSpec)
-        plan = framework_of(house, spec).train(spec, prepared, environment, ranks_of(house, run, host, spec.gpus))
+        if run.spans > 1:
+            ranks, prepared = rank_on(house, run, host, prepared)
+        else:
+            ranks = ranks_of(house, run, host, spec.gpus)
+        plan = with_interface(framework_of(house, spec).train(spec, prepared, environment, ranks), host)
         manifest, objects = data_of(house, spec.dataset)
         return Work(with_code(house, plan, spec.preset), manifest, objects)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from runner.queueing.facts import Device, Lock, Running, Scene, Waiting
-from runner.queueing.order import ordered
+from runner.queueing.facts import Device, Running, Scene, Waiting
+from runner.queueing.host_room import HostRoom, Reservation, choice, has_room, kinds_of, of_kind, rooms, usable
+from runner.queueing.order import Order, ordered
 from runner.queueing.policy import Policy
+from runner.queueing.waiting_words import devices_in_words, in_gb, listed, never_in_words, never_together, why_in_words
 from runner.states import Reason
 
-Order = Callable[[Scene, Policy], Sequence[Waiting]]
 FOREVER = datetime.max.replace(tzinfo=UTC)
 PROMISED = 2
 """So many come next on each host: more than one, since whose turn it is may change until a device is free."""
@@ -21,13 +22,26 @@ NEAR = 64
 """Runs. Who comes next is looked for among so many of those that wait."""
 
 
+class Share(NamedTuple):
+    """What a run gets of one host."""
+
+    host: str
+    devices: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The run starts on these devices of a host."""
+    """The run starts on these devices of a host, and on all of its ``further`` hosts at once."""
 
     run_id: str
     host: str
     devices: tuple[str, ...]
+    further: tuple[Share, ...] = ()
+
+    @property
+    def shares(self) -> tuple[Share, ...]:
+        """What it gets of each host, the leading one first."""
+        return Share(self.host, self.devices), *self.further
 
 
 class Wait(NamedTuple):
@@ -98,26 +112,6 @@ class _Refusal(NamedTuple):
     after: str = ""
 
 
-@dataclass(slots=True)
-class _Reservation:
-    """The devices that the first run of all that wait for a host will get, and when; FOREVER where nobody knows."""
-
-    run_id: str
-    devices: frozenset[str]
-    at: datetime
-
-
-@dataclass(slots=True)
-class _Host:
-    """A host's devices as they are taken and given away in one pass."""
-
-    devices: tuple[Device, ...]
-    holders: dict[str, Running] = field(default_factory=dict)
-    locks: dict[str, Lock] = field(default_factory=dict)
-    free: list[Device] = field(default_factory=list)
-    reservation: _Reservation | None = None
-
-
 class _Room:
     """What is free, and who was promised what, while the queue is gone through."""
 
@@ -125,7 +119,7 @@ class _Room:
         self._now = scene.now
         self._policy = policy
         self._unlimited = policy.person_gpus is None and policy.channel_gpus is None
-        self._hosts = _hosts(scene)
+        self._hosts = rooms(scene)
         self._held: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for run in scene.running:
             self._count(run.owner, run.channel, run.id, len(run.devices))
@@ -143,34 +137,52 @@ class _Room:
         for limit, whose in ((self._policy.person_gpus, run.owner), (self._policy.channel_gpus, run.channel)):
             if limit is None or not whose or not run.devices:
                 continue
-            if run.devices > limit:
-                why = f"It wants {run.devices} devices, and the quota of {whose} is {limit}: it never starts so. Ask for {limit} at most."
+            if run.total > limit:
+                why = f"It wants {run.total} devices, and the quota of {whose} is {limit}: it never starts so. Ask for {limit} at most."
                 return _Refusal(Reason.WAITING_FOR_QUOTA, why)
             held = self._held[whose]
-            if sum(held.values()) + run.devices > limit:
-                why = f"The quota of {whose} is {_devices(limit)} at a time, and {_listed([*held])} hold{'s' * (len(held) == 1)} "
+            if sum(held.values()) + run.total > limit:
+                why = f"The quota of {whose} is {devices_in_words(limit)} at a time, and {listed([*held])} hold{'s' * (len(held) == 1)} "
                 return _Refusal(Reason.WAITING_FOR_QUOTA, f"{why}{sum(held.values())}: it waits for the end of one of its own runs.")
         return None
 
     def place(self, run: Waiting) -> Start | _Refusal:
         """The first host that has room for a run now; else why there is none, and a reservation where it will be first."""
         roomy = self._with_disk(run)
-        if not roomy:
-            return _Refusal(Reason.WAITING_FOR_HOST, self._disk_in_words(run))
+        if len(roomy) < run.spread:
+            return _Refusal(Reason.WAITING_FOR_HOST, self._disk_in_words(run, roomy))
         if len(roomy) < len(run.hosts):
             run = replace(run, hosts=roomy)
         if run.devices == 0:
             return Start(run.id, run.hosts[0], ())
         # Of thousands that want the same, the first refusal stands for all behind it: nothing becomes free within a pass.
-        wanted = (run.hosts, run.devices, run.chosen, run.memory_mib, run.limit_s, run.priority)
+        wanted = (run.hosts, run.devices, run.chosen, run.memory_mib, run.limit_s, run.priority, run.spread, run.first)
         if wanted in self._full:
             return self._full[wanted]
+        found = self._together(run) if run.spread > 1 else self._alone(run)
+        if found:
+            for share in found:
+                self._take(run, share)
+            return Start(run.id, *found[0], tuple(found[1:]))
+        self._full[wanted] = _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", after=run.id)
+        return self._refuse_together(run) if run.spread > 1 else self._refuse(run)
+
+    def _alone(self, run: Waiting) -> Sequence[Share]:
+        """Room on one host, where there is any."""
         for name in run.hosts:
             devices = self._fitting(self._hosts[name], run) if name in self._hosts else None
             if devices:
-                return self._start(run, name, devices)
-        self._full[wanted] = _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", after=run.id)
-        return self._refuse(run)
+                return [_share(name, devices)]
+        return ()
+
+    def _together(self, run: Waiting) -> Sequence[Share]:
+        """Room of one kind on as many hosts as the run wants, where there is any: all of them, or none."""
+        known = {name: self._hosts[name] for name in run.hosts if name in self._hosts}
+        for kind in kinds_of(known.values()):
+            shares = [_share(name, devices) for name, host in known.items() if (devices := self._fitting(host, run, kind))]
+            if chosen := _led(shares, run):
+                return chosen
+        return ()
 
     def promises(self, waiting: Iterable[Waiting]) -> Iterable[Promise]:
         """Who comes next where, of some that found no room: each on the host that it reserved, else on the first that could hold it."""
@@ -178,6 +190,8 @@ class _Room:
         left = dict.fromkeys(self._hosts, PROMISED)
         for run in waiting:
             roomy = self._with_disk(run)
+            if run.spread > 1:  # where its hosts meet is known only once it has them
+                continue
             could = [name for name in self._could(run) if left[name] and name in roomy]
             if could:
                 name = reserved[run.id] if reserved.get(run.id) in could else could[0]
@@ -194,66 +208,106 @@ class _Room:
             self._roomy[wanted] = tuple(name for name in run.hosts if name not in lack)
         return self._roomy[wanted]
 
-    def _disk_in_words(self, run: Waiting) -> str:
+    def _disk_in_words(self, run: Waiting, roomy: Sequence[str]) -> str:
         lacks = [
             f"{in_gb(run.disk[name])} in {self._disks[name].folder} on {name}, which has {in_gb(self._disks[name].free_bytes)} free"
-            for name in run.hosts
+            for name in run.hosts if name not in roomy
         ]
         return f"Needs {'; '.join(lacks[:3])}. Free some there; `--keep` says how many checkpoints stay."
 
-    def _start(self, run: Waiting, name: str, devices: Sequence[Device]) -> Start:
-        host, taken = self._hosts[name], frozenset(device.id for device in devices)
-        if name in self._disks and run.disk.get(name):
-            self._disks[name] = replace(self._disks[name], free_bytes=self._disks[name].free_bytes - run.disk[name])
+    def _take(self, run: Waiting, share: Share) -> None:
+        host, taken = self._hosts[share.host], frozenset(share.devices)
+        if share.host in self._disks and run.disk.get(share.host):
+            disk = self._disks[share.host]
+            self._disks[share.host] = replace(disk, free_bytes=disk.free_bytes - run.disk[share.host])
             self._roomy.clear()
         host.free = [device for device in host.free if device.id not in taken]
         until = self._now + timedelta(seconds=run.limit_s) if run.limit_s else None
         ends = self._now + timedelta(seconds=run.lasts_s) if run.lasts_s else until
-        holder = Running(run.id, run.owner, name, tuple(sorted(taken)), run.channel, run.priority, ends_at=ends, at_most_until=until)
+        devices = tuple(sorted(taken))
+        holder = Running(run.id, run.owner, share.host, devices, run.channel, run.priority, ends_at=ends, at_most_until=until)
         host.holders.update(dict.fromkeys(taken, holder))
-        self._openings = {wanted: opening for wanted, opening in self._openings.items() if wanted[0] != name}
+        self._openings = {wanted: opening for wanted, opening in self._openings.items() if wanted[0] != share.host}
         self._count(run.owner, run.channel, run.id, len(taken))
-        return Start(run.id, name, tuple(device.id for device in devices))
 
     def _count(self, owner: str, channel: str | None, run_id: str, devices: int) -> None:
         for whose in filter(None, (owner, channel)):
             self._held[whose][run_id] = self._held[whose].get(run_id, 0) + devices
 
-    def _fitting(self, host: _Host, run: Waiting) -> Sequence[Device] | None:
+    def _fitting(self, host: HostRoom, run: Waiting, kind: str | None = None) -> Sequence[Device] | None:
         if len(host.free) < run.devices:
             return None
         gone_by = self._now + timedelta(seconds=run.limit_s) if run.limit_s else FOREVER
         kept = host.reservation
         promised = kept.devices if kept is not None and gone_by > kept.at else frozenset[str]()
-        return _choice([device for device in host.free if device.id not in promised and _has_room(device, run, self._policy)], run)
+        free = [device for device in host.free if device.id not in promised and has_room(device, run, self._policy)]
+        return choice(of_kind(free, kind), run)
 
     def _refuse(self, run: Waiting) -> _Refusal:
         """Why there is no room, with a reservation on the host where there will be some first, if nobody stands there before."""
         could = self._could(run)
         if not could:
-            return _Refusal(Reason.WAITING_FOR_GPU, _never(run, self._hosts))
+            return _Refusal(Reason.WAITING_FOR_GPU, never_in_words(run, self._hosts))
         reserved = [self._hosts[name].reservation for name in could]
         if None not in reserved:
             first = sorted({each.run_id for each in reserved if each})
-            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {_listed(first)}.", after=first[0])
+            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {listed(first)}.", after=first[0])
         openings = [(*self._opening(name, run), name) for name in could]
         at, devices, name = min(openings, key=lambda opening: opening[0])
         host = self._hosts[name]
         before = host.reservation
         if before is None:
-            host.reservation = _Reservation(run.id, devices, at)
-            holders = {holder.id: holder for device, holder in host.holders.items() if device in devices}
-            self.preempts += [Preempt(each.id, run.id) for each in holders.values() if self._gives_way(each, run) and not each.preempted]
-        why = _why(run, {each: self._hosts[each] for each in could}, before, self._policy)
+            host.reservation = Reservation(run.id, devices, at)
+            self._preempt_for(run, host, devices)
+        why = why_in_words(run, {each: self._hosts[each] for each in could}, before, self._policy)
         starts_at = at if before is None and at < FOREVER else None
         return _Refusal(Reason.WAITING_FOR_GPU, why, starts_at, before.run_id if before else "")
+
+    def _refuse_together(self, run: Waiting) -> _Refusal:
+        """Why there is no room on several hosts at once, with a reservation on all of those where there will be first, until the last of
+        them is free: on none of them if somebody stands there before."""
+        known = {name: self._hosts[name] for name in run.hosts if name in self._hosts}
+        could = {
+            kind: [name for name, host in known.items() if choice(of_kind(usable(host, run), kind), run)]
+            for kind in kinds_of(known.values())
+        }
+        able = {kind: names for kind, names in could.items() if _led([Share(name, ()) for name in names], run)}
+        if not able:
+            names = sorted({name for names in could.values() for name in names})
+            return _Refusal(Reason.WAITING_FOR_GPU, never_together(run, names))
+        found = []
+        for kind, names in able.items():
+            soonest = sorted((*self._opening(name, run, kind), name) for name in names if known[name].reservation is None)
+            chosen = _led([Share(name, tuple(devices)) for _, devices, name in soonest], run)
+            if chosen:
+                found.append((max(at for at, _, name in soonest if name in {share.host for share in chosen}), chosen))
+        if not found:
+            reserved = sorted({each.run_id for name in known if (each := known[name].reservation)})
+            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {listed(reserved)}.", after=reserved[0])
+        at, shares = min(found, key=lambda each: each[0])
+        for share in shares:
+            devices = frozenset(share.devices)
+            known[share.host].reservation = Reservation(run.id, devices, at)
+            if at < FOREVER:  # else what gave way would have given way for nothing
+                self._preempt_for(run, known[share.host], devices)
+        where = {name: known[name] for names in able.values() for name in names}
+        why = why_in_words(run, where, None, self._policy)
+        return _Refusal(Reason.WAITING_FOR_GPU, why, at if at < FOREVER else None)
+
+    def _preempt_for(self, run: Waiting, host: HostRoom, devices: frozenset[str]) -> None:
+        holders = {holder.id: holder for device, holder in host.holders.items() if device in devices}
+        told = {each.run_id for each in self.preempts}
+        self.preempts += [
+            Preempt(each.id, run.id) for each in holders.values()
+            if each.id not in told and self._gives_way(each, run) and not each.preempted
+        ]
 
     def _could(self, run: Waiting) -> Sequence[str]:
         """The hosts that could hold a run if they were empty."""
         wanted = (run.hosts, run.devices, run.chosen, run.memory_mib)
         if wanted not in self._possible:
             self._possible[wanted] = [
-                name for name in run.hosts if name in self._hosts and _choice(_usable(self._hosts[name], run), run)
+                name for name in run.hosts if name in self._hosts and choice(usable(self._hosts[name], run), run)
             ]
         return self._possible[wanted]
 
@@ -261,126 +315,38 @@ class _Room:
         least = self._policy.preempting_priority
         return least is not None and run.priority >= least and holder.preemptible and holder.priority < run.priority
 
-    def _opening(self, name: str, run: Waiting) -> tuple[datetime, frozenset[str]]:
-        """When a run will find room on a host by what is known of the others, and which devices these are."""
-        wanted = (name, run.devices, run.chosen, run.memory_mib, run.priority)
+    def _opening(self, name: str, run: Waiting, kind: str | None = None) -> tuple[datetime, frozenset[str]]:
+        """When a run will find room on a host by what is known of the others, and which devices (of that kind) these are."""
+        wanted = (name, run.devices, run.chosen, run.memory_mib, run.priority, kind)
         if wanted not in self._openings:
-            self._openings[wanted] = self._next_opening(self._hosts[name], run)
+            self._openings[wanted] = self._next_opening(self._hosts[name], run, kind)
         return self._openings[wanted]
 
-    def _next_opening(self, host: _Host, run: Waiting) -> tuple[datetime, frozenset[str]]:
+    def _next_opening(self, host: HostRoom, run: Waiting, kind: str | None) -> tuple[datetime, frozenset[str]]:
         def free_at(device: Device) -> datetime:
-            lock, holder, foreign = host.locks.get(device.id), host.holders.get(device.id), not _has_room(device, run, self._policy)
+            lock, holder, foreign = host.locks.get(device.id), host.holders.get(device.id), not has_room(device, run, self._policy)
             ends = self._now if holder is None else holder.ends_at or holder.at_most_until or FOREVER
             if holder is not None and self._gives_way(holder, run):
                 ends = min(ends, self._now + timedelta(seconds=self._policy.preemption_grace_s))
             return max(ends, self._now, lock.until if lock else self._now, FOREVER if foreign and holder is None else self._now)
 
-        of_kind: defaultdict[str, list[Device]] = defaultdict(list)
-        for device in _usable(host, run):
+        by_kind: defaultdict[str, list[Device]] = defaultdict(list)
+        for device in of_kind(usable(host, run), kind):
             if not run.chosen or device.id in run.chosen:
-                of_kind["" if run.chosen else device.kind].append(device)
-        soonest = [sorted(each, key=lambda device: (free_at(device), device.index))[: run.devices] for each in of_kind.values()]
+                by_kind["" if run.chosen else device.kind].append(device)
+        soonest = [sorted(each, key=lambda device: (free_at(device), device.index))[: run.devices] for each in by_kind.values()]
         at, devices = min(((max(map(free_at, each)), each) for each in soonest if len(each) == run.devices), key=lambda pair: pair[0])
         return at, frozenset(device.id for device in devices)
 
 
-def _hosts(scene: Scene) -> dict[str, _Host]:
-    devices: defaultdict[str, list[Device]] = defaultdict(list)
-    for device in scene.devices:
-        devices[device.host].append(device)
-    hosts = {name: _Host(tuple(found)) for name, found in devices.items()}
-    for running in scene.running:
-        if running.host in hosts:
-            hosts[running.host].holders.update(dict.fromkeys(running.devices, running))
-    for lock in scene.locks:
-        if lock.until > scene.now and lock.host in hosts:
-            ids = [lock.device] if lock.device else [device.id for device in hosts[lock.host].devices]
-            hosts[lock.host].locks.update(dict.fromkeys(ids, lock))
-    for host in hosts.values():
-        host.free = [
-            device for device in host.devices if device.id not in host.holders and device.id not in host.locks and not device.broken
-        ]
-    return hosts
+def _share(name: str, devices: Sequence[Device]) -> Share:
+    return Share(name, tuple(device.id for device in devices))
 
 
-def _has_room(device: Device, run: Waiting, policy: Policy) -> bool:
-    """Whether what others hold on a device leaves a run its memory; where that or the device's is not known, it wants one for itself."""
-    if device.is_slot:
-        return True
-    if run.memory_mib is None or not device.memory_mib:
-        return device.foreign_mib <= policy.free_mib
-    return device.memory_mib - device.foreign_mib >= run.memory_mib
-
-
-def _usable(host: _Host, run: Waiting) -> list[Device]:
-    """Devices that could ever serve a run: sound, and large enough when empty."""
-    need = run.memory_mib or 0
-    return [each for each in host.devices if not each.broken and (each.is_slot or not each.memory_mib or each.memory_mib >= need)]
-
-
-def _choice(devices: Iterable[Device], run: Waiting) -> Sequence[Device] | None:
-    """As many of one kind as a run needs, or the very ones it asked for; the fullest that fit, so that large ones stay free."""
-    found = list(devices)
-    if run.chosen:
-        asked = [device for device in found if device.id in run.chosen]
-        return asked if len(asked) == len(run.chosen) else None
-    of_kind: defaultdict[str, list[Device]] = defaultdict(list)
-    for device in found:
-        of_kind[device.kind].append(device)
-    enough = [each for each in of_kind.values() if len(each) >= run.devices]
-    if not enough:
-        return None
-    tightest = min(enough, key=lambda each: (each[0].memory_mib, each[0].kind))
-    return sorted(tightest, key=lambda device: (-device.foreign_mib, device.index))[: run.devices]
-
-
-def _why(run: Waiting, hosts: Mapping[str, _Host], before: _Reservation | None, policy: Policy) -> str:
-    """What a run waits for, in one sentence."""
-    where = " or ".join(hosts) if len(hosts) <= 2 else f"one of {len(hosts)} hosts"
-    chosen = [f"{device.host}:{device.index}" for host in hosts.values() for device in host.devices if device.id in run.chosen]
-    needs = _listed(chosen) if run.chosen else "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
-    if before is not None:
-        return f"Its turn on {where} comes after {before.run_id}."
-
-    def matters(device: str) -> bool:
-        return not run.chosen or device in run.chosen
-
-    holders = sorted({holder.id for host in hosts.values() for device, holder in host.holders.items() if matters(device)})
-    locks = {lock.owner: lock for host in hosts.values() for device, lock in host.locks.items() if matters(device)}
-    strangers = sorted({
-        f"{each.user} on {device.host}:{device.index}" for host in hosts.values() for device in host.free
-        if matters(device.id) and not _has_room(device, run, policy) for each in device.foreign
-    })
-    parts = [f"held by {_listed(holders)}"] if holders else []
-    parts += [f"locked by {_listed(sorted(locks))}"] if locks else []
-    parts += [f"used by programs of {_listed(strangers)}"] if strangers else []
-    return f"Needs {needs} on {where}: {', '.join(parts) or 'none is free'}."
-
-
-def _never(run: Waiting, hosts: Mapping[str, _Host]) -> str:
-    known = [name for name in run.hosts if name in hosts]
-    if not known:
-        have = "has" if len(run.hosts) == 1 else "have"
-        return f"{_listed(run.hosts)} {have} not said which devices there are, or nvidia-smi does not answer there; `top` says more."
-    broken = [f"{name}:{device.index} ({device.broken})" for name in known for device in hosts[name].devices if device.broken]
-    most = max(Counter(device.kind for device in hosts[name].devices).most_common(1)[0][1] for name in known)
-    memory = f" with {run.memory_mib / 1024:.0f} GiB each" if run.memory_mib else ""
-    trouble = f"; out of order: {_listed(broken)}" if broken else ""
-    needs = "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
-    said = f"Needs {needs}{memory} on one host; the most that {' or '.join(known[:4])} has of a kind are {most}{trouble}."
-    return f"{said} Ask for fewer, or for less memory."
-
-
-def _devices(count: int) -> str:
-    return f"{count} device{'s' * (count != 1)}"
-
-
-def in_gb(size_bytes: int) -> str:
-    """``12 GB``, ``1.4 GB``, ``80 MB``."""
-    value = size_bytes / 1e9
-    return f"{value * 1000:.0f} MB" if value < 1 else f"{value:.1f} GB" if value < 10 else f"{value:,.0f} GB"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+def _led(shares: Sequence[Share], run: Waiting) -> Sequence[Share]:
+    """As many shares as a run wants, the one of its first host leading them; none where there are too few."""
+    first = [share for share in shares if share.host == run.first]
+    if run.first is not None and not first:
+        return ()
+    chosen = [*first, *(share for share in shares if share not in first)][: run.spread]
+    return chosen if len(chosen) == run.spread else ()

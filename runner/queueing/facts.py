@@ -15,8 +15,9 @@ class Waiting:
     """A run that could start now if there were room: it is prepared, not held, and all it waited for has ended.
 
     ``hosts`` are those that it may run on, best first. ``devices`` on one of them, all of one kind, each with ``memory_mib`` free
-    (None: a whole free one); ``chosen`` are the very devices asked for. ``lasts_s`` is how long it will take by measured epochs,
-    ``limit_s`` how long it may take at most (then it is stopped): only that is a promise. ``place`` orders what a person or an
+    (None: a whole free one); ``chosen`` are the very devices asked for. ``spread``: on so many hosts at once, so many devices on each,
+    all of one kind; ``first`` is one that has to be among them, and leads them. ``lasts_s`` is how long it will take by measured
+    epochs, ``limit_s`` how long it may take at most (then it is stopped): only that is a promise. ``place`` orders what a person or an
     operator has moved before all else of that priority.
     """
 
@@ -34,11 +35,19 @@ class Waiting:
     limit_s: float | None = None
     disk: Mapping[str, int] = field(default_factory=dict)
     """Bytes that it will take on the disk of each host, as far as that is known."""
+    spread: int = 1
+    first: str | None = None
+
+    @property
+    def total(self) -> int:
+        """Its devices on all of its hosts."""
+        return self.devices * self.spread
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A run that holds devices. ``ends_at`` is when it will be done by measured epochs, ``at_most_until`` when it is stopped."""
+    """A run that holds devices on a host; one on several hosts is one of these on each. ``ends_at`` is when it will be done by measured
+    epochs, ``at_most_until`` when it is stopped."""
 
     id: str
     owner: str

@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
 from runner.queueing.facts import Running, Scene, Waiting
 from runner.queueing.policy import Policy
 
+Order = Callable[[Scene, Policy], Sequence[Waiting]]
 UNKNOWN_S = 4 * 3600.0
 """How long a run is taken to last that nobody has measured."""
 
@@ -114,7 +115,7 @@ def _first_come(run: Waiting) -> tuple[float, float, datetime, str]:
 
 
 def _will_use(run: Waiting) -> float:
-    return max(1, run.devices) * (run.lasts_s or UNKNOWN_S)
+    return max(1, run.total) * (run.lasts_s or UNKNOWN_S)
 
 
 def _remains_s(run: Running, now: datetime) -> float:

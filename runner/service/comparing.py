@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
+from recipes.catalog.versions import DatasetVersion
+from recipes.errors import DatasetError
 from runner.entities import Run
 from runner.errors import RequestError
 from runner.preparing import prepared_from
 from runner.service import views
+from runner.service.datasets import frozen
 from runner.service.house import House
 from runner.service.views import RunView
 from runner.specs import TrainSpec
 from runner.start_checkpoints import shown_start
+from runner.store import runs
 
 MOST_RUNS = 6
 _CONTEXT = 1
@@ -24,11 +29,14 @@ class Comparison:
     """``settings`` maps what differs to its value in each run, in the runs' order; what is the same everywhere is left out.
 
     ``config`` is the difference of the resolved configs of the first two as a unified diff; None where one was not resolved yet.
+    ``gpu_hours`` is what each held devices for. ``data`` are the dataset versions of the first two, where these differ and are still there.
     """
 
     views: Sequence[RunView]
     settings: Mapping[str, Sequence[str]]
     config: Sequence[str] | None
+    gpu_hours: Sequence[float] = ()
+    data: tuple[DatasetVersion, DatasetVersion] | None = None
 
 
 def compare(house: House, run_ids: Sequence[str]) -> Comparison:
@@ -42,7 +50,30 @@ def compare(house: House, run_ids: Sequence[str]) -> Comparison:
     settings = [_settings(view.run) for view in shown]
     keys = dict.fromkeys(key for each in settings for key in each)
     rows = {key: [each.get(key, "–") for each in settings] for key in keys}
-    return Comparison(shown, {key: row for key, row in rows.items() if len(set(row)) > 1}, _config_diff(shown[0].run, shown[1].run))
+    return Comparison(
+        shown, {key: row for key, row in rows.items() if len(set(row)) > 1}, _config_diff(shown[0].run, shown[1].run),
+        [_gpu_hours(house, view.run) for view in shown], _data(house, shown[0].run, shown[1].run),
+    )
+
+
+def _gpu_hours(house: House, run: Run) -> float:
+    """Of every attempt, from its start to its end; of what is at work until now."""
+    spent = timedelta(0)
+    for attempt in runs.attempts(house.store.reading(), run.id):
+        if attempt.claimed_at is not None:
+            ended = attempt.ended_at or run.ended_at or house.now()
+            spent += max(attempt.devices, 1) * (ended - attempt.claimed_at)
+    return spent.total_seconds() / 3600
+
+
+def _data(house: House, old: Run, new: Run) -> tuple[DatasetVersion, DatasetVersion] | None:
+    first, second = (run.spec.dataset for run in (old, new) if isinstance(run.spec, TrainSpec))
+    if first == second:
+        return None
+    try:
+        return frozen(house, first), frozen(house, second)
+    except (RequestError, DatasetError):  # one was removed since
+        return None
 
 
 def _settings(run: Run) -> dict[str, str]:

@@ -20,9 +20,9 @@ from runner.store import hosts
 class Foreseen:
     """What would become of a run. ``position`` of ``queued`` counts from 1; None: it waits for something else than its turn first.
 
-    ``gpus`` of ``host`` are those that it would get, ``why`` what it would wait for first (empty: nothing), ``goes_first`` why a run of
-    somebody else stands before it. ``memory_mib`` of each GPU was asked for or learned, as ``memory_asked`` says; None: nobody knows.
-    ``preempts`` are running trainings that would give way.
+    ``gpus`` of ``host`` (and as many of each of its ``further`` hosts) are those that it would get, ``why`` what it would wait for first
+    (empty: nothing), ``goes_first`` why a run of somebody else stands before it. ``memory_mib`` of each GPU was asked for or learned, as
+    ``memory_asked`` says; None: nobody knows. ``preempts`` are running trainings that would give way.
     """
 
     position: int | None
@@ -37,6 +37,7 @@ class Foreseen:
     memory_asked: bool = False
     preempts: tuple[str, ...] = ()
     disks: tuple[OnHost, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 def foresee(house: House, who: Requester, spec: TrainSpec) -> Foreseen:
@@ -64,5 +65,5 @@ def foresee_run(house: House, run: Run) -> Foreseen:
         place.position, len(places), place.host, tuple(gpus[device] for device in place.devices if device in gpus), place.starts_at,
         place.starts_at + timedelta(seconds=lasts_s) if place.starts_at and lasts_s else None,
         "" if place.starts_at == now else place.why, place.goes_first, memory, asked,
-        tuple(each.run_id for each in decisions.preempts if each.for_run == run.id), disks,
+        tuple(each.run_id for each in decisions.preempts if each.for_run == run.id), disks, place.further,
     )

@@ -26,6 +26,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 _ADDRESS = re.compile(r"(?P<user>[A-Za-z0-9._-]{1,64})@(?P<address>[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:]{2,45}\])(?::(?P<port>\d{1,5}))?")
 _HOST_KEY = re.compile(r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)) [A-Za-z0-9+/]{40,1000}={0,2}")
 
+_PEER_ADDRESS = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:]{2,45}")
+_INTERFACE = re.compile(r"[\^=]{0,2}[A-Za-z0-9._-]{1,15}(?:,[A-Za-z0-9._-]{1,15}){0,7}")
 _PARTITION = re.compile(r"[A-Za-z0-9._,+-]{1,200}")
 _OURS = frozenset({"--wrap", "--comment", "--chdir", "--output", "--error", "--open-mode", "--requeue", "--array", "--parsable", "--nodes"})
 
@@ -63,29 +65,36 @@ ANY_TURN = Turn()
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What somebody said of where and when a run shall be: a host as in :func:`where_to_run`, a number of GPUs, or nothing; and what
-    is asked of the queue."""
+    """What somebody said of where and when a run shall be: a host as in :func:`where_to_run`, a number of GPUs (on each host), a number
+    of hosts at once, or nothing; and what is asked of the queue."""
 
     host: str | None = None
     gpus: int | None = None
     turn: Turn = ANY_TURN
+    hosts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WhereToRun:
-    """Where a run shall be: on any host that fits (None) or on this one, on so many GPUs or on these very devices."""
+    """Where a run shall be: on any host that fits (None) or on this one, on so many GPUs in all or on these very devices; on several
+    ``hosts`` at once, which are ``among`` these where they were named, and are led by ``host`` where it matters."""
 
     host: str | None
     gpus: int
     devices: tuple[str, ...] = ()
+    hosts: int = 1
+    among: tuple[str, ...] = ()
 
 
 def where_to_run(house: House, wish: Wish) -> WhereToRun:
-    """``gpu-1`` or, with the numbers of devices as nvidia-smi counts them (of CPU slots where it has no GPU), ``gpu-1:2,3``; or UUIDs.
+    """``gpu-1`` or, with the numbers of devices as nvidia-smi counts them (of CPU slots where it has no GPU), ``gpu-1:2,3``; or UUIDs;
+    or several hosts, ``gpu-1,gpu-2``.
 
     RequestError for a host, a number or a count that does not fit what is there.
     """
     host, gpus = wish.host, wish.gpus
+    if (wish.hosts or 1) > 1 or "," in (host or "").partition(":")[0]:
+        return _several_hosts(house, wish)
     if host is None:
         return WhereToRun(None, 1 if gpus is None else gpus)
     name, colon, numbers = host.partition(":")
@@ -106,6 +115,39 @@ def where_to_run(house: House, wish: Wish) -> WhereToRun:
     if gpus is not None and gpus != len(wanted):
         raise RequestError(f"{host} names {len(wanted)} of the devices, but --gpus says {gpus}; leave --gpus out, or make them agree.")
     return WhereToRun(name, len(wanted), tuple(wanted))
+
+
+def _several_hosts(house: House, wish: Wish) -> WhereToRun:
+    named = [] if wish.host is None else [name.strip() for name in wish.host.split(",")]
+    count, gpus = wish.hosts or len(named), 1 if wish.gpus is None else wish.gpus
+    if gpus == 0:
+        raise RequestError("A run on several hosts needs at least one GPU, or CPU slot, on each; leave `--gpus 0` out.")
+    if len(set(named)) < len(named) or any(":" in name for name in named):
+        raise RequestError(f"{wish.host!r} names a host twice, or devices; for several hosts write their names alone: gpu-1,gpu-2.")
+    if 1 < len(named) < count or (len(named) > 1 and count == 1):
+        raise RequestError(f"{wish.host} names {len(named)} hosts, and --hosts says {count}; leave --hosts out, or make them agree.")
+    with house.store.snapshot() as db:
+        clusters = [name for name in named if hosts.get(db, name).executor == "slurm"]
+    if clusters:
+        raise RequestError(f"{clusters[0]} is a cluster, which spreads a run itself: leave --hosts out, and ask for all GPUs with --gpus.")
+    first = named[0] if named and len(named) in (1, count) else None
+    return WhereToRun(first, gpus * count, hosts=count, among=tuple(named) if len(named) > 1 else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """How the other hosts of a run reach a host: by this address, at this network interface of its own; None: as it was."""
+
+    address: str | None = None
+    interface: str | None = None
+
+    def checked(self) -> Peers:
+        """The same, or RequestError for what can be neither."""
+        if self.address and not _PEER_ADDRESS.fullmatch(self.address):
+            raise RequestError(f"{self.address!r} is no address; write a name or an IP address alone, as in 10.0.0.7.")
+        if self.interface and not _INTERFACE.fullmatch(self.interface):
+            raise RequestError(f"{self.interface!r} cannot name network interfaces; write what `ip link` lists there, as in eth1.")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +178,7 @@ class Held:
 
 def add(  # noqa: PLR0913 - each of them an option of the verb
     house: House, who: Requester, *, name: str, login: str, host_key: str,
-    key_path: str | None = None, root: str | None = None, slots: int | None = None, held: Held | None = None,
+    key_path: str | None = None, root: str | None = None, slots: int | None = None, held: Held | None = None, peers: Peers = Peers(),
 ) -> Host:
     """Keep a host reached as ``user@address[:port]``, or change how one is reached: what is not given stays. Its public key is pinned.
 
@@ -158,7 +200,7 @@ def add(  # noqa: PLR0913 - each of them an option of the verb
         )
     if root is not None and not root.startswith("/"):
         raise RequestError(f"The folder on the host must be absolute; {root!r} is not.")
-    user = parts["user"]
+    user, known = parts["user"], peers.checked()
     with house.store.writing() as db:
         before = next((host for host in hosts.all_hosts(db) if host.name == name and host.user == user), None)
         how = held.checked() if held else Held(before.executor, before.partition, before.options) if before else Held()
@@ -167,6 +209,8 @@ def add(  # noqa: PLR0913 - each of them an option of the verb
             address=parts["address"].strip("[]"), port=int(parts["port"] or 22), user=user,
             key_path=key_path or (before.key_path if before else USUAL_KEY), host_key=pinned,
             slots=slots or (before.slots if before else 1), executor=how.executor, partition=how.partition, options=how.options,
+            peer_address=before.peer_address if known.address is None and before else known.address or "",
+            peer_interface=before.peer_interface if known.interface is None and before else known.interface or "",
         ))
         events.record(db, "audit", at=house.now(), actor=who.person, payload={"host added": name, "login": login})
         return hosts.get(db, name)

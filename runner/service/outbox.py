@@ -13,8 +13,8 @@ from runner.store.card_stamps import CardStamp, card_stamps
 from runner.store.outbox import Card, Delivery
 
 __all__ = [
-    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "keep_card", "last_posts", "mark_sending",
-    "note_sent", "owe_for_events", "owed", "put_back", "settle_by", "stale_cards",
+    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts",
+    "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "settle_by", "stale_cards",
 ]
 
 CURSOR = "notifier"
@@ -22,13 +22,14 @@ CURSOR = "notifier"
 
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
-    """A message to owe. ``id`` is made from its cause, so that the same cause owes it once."""
+    """A message to owe. ``id`` is made from its cause, so that the same cause owes it once. ``held``: back, until it is folded."""
 
     id: str
     channel: str
     kind: str
     body: Mapping[str, object]
     run_id: str | None = None
+    held: bool = False
 
 
 def owe_for_events(
@@ -61,6 +62,11 @@ def owed(house: House) -> list[Delivery]:
     return outbox.owed(house.store.reading())
 
 
+def held(house: House) -> list[Delivery]:
+    """Every delivery that is held back, in the order they were owed."""
+    return outbox.held(house.store.reading())
+
+
 def mark_sending(house: House, delivery: Delivery) -> None:
     """Note that the call is about to be made."""
     with house.store.writing() as db:
@@ -76,6 +82,11 @@ def note_sent(house: House, delivery: Delivery, *, ts: str | None, card: Card | 
         outbox.keep_card(db, card)
         if card.part == "card":
             runs.move_to_thread(db, card.run_id, Place(card.channel, card.ts))
+
+
+def posted_ts(house: House, delivery_id: str) -> str | None:
+    """Where a message stands that was sent; None where it does not."""
+    return outbox.posted_ts(house.store.reading(), delivery_id)
 
 
 def put_back(house: House, delivery: Delivery, *, error: str, not_before: datetime | None) -> None:
@@ -131,3 +142,5 @@ def _owe(house: House, delivery: NewDelivery, *, event_id: int | None) -> None:
             db, delivery.id, channel=delivery.channel, kind=delivery.kind, body=delivery.body, now=house.now(),
             run_id=delivery.run_id, event_id=event_id,
         )
+        if delivery.held:
+            outbox.hold_back(db, delivery.id)

@@ -37,8 +37,8 @@ LONGEST_LOCK = timedelta(days=14)
 class QueuePlace:
     """Where a run stands in the queue, counted from 1; ``starts_at`` is a guess by measured epochs, None where nobody knows.
 
-    ``host`` and ``devices`` are where it will probably be. ``goes_first`` says in a sentence why another run stands before it.
-    ``locks`` are those on hosts that it could run on.
+    ``host`` and ``devices`` are where it will probably be, with ``further`` hosts where it trains on several. ``goes_first`` says in a
+    sentence why another run stands before it. ``locks`` are those on hosts that it could run on.
     """
 
     position: int
@@ -49,6 +49,7 @@ class QueuePlace:
     devices: tuple[str, ...] = ()
     goes_first: str = ""
     locks: tuple[Lock, ...] = ()
+    further: tuple[str, ...] = ()
 
 
 class _Book:
@@ -83,7 +84,7 @@ def places_in(scene: Scene, policy: Policy, *, most: int = MOST) -> tuple[Mappin
     """The places in a scene, and the decision that they come from."""
     queue = ordered(scene, policy)
     decisions = decide(scene, policy, lambda *_: queue)
-    return _Places(scene, policy, queue, decisions, forecast(scene, policy, most=most, queue=queue)), decisions
+    return _Places(scene, policy, queue, decisions, forecast(scene, policy, lambda *_: queue, most=most)), decisions
 
 
 class _Places(Mapping[str, QueuePlace]):
@@ -95,6 +96,7 @@ class _Places(Mapping[str, QueuePlace]):
         self._scene, self._policy, self._guesses = scene, policy, guesses
         self._at = {run.id: (position, run) for position, run in enumerate(queue, start=1)}
         self._waits = {wait.run_id: wait for wait in decisions.waits}
+        self._told: dict[tuple[object, ...], str] = {}
         self._starts = {start.run_id: start for start in decisions.starts}
 
     def __iter__(self) -> Iterator[str]:
@@ -110,15 +112,26 @@ class _Places(Mapping[str, QueuePlace]):
         (position, run), scene, wait = self._at[run_id], self._scene, self._waits.get(run_id)
         if wait is None:
             start = self._starts[run_id]
-            return QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices)
+            others = tuple(each.host for each in start.further)
+            return QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices, further=others)
         guess = self._guesses.get(run_id) if wait.reason is not Reason.WAITING_FOR_HOST else None
         _, first = self._at.get(wait.after, (0, None))
-        said = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, self._policy)}." if first else ""
         return QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
-            guess.devices if guess else (), said if first and first.owner != run.owner else "",
-            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU),
+            guess.devices if guess else (), _goes_first(first, run, scene, self._policy, self._told) if first else "",
+            tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU) if scene.locks else (),
+            tuple(host for host, _ in guess.further) if guess else (),
         )
+
+
+def _goes_first(first: Waiting, run: Waiting, scene: Scene, policy: Policy, told: dict[tuple[object, ...], str]) -> str:
+    """Why somebody else's run stands before; ``told`` keeps it, for thousands may stand behind one."""
+    if first.owner == run.owner:
+        return ""
+    key = (first.id, run.owner, run.priority, run.place, first.submitted_at < run.submitted_at)
+    if key not in told:
+        told[key] = f"{first.id} of {first.owner} goes first: {goes_first(first, run, scene, policy)}."
+    return told[key]
 
 
 def hold(house: House, who: Requester, run_id: str) -> Run:

@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping
 from runner.service.house import House, Requester
 from runner.store import people
 
-REFUSED = "refused"
-
 
 def note_refused(house: House, who: Requester, text: str, answer: Mapping[str, object]) -> None:
-    """Keep a request that changed nothing and what was answered, for the audit. It may be sent again: what was wrong may be mended."""
+    """Keep a request that changed nothing and what was answered, for the audit; a duplicate gets the same answer."""
     with house.store.writing() as db:
         new = people.record_request(db, who.request_id, door=who.door, actor=who.person, text=text, now=house.now())
         if new or not people.answer(db, who.request_id):
-            people.keep_answer(db, who.request_id, {**answer, REFUSED: True})
+            people.keep_answer(db, who.request_id, answer)
 
 
 def once(house: House, who: Requester, text: str, act: Callable[[], Mapping[str, object]]) -> Mapping[str, object]:
@@ -25,9 +23,7 @@ def once(house: House, who: Requester, text: str, act: Callable[[], Mapping[str,
     """
     with house.store.writing() as db:
         if not people.record_request(db, who.request_id, door=who.door, actor=who.person, text=text, now=house.now()):
-            kept = people.answer(db, who.request_id) or {}
-            if not kept.get(REFUSED):
-                return kept
+            return people.answer(db, who.request_id) or {}
         answer = act()
         people.keep_answer(db, who.request_id, answer)
         return answer

@@ -12,7 +12,7 @@ from runner.decisions import Eligible
 from runner.disk_needs import DiskNeed, DiskNeeds, disks_of
 from runner.entities import FreeDisk, Run
 from runner.errors import RequestError
-from runner.queueing.decide import in_gb
+from runner.queueing.waiting_words import in_gb
 from runner.service.house import House, Requester
 from runner.service.present import facts_now, foreseen, nobodys_run
 from runner.specs import TrainSpec
@@ -38,7 +38,7 @@ class OnHost:
 
 
 def require_room(house: House, who: Requester, spec: TrainSpec) -> None:
-    """RequestError for what no quota lets start ever, and for what would fill the disk of every server that it could run on."""
+    """RequestError for what no quota lets start ever, and for what would fill the disks of the servers that it could run on."""
     policy = house.settings.queue
     for limit, whose in ((policy.person_gpus, "a person"), (policy.channel_gpus, "a channel" if who.place.channel else None)):
         if limit is not None and whose is not None and spec.gpus > limit:
@@ -47,8 +47,9 @@ def require_room(house: House, who: Requester, spec: TrainSpec) -> None:
     with house.store.snapshot() as db:
         decision = foreseen(house, db, run, facts_now(db), approved=True)
         disks = on_hosts(house, db, run, decision.hosts) if isinstance(decision, Eligible) else ()
-    if disks and all(not each.fits and each.free and each.free.at and now - each.free.at < TRUE_FOR for each in disks):
-        raise RequestError(" ".join([*map(in_words, disks[:3]), "Free some there, or keep fewer checkpoints (--keep 1)."]))
+    full = [each for each in disks if not each.fits and each.free and each.free.at and now - each.free.at < TRUE_FOR]
+    if full and len(disks) - len(full) < spec.hosts:
+        raise RequestError(" ".join([*map(in_words, full[:3]), "Free some there, or keep fewer checkpoints (--keep 1)."]))
 
 
 def in_words(disk: OnHost) -> str:

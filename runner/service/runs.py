@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from recipes.recipe import load_recipe
 from runner.entities import Run
@@ -20,12 +21,12 @@ from runner.states import State
 from runner.store import runs
 
 
-def submit_training(
+def submit_training(  # noqa: PLR0913 - each of them an option of the verb
     house: House, who: Requester, *, preset: str, dataset: str, overrides: Overrides = Overrides(), gpus: int | None = None,
-    host: str | None = None, turn: Turn = Turn(),
+    host: str | None = None, turn: Turn = Turn(), hosts: int | None = None,
 ) -> Run:
     """Queue a training of a preset on a dataset (``fish`` means the newest version its framework reads)."""
-    spec = training_spec(house, who, preset=preset, dataset=dataset, overrides=overrides, wish=Wish(host, gpus, turn))
+    spec = training_spec(house, who, preset=preset, dataset=dataset, overrides=overrides, wish=Wish(host, gpus, turn, hosts))
     return _submit(house, who, spec)
 
 
@@ -65,8 +66,12 @@ def finetune(
     It counts its epochs from 0, or from ``at_epoch``.
     """
     parent, spec = _finished_training(house, run_id, "fine-tune from")
-    there = wish if wish.host else Wish(parent.host, spec.gpus if wish.gpus is None else wish.gpus)
+    there = wish if wish.host else Wish(
+        parent.host, spec.gpus // spec.hosts if wish.gpus is None else wish.gpus, hosts=wish.hosts or spec.hosts
+    )
     where = where_to_run(house, there)
+    if where.host != parent.host and parent.host in where.among:
+        where = replace(where, host=parent.host)
     if where.host != parent.host:
         raise RequestError(f"The checkpoints of {parent.id} lie on {parent.host}, so it is fine-tuned there; leave --host out.")
     start = Start(mode=StartMode.FINETUNE, run_id=parent.id, checkpoint=checkpoint, at_epoch=at_epoch)
@@ -149,12 +154,16 @@ def _training_spec(
     for run_id in turn.after:
         find(house, run_id)
     framework = find_framework(preset.framework, house.settings.extensions)
+    if where.hosts > 1 and not framework.spans_hosts:
+        raise RequestError(f"{framework.name} trains on one host only; leave --hosts out, and name one host at most.")
+    if where.hosts > 1 and not overrides.distributed:
+        raise RequestError("One process cannot drive the GPUs of several hosts; leave --no-distributed out, or train on one host.")
     if start.mode is StartMode.FINETUNE and start.run_id is None and preset.start is not None:
         require_start(preset.start, house.catalog)
     reference = newest_readable(house, dataset, framework.formats)
     return TrainSpec(
         preset=preset, dataset=reference, overrides=overrides, gpus=where.gpus, host=where.host, devices=where.devices, start=start,
-        turn=turn,
+        turn=turn, hosts=where.hosts, among=where.among,
     )
 
 

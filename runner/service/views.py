@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Remedy, Run, WorkStep
+from runner.entities import Attempt, Checkpoint, Diagnosis, Evaluation, Event, Host, Lease, Progress, Remedy, Run, WorkStep, numbered
+from runner.errors import RequestError
 from runner.learning_rate import LearningRate, scaled
 from runner.service.house import House
 from runner.specs import StartMode, TrainSpec
@@ -124,10 +125,18 @@ def history(house: House, run_id: str) -> list[Event]:
     return events.of_run(house.store.reading(), run_id)
 
 
-def log_tail(house: House, run_id: str, *, lines: int = 50, limit_bytes: int = 256_000) -> list[str]:
-    """The last lines of the newest attempt's log, as far as the runner has read it."""
-    run = runs.get(house.store.reading(), run_id)
-    path = house.settings.logs / f"{run.id}-{run.attempt}.log"
+def log_tail(house: House, run_id: str, *, lines: int = 50, limit_bytes: int = 256_000, rank: int = 0) -> list[str]:
+    """The last lines of the newest attempt's log, as far as the runner has read it; of a run on several hosts, the one of that rank.
+
+    RequestError where the run has no such rank.
+    """
+    db = house.store.reading()
+    run = runs.get(db, run_id)
+    ranks = runs.ranks(db, run.id, run.attempt)
+    if rank and rank >= len(ranks):
+        on = ", ".join(f"{each.rank} on {each.host}" for each in ranks) or "none yet"
+        raise RequestError(f"{run.id} has no rank {rank}; its ranks are: {on}.")
+    path = house.settings.logs / f"{run.id}-{numbered(run.attempt, rank)}.log"
     if not path.exists():
         return []
     with path.open("rb") as log:

@@ -21,13 +21,14 @@ def put(db: Database, host: Host) -> None:
     """Add a host, or change how it is reached; what was observed of it stays."""
     db.conn.execute(
         "INSERT INTO hosts (name, transport, root, address, port, user, key_path, host_key, slots, drained, python, executor,"
-        " partition, options) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " partition, options, peer_address, peer_interface) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET transport = excluded.transport, root = excluded.root,"
         " address = excluded.address, port = excluded.port, user = excluded.user, key_path = excluded.key_path,"
         " host_key = excluded.host_key, slots = excluded.slots, python = coalesce(excluded.python, python),"
-        " executor = excluded.executor, partition = excluded.partition, options = excluded.options",
+        " executor = excluded.executor, partition = excluded.partition, options = excluded.options,"
+        " peer_address = excluded.peer_address, peer_interface = excluded.peer_interface",
         (host.name, host.transport.value, host.root, host.address, host.port, host.user, host.key_path, host.host_key,
-         host.slots, int(host.drained), host.python, host.executor, host.partition, host.options),
+         host.slots, int(host.drained), host.python, host.executor, host.partition, host.options, host.peer_address, host.peer_interface),
     )
 
 
@@ -77,9 +78,9 @@ def note_identity(db: Database, name: str, identity: Identity, *, now: datetime)
     )
 
 
-def note_seen(db: Database, name: str, *, now: datetime) -> None:
-    """Keep that the host lives."""
-    db.conn.execute("UPDATE hosts SET seen_at = ?, trouble = '' WHERE name = ?", (to_text(now), name))
+def note_seen(db: Database, name: str, *, now: datetime, host_time: datetime | None = None) -> None:
+    """Keep that the host lives, and what its own clock says."""
+    db.conn.execute("UPDATE hosts SET seen_at = ?, host_time = ?, trouble = '' WHERE name = ?", (to_text(now), to_text(host_time), name))
 
 
 def note_trouble(db: Database, name: str, trouble: str) -> None:
@@ -190,6 +191,7 @@ def _host(row: Row) -> Host:
         user=row["user"], key_path=row["key_path"], host_key=row["host_key"], slots=row["slots"], drained=bool(row["drained"]),
         machine_id=row["machine_id"], host_name=row["host_name"], boot_id=row["boot_id"], python=row["python"],
         seen_at=to_time(row["seen_at"]), trouble=row["trouble"],
-        executor=row["executor"], partition=row["partition"], options=row["options"],
+        executor=row["executor"], partition=row["partition"], options=row["options"], host_time=to_time(row["host_time"]),
+        peer_address=row["peer_address"], peer_interface=row["peer_interface"],
         drained_by=row["drained_by"] or "", drained_at=to_time(row["drained_at"]),
     )

@@ -187,6 +187,46 @@ CREATE TABLE trigger_firings (
     because TEXT NOT NULL, taken_at TEXT, PRIMARY KEY (trigger_id, key));
 """
 
+_SUBSCRIPTIONS = """
+CREATE TABLE subscriptions (
+    place TEXT NOT NULL, what TEXT NOT NULL, levels TEXT NOT NULL, made_by TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (place, what));
+CREATE TABLE hours (
+    place TEXT PRIMARY KEY, zone TEXT NOT NULL, quiet_from TEXT, quiet_until TEXT, digest_at TEXT, digest_on TEXT);
+CREATE INDEX deliveries_held ON deliveries(channel, seq) WHERE state = 'held';
+"""
+
+# A primary key cannot be changed in place.
+_SEVERAL_HOSTS = """
+ALTER TABLE hosts ADD COLUMN peer_address TEXT NOT NULL DEFAULT '';
+ALTER TABLE hosts ADD COLUMN peer_interface TEXT NOT NULL DEFAULT '';
+CREATE TABLE attempts_by_rank (
+    run_id TEXT NOT NULL REFERENCES runs(id), number INTEGER NOT NULL, host TEXT NOT NULL,
+    directory TEXT NOT NULL UNIQUE, session TEXT NOT NULL, created_at TEXT NOT NULL,
+    claimed_at TEXT, pid INTEGER, process_start TEXT, boot_id TEXT,
+    exit_code INTEGER, ended_at TEXT, fenced INTEGER NOT NULL DEFAULT 0,
+    staged INTEGER NOT NULL DEFAULT 0,
+    log_offset INTEGER NOT NULL DEFAULT 0, log_generation INTEGER NOT NULL DEFAULT 0, log_inode INTEGER NOT NULL DEFAULT 0,
+    log_grown_at TEXT, oom_kills INTEGER, devices INTEGER NOT NULL DEFAULT 0,
+    rank INTEGER NOT NULL DEFAULT 0, port INTEGER, stopped INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run_id, number, rank));
+INSERT INTO attempts_by_rank (run_id, number, host, directory, session, created_at, claimed_at, pid, process_start, boot_id,
+    exit_code, ended_at, fenced, staged, log_offset, log_generation, log_inode, log_grown_at, oom_kills, devices)
+    SELECT run_id, number, host, directory, session, created_at, claimed_at, pid, process_start, boot_id,
+    exit_code, ended_at, fenced, staged, log_offset, log_generation, log_inode, log_grown_at, oom_kills, devices FROM attempts;
+DROP TABLE attempts;
+ALTER TABLE attempts_by_rank RENAME TO attempts;
+CREATE INDEX attempts_by_end ON attempts(ended_at) WHERE devices > 0;
+"""
+
+_ALERTS = """
+CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
+CREATE TABLE silences (
+    id TEXT PRIMARY KEY, matchers TEXT NOT NULL, starts_at TEXT NOT NULL, ends_at TEXT NOT NULL, creator TEXT NOT NULL,
+    reason TEXT NOT NULL);
+CREATE TABLE acks (alert TEXT PRIMARY KEY, person TEXT NOT NULL, at TEXT NOT NULL);
+ALTER TABLE hosts ADD COLUMN host_time TEXT;
+CREATE INDEX runs_by_end ON runs(ended_at) WHERE ended_at IS NOT NULL;
+"""
+
 # A revision is given anew with every change of a row, and never twice: who remembers the highest it has seen reads only what came after.
 _REVISIONS = """
 ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
@@ -197,7 +237,6 @@ CREATE TRIGGER run_changed AFTER UPDATE ON runs WHEN NEW.revision = OLD.revision
     UPDATE runs SET revision = (SELECT max(revision) + 1 FROM runs) WHERE rowid = NEW.rowid; END;
 CREATE INDEX progress_by_epoch ON progress(run_id, epoch, attempt);
 CREATE INDEX progress_by_memory ON progress(run_id, memory_mib);
-DROP INDEX trainings_of_preset;
 CREATE INDEX trainings_begun ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train' AND started_at IS NOT NULL;
 """
 
@@ -284,6 +323,24 @@ def triggers(db: Database) -> None:
 def requests_of_a_person(db: Database) -> None:
     """What somebody asked last fills in forms, and is looked for among all that was ever asked."""
     _carry_out(db, "CREATE INDEX requests_of_actor ON requests(actor, at);\n")
+
+
+@migrations()
+def several_hosts(db: Database) -> None:
+    """Runs on several hosts: an attempt has a row for each; how hosts reach each other."""
+    _carry_out(db, _SEVERAL_HOSTS)
+
+
+@migrations()
+def alerts(db: Database) -> None:
+    """What was told of alerts, what people have muted, and the hosts' own clocks."""
+    _carry_out(db, _ALERTS)
+
+
+@migrations()
+def subscriptions(db: Database) -> None:
+    """Who wants to hear what, where; when not; and when all of it at once."""
+    _carry_out(db, _SUBSCRIPTIONS)
 
 
 @migrations()

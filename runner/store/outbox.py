@@ -1,6 +1,6 @@
 """Messages owed to channels because of events, and the cards that are edited in place.
 
-A delivery goes ``owed`` → ``sending`` → ``sent`` (or ``failed``, or ``settled`` where a newer one makes it needless). Its id
+A delivery goes ``owed`` → ``sending`` → ``sent`` (or ``failed``, or ``settled`` where another says it; ``held`` until then). Its id
 travels in the message's metadata, so that a row left in ``sending`` by a crash is settled by reading the channel back.
 """
 
@@ -57,6 +57,16 @@ def owe(
     )
 
 
+def hold_back(db: Database, delivery_id: str) -> None:
+    """Do not send what is owed, until another message says it."""
+    db.conn.execute("UPDATE deliveries SET state = 'held' WHERE id = ? AND state = 'owed'", (delivery_id,))
+
+
+def held(db: Database) -> list[Delivery]:
+    """Every delivery that is held back, in the order they were owed."""
+    return [_delivery(row) for row in db.conn.execute("SELECT * FROM deliveries WHERE state = 'held' ORDER BY seq")]
+
+
 def owed(db: Database) -> list[Delivery]:
     """Every delivery not yet settled, in the order they were owed."""
     return [_delivery(row) for row in db.conn.execute("SELECT * FROM deliveries WHERE state IN ('owed', 'sending') ORDER BY seq")]
@@ -70,6 +80,12 @@ def mark_sending(db: Database, delivery_id: str) -> None:
 def mark_sent(db: Database, delivery_id: str, *, ts: str | None, now: datetime) -> None:
     """Note that the message stands in the channel."""
     db.conn.execute("UPDATE deliveries SET state = 'sent', ts = ?, sent_at = ? WHERE id = ?", (ts, to_text(now), delivery_id))
+
+
+def posted_ts(db: Database, delivery_id: str) -> str | None:
+    """The ts of a message that stands in its channel; None where it was not sent."""
+    row = db.conn.execute("SELECT ts FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+    return row["ts"] if row else None
 
 
 def mark_owed(db: Database, delivery_id: str, *, error: str, not_before: datetime | None) -> None:

@@ -6,7 +6,7 @@ The offset of a log and everything parsed up to it are written in one transactio
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -32,8 +32,8 @@ class LogPosition:
 def position(db: Database, attempt: Attempt) -> LogPosition:
     """Where reading of this attempt's log goes on."""
     row = db.conn.execute(
-        "SELECT log_offset, log_generation, log_inode, log_grown_at FROM attempts WHERE run_id = ? AND number = ?",
-        (attempt.run_id, attempt.number),
+        "SELECT log_offset, log_generation, log_inode, log_grown_at FROM attempts WHERE run_id = ? AND number = ? AND rank = ?",
+        (attempt.run_id, attempt.number, attempt.rank),
     ).fetchone()
     return LogPosition(row["log_offset"], row["log_generation"], row["log_inode"], to_time(row["log_grown_at"]))
 
@@ -43,8 +43,9 @@ def keep(db: Database, attempt: Attempt, records: Iterable[Record], reached: Log
     for record in records:
         _keep_one(db, attempt, record, now)
     db.conn.execute(
-        "UPDATE attempts SET log_offset = ?, log_generation = ?, log_inode = ?, log_grown_at = ? WHERE run_id = ? AND number = ?",
-        (reached.offset, reached.generation, reached.inode, to_text(reached.grown_at), attempt.run_id, attempt.number),
+        "UPDATE attempts SET log_offset = ?, log_generation = ?, log_inode = ?, log_grown_at = ?"
+        " WHERE run_id = ? AND number = ? AND rank = ?",
+        (reached.offset, reached.generation, reached.inode, to_text(reached.grown_at), attempt.run_id, attempt.number, attempt.rank),
     )
 
 
@@ -171,3 +172,12 @@ def _evaluation(row: Row) -> Evaluation:
 
 def _checkpoint(row: Row) -> Checkpoint:
     return Checkpoint(row["name"], row["epoch"], bool(row["best"]), row["size_bytes"], bool(row["removed"]))
+
+
+def best_ap(db: Database, run_ids: Sequence[str]) -> float | None:
+    """The highest mAP of boxes among all evaluations of these runs; None where there is none."""
+    found = [
+        row[0] for run_id in run_ids
+        for row in db.conn.execute("SELECT max(ap) FROM evaluations WHERE run_id = ? AND task = 'bbox'", (run_id,)) if row[0] is not None
+    ]
+    return max(found, default=None)

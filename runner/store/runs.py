@@ -12,7 +12,7 @@ from sqlite3 import Row
 from pydantic import TypeAdapter
 from sqlite_utils import Database
 
-from runner.entities import Attempt, Place, Run
+from runner.entities import Attempt, Place, Run, numbered
 from runner.errors import ConflictError, RequestError
 from runner.specs import ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
@@ -22,6 +22,7 @@ from runner.store.connection import required_time, to_text, to_time
 log = logging.getLogger(__name__)
 
 _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
+_THIS = "WHERE run_id = ? AND number = ? AND rank = ?"
 _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without 0/o, 1/l/i: ids are read aloud and typed on phones
 _COLUMNS = (
     "id, nonce, spec, state, reason, detail, owner, channel, thread, parent_id, host, attempt, created_at, updated_at, "
@@ -134,6 +135,25 @@ def newest_ended(db: Database, *, limit: int, owner: str | None = None) -> list[
         " ORDER BY created_at DESC, id LIMIT ?", (owner, owner, limit),
     )
     return [_run(row) for row in rows]
+
+
+def between(db: Database, since: datetime, until: datetime) -> list[Run]:
+    """Every run that had begun before the end of a span and had not ended before it, oldest first."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE created_at <= ? AND (ended_at IS NULL OR ended_at > ?) ORDER BY created_at, id",  # noqa: S608
+        (to_text(until), to_text(since)),
+    )
+    return [_run(row) for row in rows]
+
+
+def alike(db: Database, run: Run) -> list[str]:
+    """The trainings before a run of the same preset on the same dataset, whatever its version."""
+    rows = db.conn.execute(
+        "SELECT other.id FROM runs AS other, runs AS this WHERE this.id = ? AND other.kind = 'train' AND other.created_at < this.created_at"
+        " AND json_extract(other.spec, '$.preset.name') = json_extract(this.spec, '$.preset.name')"
+        " AND json_extract(other.spec, '$.dataset.name') = json_extract(this.spec, '$.dataset.name')", (run.id,),
+    )
+    return [row["id"] for row in rows]
 
 
 def request_stop(db: Database, run: Run, *, by: str, now: datetime, reason: Reason | None = None) -> None:
@@ -255,41 +275,62 @@ def move_to_thread(db: Database, run_id: str, place: Place) -> None:
     db.conn.execute("UPDATE runs SET channel = ?, thread = ? WHERE id = ?", (place.channel, place.thread, run_id))
 
 
-def open_attempt(db: Database, run: Run, *, number: int, host: str, root: str, now: datetime, devices: int = 0) -> Attempt:
-    """Record the next attempt, which holds so many devices. Its directory depends on run id, nonce and number alone."""
-    opened = attempt_on(run, number=number, host=host, root=root, now=now)
+def open_attempt(
+    db: Database, run: Run, *, number: int, host: str, root: str, now: datetime, devices: int = 0, rank: int = 0
+) -> Attempt:
+    """Record the next attempt, or its part on a further host, which holds so many devices. Its directory depends on run id, nonce,
+    number and rank alone."""
+    opened = attempt_on(run, number=number, host=host, root=root, now=now, rank=rank)
     db.conn.execute(
-        "INSERT INTO attempts (run_id, number, host, directory, session, created_at, devices) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (run.id, number, host, opened.directory, opened.session, to_text(now), devices),
+        "INSERT INTO attempts (run_id, number, host, directory, session, created_at, devices, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (run.id, number, host, opened.directory, opened.session, to_text(now), devices, rank),
     )
-    return attempt(db, run.id, number)
+    return ranks(db, run.id, number)[rank]
 
 
-def attempt_on(run: Run, *, number: int, host: str, root: str, now: datetime) -> Attempt:
+def attempt_on(run: Run, *, number: int, host: str, root: str, now: datetime, rank: int = 0) -> Attempt:
     """What an attempt on a host is or would be."""
-    return Attempt(run.id, number, host, f"{root}/runs/{run.id}-{run.nonce}/{number}", f"sb-{run.id}-{number}", now)
+    called = numbered(number, rank)
+    return Attempt(run.id, number, host, f"{root}/runs/{run.id}-{run.nonce}/{called}", f"sb-{run.id}-{called}", now, rank=rank)
 
 
 def attempt(db: Database, run_id: str, number: int) -> Attempt:
-    """One attempt of a run."""
-    row = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? AND number = ?", (run_id, number)).fetchone()
+    """One attempt of a run; of several hosts, what it is on the first."""
+    row = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? AND number = ? AND rank = 0", (run_id, number)).fetchone()
     if row is None:
         raise RequestError(f"{run_id} has no attempt {number}.")
     return _attempt(row)
 
 
-def current_attempts(db: Database) -> list[Attempt]:
-    """The newest attempt of every run that is RUNNING."""
+def current_ranks(db: Database) -> dict[str, list[Attempt]]:
+    """By run that is RUNNING, what its newest attempt is on each of its hosts, the first one first."""
     rows = db.conn.execute(
         "SELECT attempts.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.number = runs.attempt"
-        " WHERE runs.state IN ('PENDING', 'RUNNING') AND runs.state = 'RUNNING'"  # the first as the index of live runs has it
+        " WHERE runs.state IN ('PENDING', 'RUNNING') AND runs.state = 'RUNNING' ORDER BY rank"  # the first as the index of live runs has it
     )
+    found: dict[str, list[Attempt]] = {}
+    for row in rows:
+        found.setdefault(row["run_id"], []).append(_attempt(row))
+    return found
+
+
+def ranks(db: Database, run_id: str, number: int) -> list[Attempt]:
+    """What one attempt of a run is on each of its hosts, the first one first."""
+    rows = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? AND number = ? ORDER BY rank", (run_id, number))
     return [_attempt(row) for row in rows]
+
+
+def rank_on(db: Database, run_id: str, number: int, host: str) -> Attempt:
+    """What one attempt of a run is on one of its hosts; RequestError where it is not there."""
+    found = next((rank for rank in ranks(db, run_id, number) if rank.host == host), None)
+    if found is None:
+        raise RequestError(f"Attempt {number} of {run_id} is not on {host}.")
+    return found
 
 
 def attempts(db: Database, run_id: str) -> list[Attempt]:
     """All attempts of a run, first to last."""
-    rows = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? ORDER BY number", (run_id,))
+    rows = db.conn.execute("SELECT * FROM attempts WHERE run_id = ? AND rank = 0 ORDER BY number", (run_id,))
     return [_attempt(row) for row in rows]
 
 
@@ -299,30 +340,53 @@ def attempt_in(db: Database, directory: str) -> Attempt | None:
     return None if row is None else _attempt(row)
 
 
-def note_staged(db: Database, run_id: str, number: int) -> None:
+def note_staged(db: Database, attempt: Attempt) -> None:
     """Keep that an attempt's directory is laid."""
-    db.conn.execute("UPDATE attempts SET staged = 1 WHERE run_id = ? AND number = ?", (run_id, number))
+    db.conn.execute(f"UPDATE attempts SET staged = 1 {_THIS}", _key(attempt))  # noqa: S608
+
+
+def note_port(db: Database, attempt: Attempt, port: int) -> None:
+    """Keep where the hosts of an attempt meet."""
+    db.conn.execute(f"UPDATE attempts SET port = ? {_THIS}", (port, *_key(attempt)))  # noqa: S608
+
+
+def note_stopped(db: Database, attempt: Attempt) -> None:
+    """Keep that an attempt is being ended by us, before it is."""
+    db.conn.execute(f"UPDATE attempts SET stopped = 1 {_THIS}", _key(attempt))  # noqa: S608
 
 
 def note_claim(db: Database, attempt: Attempt, *, pid: int, process_start: str, boot_id: str, now: datetime) -> None:
     """Keep the evidence that an attempt started."""
     db.conn.execute(
-        "UPDATE attempts SET claimed_at = ?, pid = ?, process_start = ?, boot_id = ? WHERE run_id = ? AND number = ?",
-        (to_text(now), pid, process_start, boot_id, attempt.run_id, attempt.number),
+        f"UPDATE attempts SET claimed_at = ?, pid = ?, process_start = ?, boot_id = ? {_THIS}",  # noqa: S608
+        (to_text(now), pid, process_start, boot_id, *_key(attempt)),
     )
 
 
 def note_exit(db: Database, attempt: Attempt, *, code: int | None, ended_at: datetime, oom_kills: int | None = None) -> None:
     """Keep the evidence of how an attempt ended; ``code`` None where it vanished."""
     db.conn.execute(
-        "UPDATE attempts SET exit_code = ?, ended_at = ?, oom_kills = ? WHERE run_id = ? AND number = ?",
-        (code, to_text(ended_at), oom_kills, attempt.run_id, attempt.number),
+        f"UPDATE attempts SET exit_code = ?, ended_at = ?, oom_kills = ? {_THIS}",  # noqa: S608
+        (code, to_text(ended_at), oom_kills, *_key(attempt)),
     )
 
 
 def note_fence(db: Database, attempt: Attempt) -> None:
     """Keep the evidence that an attempt can never run again."""
-    db.conn.execute("UPDATE attempts SET fenced = 1 WHERE run_id = ? AND number = ?", (attempt.run_id, attempt.number))
+    db.conn.execute(f"UPDATE attempts SET fenced = 1 {_THIS}", _key(attempt))  # noqa: S608
+
+
+def ports_in_use(db: Database, host: str) -> set[int]:
+    """The ports on a host where the hosts of live runs meet."""
+    rows = db.conn.execute(
+        "SELECT port FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.host = ? AND port IS NOT NULL"
+        " AND runs.state = 'RUNNING' AND runs.attempt = attempts.number", (host,),
+    )
+    return {row["port"] for row in rows}
+
+
+def _key(attempt: Attempt) -> tuple[str, int, int]:
+    return attempt.run_id, attempt.number, attempt.rank
 
 
 def _new_id(db: Database) -> str:
@@ -362,5 +426,5 @@ def _attempt(value: Row) -> Attempt:
         session=value["session"], created_at=required_time(value["created_at"]), claimed_at=to_time(value["claimed_at"]),
         pid=value["pid"], process_start=value["process_start"], boot_id=value["boot_id"], exit_code=value["exit_code"],
         ended_at=to_time(value["ended_at"]), fenced=bool(value["fenced"]), staged=bool(value["staged"]),
-        oom_kills=value["oom_kills"], devices=value["devices"],
+        oom_kills=value["oom_kills"], devices=value["devices"], rank=value["rank"], port=value["port"], stopped=bool(value["stopped"]),
     )

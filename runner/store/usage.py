@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlite_utils import Database
@@ -33,6 +34,20 @@ def _spans(
         values,
     )
     return [(row["owner"], required_time(row["began"]), ended or required_time(row["ended"]), row["devices"]) for row in rows]
+
+
+def gpu_seconds(db: Database, run_ids: Sequence[str], *, since: datetime, until: datetime) -> float:
+    """For how many seconds of a span the attempts of these runs held devices, times how many."""
+    total = 0.0
+    for run_id in run_ids:
+        rows = db.conn.execute(
+            "SELECT claimed_at, coalesce(ended_at, ?) AS ended_at, devices FROM attempts WHERE run_id = ? AND claimed_at IS NOT NULL",
+            (to_text(until), run_id),
+        )
+        for row in rows:
+            held = min(required_time(row["ended_at"]), until) - max(required_time(row["claimed_at"]), since)
+            total += max(0.0, held.total_seconds()) * row["devices"]
+    return total
 
 
 def epoch_seconds(db: Database, preset: str, dataset: str) -> float | None:

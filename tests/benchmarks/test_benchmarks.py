@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.benchmarks import acks, cards, conversions, handover, logs, scale, shifting, transfer, watching
+from tests.benchmarks import acks, cards, conversions, handover, idle_gap, logs, scale, shifting, transfer, watching
 from tests.benchmarks.conversions import Comparison
 from tests.benchmarks.figures import Figure, table
 
@@ -43,6 +43,14 @@ def test_every_figure_can_be_taken(measure: Callable[[], list[Figure]], figures:
     figures += taken
     assert taken
     assert all(figure.seconds and min(figure.seconds) > 0 for figure in taken)
+
+
+@pytest.mark.skipif(bool(idle_gap.why_not()), reason=idle_gap.why_not())
+def test_the_idle_gap_beside_others_can_be_taken(figures: list[Figure]) -> None:
+    taken = idle_gap.measure()
+    figures += taken
+    print(f"\n{idle_gap.ratios(taken)}")
+    assert all(len(figure.seconds) == idle_gap.ROUNDS * idle_gap.GAPS_A_ROUND and min(figure.seconds) > 0 for figure in taken)
 
 
 @pytest.mark.parametrize(

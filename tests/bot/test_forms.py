@@ -6,17 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.forms import FORMS, choices, line_of, values_in
+from bot.form_table import FORMS
+from bot.forms import choices, line_of, values_in
 from bot.loose_forms import option_names
+from runner.service import roles
+from runner.service.house import Requester
+from runner.settings import Role
 from runner.specs import ConvertSpec, StartMode, TrainSpec
 from runner.store import runs, schedules
 from tests.support.lively_house import Lively, lively
 from tests.support.slack_house import Json, SlackHouse, slack_house, until
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("forms")) as house, pytest.MonkeyPatch.context() as patch:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    with slack_house(tmp_path_factory.mktemp("forms"), way=request.param) as house, pytest.MonkeyPatch.context() as patch:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         with house.bot():
@@ -147,6 +151,31 @@ def test_a_stranger_gets_no_form(served: SlackHouse, day: Lively) -> None:
     served.person("eve").slash(served.training, "/train", "run")
     served.person("eve").shortcut("train")
     assert served.person("eve").views() == []
+    assert len(served.rows("SELECT id FROM runs")) == before
+
+
+def test_a_viewer_may_look_at_a_form_and_nothing_comes_of_it(served: SlackHouse, day: Lively) -> None:
+    """Also not of a plan that was shown while the role was another: rights are looked at when it is carried out."""
+    eve, admin = served.person("eve"), Requester("terminal:ada", Role.ADMIN, "terminal", "t-1")
+    values = fill({"preset": "rtmdet-nano", "dataset": "fish"})
+    before = len(served.rows("SELECT id FROM runs"))
+
+    def become(role: Role) -> None:
+        roles.grant(served.house, admin, to=served.people["eve"], role=role)
+
+    become(Role.MEMBER)
+    eve.slash(served.training, "/train", "run")
+    shown = eve.submit(until(eve.views)[-1], values)
+    assert shown["outcome"] == "updated"
+    become(Role.VIEWER)
+    refused = eve.submit(shown["view"])
+    assert "one must be member" in str(refused["view"]["blocks"])
+    eve.close(eve.views()[-1])
+    eve.slash(served.training, "/train", "run")
+    planned = eve.submit(until(eve.views)[-1], values)  # a viewer may see a plan
+    become(Role.STRANGER)
+    assert "one must be" in str(eve.submit(planned["view"])["view"]["blocks"])
+    eve.close(eve.views()[-1], whole_stack=True)
     assert len(served.rows("SELECT id FROM runs")) == before
 
 

@@ -4,28 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.answer import Answer
 from bot.calls import Done, TooFast
+from bot.form_table import FORMS
+from bot.forms import MOST_CHOICES, choices
 from bot.home import EVERY_S, LOOKED_AT_S, Homes, overview
+from bot.local_workspace.block_kit import accept_view
+from bot.views.blocks import section
+from bot.views.form import answer_view, form_view, plan_view
 from bot.views.home import VIEW_BLOCKS, home_view
-from runner.entities import Place
+from runner.alerts.routing import Alert, State
+from runner.entities import Gpu, Place
 from runner.service.views import newest_runs, view
 from runner.settings import Role
 from runner.states import Reason
-from runner.store import runs
+from runner.store import alerts, runs
 from tests.support.lively_house import Lively, lively
+from tests.support.payloads import HOSTILE
 from tests.support.slack_house import Json, SlackHouse, slack_house, until
+from tests.support.words_house import ADA, NOW, words_house
 
 FAST_S = 0.2
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("home")) as house, pytest.MonkeyPatch.context() as patch:
+@pytest.fixture(scope="module", params=["socket", "http"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
+    with slack_house(tmp_path_factory.mktemp("home"), way=request.param) as house, pytest.MonkeyPatch.context() as patch:
         for name, value in house.environment.items():
             patch.setenv(name, value)
         with house.bot():
@@ -131,6 +141,45 @@ def test_what_has_not_changed_is_not_published_again(served: SlackHouse, day: Li
     assert slack.published == [served.people["ada"]]
 
 
+def test_a_full_and_hostile_house_stays_inside_slacks_limits(served: SlackHouse, day: Lively) -> None:
+    seen, house = overview(served.house), served.house
+    some = next(view for view in seen.live if view.run.id == day.working.id)
+    odd = replace(some, run=replace(some.run, detail=HOSTILE * 40, reason=Reason.UNREACHABLE))
+    gpus = [Gpu("gpu-1", f"u{number}", number, HOSTILE * 9, 81920, 99, ((HOSTILE * 9, 900),) * 9, HOSTILE * 9) for number in range(16)]
+    server = replace(seen.hosts[0], gpus=gpus)
+    crowded = replace(
+        seen, live=[odd] * 120, hosts=[server] * 60, datasets=[*seen.datasets] * 200,
+        schedules=[(schedule, HOSTILE) for schedule in [_Schedule()] * 200],
+    )
+    view = home_view(crowded, served.people["ada"], Role.MEMBER, [odd] * 5, zone=house.settings.time_zone)
+    accept_view(view, kinds=("home",), file_is_ready=lambda _: True)
+    shown = str(view)
+    assert "<!channel>" not in shown and "<https" not in shown
+    told = Answer(HOSTILE * 200, (section(HOSTILE * 60),) * 49)
+    place, line = Place("C0TRAIN01", "1700000000.000100"), "\\" * 1300 + "ü" * 100
+    for dialog in (answer_view(told, title=HOSTILE, place=place), plan_view(FORMS["run"], line, told, place=place)):
+        accept_view(dialog, kinds=("modal",), file_is_ready=lambda _: True)
+
+
+@dataclass
+class _Schedule:
+    id: str = "s-1"
+    words: str = HOSTILE
+    command: str = HOSTILE * 20
+    owner: str = HOSTILE
+    paused: bool = False
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_forms_with_more_to_choose_than_slack_takes_are_cut(served: SlackHouse, day: Lively, path: str) -> None:
+    form = FORMS[path]
+    many = [(f"value-{number}", HOSTILE * 3) for number in range(MOST_CHOICES)]
+    fields = [(param, many if choices(served.house, param) else None) for param in form.parameters]
+    values = {name: "value-7" if dict(fields).get(param) else HOSTILE for param, _ in fields if (name := param.name)}
+    view = form_view(form, fields, values, place=Place("C0TRAIN01"), ask_channel=True)
+    accept_view(view, kinds=("modal",), file_is_ready=lambda _: True)
+
+
 @pytest.mark.slow
 def test_it_is_fast_after_ten_thousand_runs(tmp_path: Path) -> None:
     with slack_house(tmp_path) as served:
@@ -148,3 +197,17 @@ def test_it_is_fast_after_ten_thousand_runs(tmp_path: Path) -> None:
             took.append(time.thread_time() - begun)
     assert min(took) < FAST_S, took
     assert len(made["blocks"]) <= VIEW_BLOCKS  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_stands_above_my_runs(tmp_path: Path) -> None:
+    house = words_house(tmp_path)
+
+    def blocks() -> str:
+        return str(home_view(overview(house), ADA, Role.MEMBER, [], zone=house.settings.time_zone)["blocks"])
+
+    assert "Alerts" not in blocks()
+    stalled = Alert({"alertname": "stalled", "severity": "critical", "host": "gpu1"}, NOW, detail="Its log has not grown for 7 min.")
+    with house.store.writing() as db:
+        alerts.keep_state(db, State({stalled.id: stalled}))
+    said = blocks()
+    assert said.index("'Alerts'") < said.index("*Stalled* gpu1") < said.index("My runs")

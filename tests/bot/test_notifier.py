@@ -9,11 +9,12 @@ import pytest
 
 from bot.notifier import deliveries_for, notify
 from bot.result_files import Shown
-from runner.entities import Event, Place, Run
+from runner.entities import Event, Host, Place, Run, TransportName
 from runner.service.models import ResultFileView
 from runner.specs import BoardSpec, FetchSpec, IngestSpec, Kind, ModelSpec, RunSpec, Start, TrainSpec
 from runner.states import Reason
-from tests.support.slack_house import DATASET, PRESET, slack_house
+from runner.store import hosts
+from tests.support.slack_house import DATASET, PRESET, slack_house, until
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 EVAL, PREDICT, EXPORT = (
@@ -174,3 +175,20 @@ def test_who_locked_something_hears_of_its_end_where_it_was_locked(kind: str, ac
     ])
     elsewhere = deliveries_for(Event(9, NOON, kind, None, actor, {**payload, "channel": None}), None, home_channel="C0")
     assert [each.channel for each in elsewhere] == ["C0"] * (words is not None)
+
+
+def test_a_broken_lock_is_told_in_the_channel_where_it_was_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with slack_house(tmp_path) as served:
+        for name, value in served.environment.items():
+            monkeypatch.setenv(name, value)
+        with served.house.store.writing() as db:
+            hosts.put(db, Host("gpu-1", TransportName.SSH, "/r"))
+        with served.bot():
+            served.person("ada").slash(served.training, "/train", "lock gpu-1 --for 4h --reason debugging")
+            served.person("ben").slash(served.lab, "/train", "unlock gpu-1")
+            posted = until(lambda: [each["text"] for each in served.posted(served.training) if "broken" in each["text"]], timeout_s=30)
+        [said] = posted
+        assert said == (
+            f"<@{served.people['ada']}> Your lock of `gpu-1` (debugging) was broken by <@{served.people['ben']}>. "
+            "New runs may start there; `lock gpu-1` keeps it again."
+        )

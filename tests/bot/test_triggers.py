@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.firings import carry_out_due
+from bot.grammar import tried
 from bot.settings import SlackSettings
 from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
@@ -180,6 +181,11 @@ def test_a_name_from_outside_is_one_word_of_the_command(house: House) -> None:
     assert triggers.ready(house)[0][1].command == "show 'a; stop r-1 --yes'"
 
 
+def test_a_verb_that_there_is_not_is_refused_at_once(house: House) -> None:
+    told, _ = tried(house, somebody(), 'trigger add "failure on fish" resmue {run}')
+    assert not told.ok and "resume" in told.text
+
+
 @pytest.mark.parametrize("command", ["", " ", "trigger list", 'schedule add "every day 02:30" ps'])
 def test_a_command_that_makes_no_sense_is_refused(house: House, command: str) -> None:
     with pytest.raises(RequestError):
@@ -197,3 +203,12 @@ def test_only_its_owner_or_an_operator_changes_a_trigger_and_a_viewer_adds_none(
     assert triggers.remove(house, somebody("U0BO00001", role=Role.OPERATOR), trigger.id.removeprefix("t-").upper()).id == trigger.id
     with pytest.raises(RequestError, match="no trigger t-nope"):
         triggers.pause(house, other, "nope")
+
+
+NIGHTS = Path(__file__).parents[2] / "deploy" / "nights.md"
+
+
+@pytest.mark.parametrize("line", [line for block in NIGHTS.read_text().split("```")[1::2] for line in block.strip().splitlines()])
+def test_the_lines_of_the_guide_work(house: House, line: str) -> None:
+    told, _ = tried(house, somebody(), line)
+    assert told.ok, told.text

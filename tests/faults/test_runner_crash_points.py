@@ -12,6 +12,7 @@ import pytest
 from runner.crash_points import LAUNCH, RUNNER, SESSION
 from runner.entities import Run
 from runner.service.models import results_of, submit_predict
+from runner.service.runs import request_stop
 from runner.service.views import history
 from runner.settings import Limits
 from runner.states import Reason
@@ -77,6 +78,27 @@ def test_the_runner_dies_around_bringing_results_and_they_are_here_once(
     told = [event.payload for event in history(scripted.house, used.id) if event.kind == "results"]
     assert [[file["name"] for file in payload["files"]] for payload in told] == [names]  # type: ignore[attr-defined]
     assert [path for path in scripted.house.settings.results.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("point", ["", "runner.after_lease", "runner.after_attempt_opened", "runner.after_launched"])
+def test_the_runner_dies_over_what_was_laid_ahead_and_it_happens_exactly_once(scripted: ScriptedHouse, point: str) -> None:
+    """Killed as soon as an attempt lies ready (no point), or around its start."""
+    with runner_process(scripted.house.settings) as first:
+        before = scripted.submit("step_s=60")
+        scripted.wait(before, Reason.WORKING)
+        run = scripted.submit()
+        eventually((scripted.directory(run) / "launch.sh").exists, 30)
+        assert not (scripted.directory(run) / "claim").is_symlink()
+        first.kill()
+    with runner_process(scripted.house.settings, crash_at=point) as second:
+        scripted.wait(run, Reason.WAITING_FOR_GPU)
+        request_stop(scripted.house, scripted.who(), before.id)
+        if point:
+            assert second.wait(30) == -signal.SIGKILL, f"{point} was not reached"
+    with runner_process(scripted.house.settings):
+        seen = scripted.wait(run, Reason.COMPLETED)
+    assert seen.run.attempt == 1
+    assert_trained_once(scripted, run)
 
 
 @pytest.mark.parametrize("point", SESSION)

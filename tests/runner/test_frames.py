@@ -23,7 +23,7 @@ STREAM = (
     frame("heartbeat", host_time=1700000000.5)
     + frame("claim", directory="/r/1", text="abc:1:2:b")
     + frame("log", LOG, directory="/r/1", offset=0, generation=0, inode=7, grown_at=1.0)
-    + frame("exit", directory="/r/1", code=137, ended_at=2, oom_kills=1)
+    + frame("exit", directory="/r/1", code=137, ended_at=2, oom_kills=1, log_offset=5, log_generation=1)
     + frame("note", directory="", text="hm")
     + frame("queued", directory="/r/3", job="12", state="PENDING", reason="Resources")
     + frame("unstarted", directory="/r/3", job="12", state="FAILED", reason="NonZeroExitCode")
@@ -33,7 +33,7 @@ WANTED: list[Evidence | Note] = [
     Heartbeat("gpu-1", datetime.fromtimestamp(1700000000.5, UTC)),
     ClaimSeen("gpu-1", "/r/1", "abc:1:2:b"),
     LogBytes("gpu-1", "/r/1", 0, 0, LOG, datetime.fromtimestamp(1, UTC), 7),
-    ExitSeen("gpu-1", "/r/1", 137, datetime.fromtimestamp(2, UTC), 1),
+    ExitSeen("gpu-1", "/r/1", 137, datetime.fromtimestamp(2, UTC), 1, 5, 1),
     Note(frame="note", length=0, directory="", text="hm"),
     Queued("gpu-1", "/r/3", "12", "PENDING", "Resources"),
     Unstarted("gpu-1", "/r/3", "12", "FAILED", "NonZeroExitCode"),

@@ -117,6 +117,22 @@ def test_a_gap_in_a_log_is_read_again_from_what_is_committed(desk: Desk) -> None
     assert progress.position(desk.house.store.reading(), attempt).offset == 15
 
 
+def test_an_end_whose_log_is_not_all_here_is_told_again(desk: Desk) -> None:
+    """The last bytes were lost with a connection, and nothing came after them but the exit."""
+    run = working(desk.house)
+    connect(desk)
+    directory = follow(desk, run)
+    desk.intake.take(log(desk, directory, 0, b"hello\n"))
+    end = ExitSeen("gpu-1", directory, 0, desk.house.now(), log_offset=15)
+    with pytest.raises(ConflictError, match="9 bytes more"):
+        desk.intake.take(end)
+    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    eventually(lambda: (follow(desk, run), desk.link.watches(directory))[1], timeout_s=REST_S + 5)
+    desk.intake.take(log(desk, directory, 6, b"my world\n"))
+    desk.intake.take(end)
+    assert runs.attempt(desk.house.store.reading(), run.id, 1).exit_code == 0
+
+
 def test_the_mirror_of_a_log_that_began_anew_holds_nothing_older(desk: Desk) -> None:
     run = working(desk.house)
     connect(desk)
@@ -177,7 +193,7 @@ def test_data_on_its_way_is_on_the_card_until_it_is_there(desk: Desk) -> None:
     assert "*Sending data* · fish@1 · 300 MB of 1.2 GB · 90.0 MB/s" in text
     assert " 25 %" in text
     assert views.view(desk.house, run.id).eta == timedelta(seconds=10)
-    desk.intake.take(StagedOutcome(run.id, 1, symbolic=7))
+    desk.intake.take(StagedOutcome(run.id, 1, symbolic=7, host="gpu-1"))
     desk.intake.take(SendingStep(run.id, 1, step))
     assert views.view(desk.house, run.id).work is None
     assert "7 files of the dataset are symbolic links" in desk.run(run).detail
@@ -211,9 +227,9 @@ def test_a_fence_with_somebody_left_frees_nothing(desk: Desk) -> None:
     run = working(desk.house)
     with desk.house.store.writing() as db:
         runs.request_stop(db, run, by="U1", now=desk.house.now())
-    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 1, exited=False)))
+    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 1, exited=False), host="gpu-1"))
     assert hosts.leases(desk.house.store.reading(), run.id)
-    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 0, exited=False)))
+    desk.intake.take(StoppedOutcome(run.id, 1, Fence("claim", 0, exited=False), host="gpu-1"))
     assert desk.run(run).reason is Reason.BY_USER
     assert hosts.leases(desk.house.store.reading(), run.id) == []
 

@@ -32,7 +32,7 @@ AT_ONCE = 10
 ITERATIONS = 4
 MEAN_LIFE_S = 2.0
 LONGEST_LIFE_S = 8.0
-SETTLING_S = 240.0
+STANDSTILL_S = 120.0
 WEIGHTS = {"plain": 6, "failing": 2, "stopped": 2, "deaf": 1, "limited": 1, "urgent": 1, "held": 1, "powerless": 2, "wide": 1, "used": 1}
 
 
@@ -65,13 +65,15 @@ class Storm:
                 said(f"{number} kills in {minutes:.1f} min, {len(self.plans)} runs, {dict(self.done)}")
 
     def settle(self) -> None:
-        """Let everything come to its end under one runner that nobody kills."""
+        """Let everything come to its end under one runner that nobody kills, for as long as anything happens at all."""
         for number in list(self._back_at):
             self._bring_back(number)
-        pid = self.house.start_runner()
-        until = time.monotonic() + SETTLING_S
+        pid, seen, until = self.house.start_runner(), 0, time.monotonic() + STANDSTILL_S
         while self._live and time.monotonic() < until:
             self._look(new=False)
+            newest = self.house.scripted.house.store.reading().conn.execute("SELECT max(id) FROM events").fetchone()[0]
+            if newest != seen:
+                seen, until = newest, time.monotonic() + STANDSTILL_S
             time.sleep(0.2)
         if not alive(pid):
             self.troubles.append("the last runner ended by itself")

@@ -53,9 +53,10 @@ def _of_presence(presence: Path, attempts: dict[str, Attempt]) -> Iterator[str]:
 def _of_directories(roots: Sequence[Path], attempts: dict[str, Attempt]) -> Iterator[str]:
     for path in (path for root in roots for path in root.glob("runs/*/[0-9]*")):
         marker = f"{path.parent.name}/{path.name}"
-        if marker not in attempts:
-            yield f"{path} lies on a host, and no attempt is known of it"
-        elif path.joinpath("iterations.txt").exists() and not path.joinpath("claim").is_symlink():
+        claimed = path.joinpath("claim").is_symlink()
+        if marker not in attempts and claimed:  # what was laid ahead of its turn, and never had one, is not
+            yield f"{marker} was claimed, and no attempt is known of it"
+        if path.joinpath("iterations.txt").exists() and not claimed:
             yield f"{marker} ran without a claim"
 
 

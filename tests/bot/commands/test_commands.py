@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,13 +11,14 @@ import pytest
 from bot.answer import Answer
 from bot.commands import verbs
 from bot.grammar import answer
+from runner.alerts.routing import Alert
 from runner.entities import Environment
 from runner.evidence import Resources
 from runner.service.house import House, Requester, role_of
 from runner.settings import Role
 from runner.specs import ConvertSpec, TrainSpec
 from runner.states import Reason
-from runner.store import hosts, people, runs, schedules
+from runner.store import alerts, hosts, people, runs, schedules
 from tests.support.words_house import ADA, BEN, add_dataset, at_work, ended, somebody, training, words_house
 
 EXAMPLES = [(name, example) for name, verb in verbs().items() for example in verb.examples]
@@ -44,7 +47,8 @@ def rename(house: House, table: str, old: str, new: str) -> None:
     with house.store.writing() as db:
         db.conn.execute("PRAGMA defer_foreign_keys=ON")
         db.conn.execute(f"UPDATE {table} SET id = ? WHERE id = ?", (new, old))
-        for child in ("attempts", "progress", "evaluations", "checkpoints", "leases") if table == "runs" else ("firings",):
+        children = {"runs": ("attempts", "progress", "evaluations", "checkpoints", "leases"), "schedules": ("firings",)}
+        for child in children.get(table, ()):
             column = "run_id" if table == "runs" else "schedule_id"
             db.conn.execute(f"UPDATE {child} SET {column} = ? WHERE {column} = ?", (new, old))
 
@@ -52,6 +56,15 @@ def rename(house: House, table: str, old: str, new: str) -> None:
 def wait_for_approval(house: House, run_id: str) -> None:
     with house.store.writing() as db:
         runs.transition(db, runs.get(db, run_id), Reason.WAITING_FOR_APPROVAL, now=house.now(), detail="It may take 99 GPU-hours.")
+
+
+def fire(house: House, **labels: str) -> Alert:
+    """An alert fires, as far as the runner has written down."""
+    alert = Alert(labels, house.now() - timedelta(minutes=7), detail="Its log has not grown for 7 min.")
+    with house.store.writing() as db:
+        known = alerts.state(db)
+        alerts.keep_state(db, replace(known, firing={**known.firing, alert.id: alert}))
+    return alert
 
 
 def confirmable(house: House, *, run_id: str, question: str) -> None:
@@ -87,13 +100,17 @@ def with_the_rest(house: House, name: str, example: str) -> None:
     """What else the examples speak of: made by the verbs' own opposites."""
     before = {
         "release": "hold r-9abc", "unlock": example.replace("unlock", "lock"), "rollback": "promote r-7f3k",
+        "unsubscribe": "subscribe fish",
         "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
+        "unsilence": "silence stalled",
         "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
     }.get(name, "")
     assert not before or ask(house, before, somebody(role=Role.ADMIN)).ok
     with house.store.writing() as db:
         if name in ("schedule", "trigger"):
             db.conn.execute(f"UPDATE {name}s SET id = '{name[0]}-7f3k'")
+        db.conn.execute("UPDATE silences SET id = 'z-1f0a'")
+    fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k")
     if name == "approve":
         wait_for_approval(house, "r-9abc")
     if name == "confirm":
@@ -368,3 +385,45 @@ def test_schedule_words_come_back(house: House) -> None:
     assert kept.id in ask(house, "schedule list").text
     assert "paused" in ask(house, f"schedule pause {kept.id}").text
     assert not ask(house, f"schedule remove {kept.id}", somebody(BEN)).ok
+
+
+def test_alerts_are_listed_acknowledged_and_silenced(house: House) -> None:
+    stalled = fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k", owner=ADA)
+    fire(house, alertname="gpu_hot", host="gpu2", severity="warning", gpu="3")
+    said = ask(house, "alerts").text
+    assert "2 alerts" in said and "Stalled" in said and "Gpu hot" in said and "gpu2, gpu 3" in said and f"<@{ADA}>" not in said
+    assert said.index("Stalled") < said.index("Gpu hot")  # the worst first
+
+    short = next(word.strip("`") for word in said.split() if word.startswith("`a-"))
+    known = ask(house, f"ack {short}", somebody(BEN))
+    assert known.ok and known.public and "1 alert" in known.text
+    assert alerts.acks(house.store.reading()) == {stalled.id: BEN}
+    assert f"known to <@{BEN}>" in ask(house, "alerts").text
+    assert "Nothing fires" in ask(house, "ack slow").text
+
+    given = ask(house, 'silence host=gpu2 --for 2h --reason "new fans"')
+    assert given.ok and 'host="gpu2"' in given.text and "16:32 CET" in given.text
+    said = ask(house, "alerts").text
+    assert "silenced until 16:32 CET" in said and "new fans" in said
+    assert "operator" in ask(house, value_of(given, 0), somebody(BEN)).text
+    assert ask(house, value_of(given, 0)).ok
+    assert "silence" not in ask(house, "alerts").text
+
+
+@pytest.mark.parametrize(("line", "words"), [
+    ("silence nothing-such", "no alert, no rule and no matcher such as host=gpu1"),
+    ("silence a-000000", "does not fire any more"),
+    ("silence stalled --for 99d", "60 days at most"),
+    ("silence host=~[", "no alert, no rule and no matcher"),
+    ("unsilence z-0000", "No silence z-0000 holds"),
+])
+def test_what_cannot_be_silenced_says_why(house: House, line: str, words: str) -> None:
+    given = ask(house, line)
+    assert not given.ok
+    assert words in given.text
+
+
+def test_only_members_make_alerts_quiet(house: House) -> None:
+    fire(house, alertname="stalled", host="gpu1", severity="critical")
+    for line in ("ack stalled", "silence stalled"):
+        assert "must be member" in ask(house, line, somebody("U0VIEW001", role=Role.VIEWER)).text

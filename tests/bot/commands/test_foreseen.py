@@ -11,10 +11,14 @@ import pytest
 
 from bot.answer import Answer
 from bot.grammar import answer
+from bot.views.plan import when
 from runner.entities import Checkpoint, Environment, Progress, Run
+from runner.errors import RequestError
 from runner.evidence import DeviceUse, Resources
 from runner.queueing.policy import Policy
+from runner.service.hosts import Wish
 from runner.service.house import House
+from runner.service.plans import plan
 from runner.settings import Role
 from runner.specs import TrainSpec
 from runner.states import Reason
@@ -125,6 +129,24 @@ def test_what_runs_there_will_write_is_not_free(house: House) -> None:
         db.conn.execute("UPDATE checkpoints SET removed = 1 WHERE epoch < 4")
     refused = ask(house, "plan rtmdet-nano on fish")
     assert "which has 55 GB free" in refused.text, "three of its five checkpoints are still to come"
+
+
+def test_a_training_on_two_hosts_names_both_and_needs_the_disk_of_both(house: House) -> None:
+    with house.store.writing() as db:
+        hosts.put(db, replace(hosts.get(db, "gpu1"), name="gpu2"))
+        hosts.note_seen(db, "gpu2", now=NOW)
+        device = DeviceUse("GPU-9", 0, "A100", 81_920, 0, processes=())
+        hosts.note_resources(db, Resources("gpu2", (device,), disk_free_bytes=GB, disk_total_bytes=900 * GB), now=NOW)
+        hosts.put_environment(db, Environment("gpu2", "upstream", "mmdet", "/p", "/c", "f"))
+    def planned() -> str:
+        found = plan(house, somebody(role=Role.OPERATOR), preset="rtmdet-nano", dataset="fish", wish=Wish("gpu1,gpu2"))
+        return when(found.foreseen, now=NOW, zone=house.settings.time_zone)
+
+    assert "starts at once on gpu1 and gpu2 (GPU 0: A100)" in planned()
+    trained(house)
+    with pytest.raises(RequestError, match=r"on gpu2 .*, which has 1\.0 GB free"):
+        planned()
+    assert ask(house, "plan rtmdet-nano on fish").ok, "gpu1 alone has room"
 
 
 def test_what_no_quota_lets_start_is_refused(house: House) -> None:

@@ -48,6 +48,30 @@ def test_what_differs_is_shown_and_nothing_else(house: House) -> None:
     assert "preset" not in text
 
 
+def test_classes_cost_and_data_are_compared_and_the_winner_is_marked(house: House) -> None:
+    add_dataset(house, classes={"cod": 10, "eel": 90})
+    first = at_work(house, training(house), epochs=8, best_epoch=6)
+    other = training(house)
+    third = add_dataset(house, classes={"cod": 30, "eel": 90})
+    with house.store.writing() as db:
+        db.conn.execute(
+            "UPDATE runs SET spec = json_set(spec, '$.dataset.version', 3, '$.dataset.fingerprint', ?) WHERE id = ?",
+            (third.fingerprint, other.id),
+        )
+        db.conn.execute("DELETE FROM leases")
+        db.conn.execute("UPDATE attempts SET claimed_at = created_at, devices = 2")
+    second = at_work(house, runs.get(house.store.reading(), other.id), epochs=4, best_epoch=9)
+
+    found = comparing.compare(house, [first.id, second.id])
+    text, blocks = comparison(found)
+
+    assert_sendable(text, blocks)
+    assert found.gpu_hours[0] == pytest.approx(2 * 41 / 60)
+    assert "0.700★" in text and "GPU-hours" in text and "AP by class" in text
+    assert "fish@2 → fish@3" in text and "boxes: 100 → 120 (+20)" in text
+    assert all(len(line) <= 40 for block in text.split("```")[1::2] for line in block.splitlines()), "a phone shows 40 characters"
+
+
 def test_only_trainings_are_compared_and_at_least_two(house: House) -> None:
     first, _ = two(house)
     with pytest.raises(RequestError, match="Between 2 and 6"):

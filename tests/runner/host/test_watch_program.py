@@ -7,6 +7,7 @@ import atexit
 import functools
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from runner.host import watch
 from runner.host_program import packed
 from tests.support.nvidia_standin import NvidiaStandin, app, gpu
 
@@ -98,6 +100,31 @@ def attempt(tmp_path: Path, log: bytes = b"", *, claim: bool = True) -> Path:
 def end(directory: Path, text: str = "0 1700000000\n") -> None:
     (directory / "exit.new").write_text(text, encoding="ascii")
     (directory / "exit.new").rename(directory / "exit")
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="this Python has no pidfd_open, so watch.py looks again and again")
+def test_the_end_of_a_launch_wakes_whoever_waits_for_it() -> None:
+    launch = subprocess.Popen(["/bin/sleep", "60"])
+    started = watch.start_time(launch.pid)
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    assert watch.held_by(f"abc:{launch.pid}:{started}:another-boot") is None
+    assert watch.held_by(f"abc:{launch.pid}:{started}0:{boot_id}") is None, "another process of that number"
+    holder = watch.held_by(f"abc:{launch.pid}:{started}:{boot_id}")
+    assert select.select([holder], [], [], 0)[0] == []
+    launch.kill()
+    assert select.select([holder], [], [], 10)[0] == [holder]
+    os.close(holder)
+    launch.wait()
+    assert watch.held_by(f"abc:{launch.pid}:{started}:{boot_id}") is None
+
+
+def test_an_exit_says_when_it_was_written_in_either_form(program: Program, tmp_path: Path) -> None:
+    directory = attempt(tmp_path)
+    end(directory, "3\n" + " " * 60)
+    os.utime(directory / "exit", (1700000001, 1700000001.25))
+    program.order(watch=[watched(directory)])
+    ended = program.frame("exit")
+    assert (ended["code"], ended["ended_at"]) == (3, 1700000001.25)
 
 
 def test_it_is_python_36() -> None:

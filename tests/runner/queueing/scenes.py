@@ -11,7 +11,7 @@ from runner.queueing.policy import Policy
 
 NOW = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 PEOPLE = ("ada", "ben", "cleo")
-HOSTS = ("gpu1", "gpu2")
+HOSTS = ("gpu1", "gpu2", "gpu3")
 KINDS = (("RTX 3090", 24_000), ("A100", 80_000))
 
 
@@ -21,7 +21,7 @@ def gpu(host: str, index: int, *, kind: int = 0, foreign: tuple[Foreign, ...] = 
 
 
 def waits(run_id: str, owner: str = "ada", *, devices: int = 1, minutes_ago: float = 0.0, **given: object) -> Waiting:
-    hosts = given.pop("hosts", HOSTS)
+    hosts = given.pop("hosts", HOSTS[:2])
     return Waiting(run_id, owner, NOW - timedelta(minutes=minutes_ago), hosts, devices, **given)  # type: ignore[arg-type]
 
 
@@ -48,9 +48,11 @@ def scenes(draw: st.DrawFn) -> Scene:
     waiting = [
         Waiting(
             f"r-{number:02}", draw(st.sampled_from(PEOPLE)), NOW - timedelta(minutes=draw(st.integers(0, 600))),
-            draw(st.sampled_from([HOSTS, HOSTS[:1], HOSTS[1:], ("gone",)])), draw(st.integers(0, 4)), priority=draw(st.integers(-1, 2)),
+            draw(st.sampled_from([HOSTS, HOSTS[:2], HOSTS[:1], HOSTS[1:], ("gone",)])), draw(st.integers(0, 4)),
+            priority=draw(st.integers(-1, 2)),
             place=draw(st.none() | st.floats(0, 1)), memory_mib=draw(st.sampled_from([None, None, 10_000, 40_000])),
             lasts_s=draw(st.none() | st.integers(60, 90_000)), limit_s=draw(st.none() | st.integers(60, 90_000)),
+            spread=draw(st.sampled_from([1, 1, 1, 2, 2, 3])), first=draw(st.sampled_from([None, None, *HOSTS])),
         )
         for number in range(count)
     ]

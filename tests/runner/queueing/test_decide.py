@@ -25,7 +25,7 @@ def scene(*waiting, devices=TWO, running=(), **more) -> Scene:
 
 
 def started(decisions: Decisions) -> dict[str, tuple[str, ...]]:
-    return {start.run_id: start.devices for start in decisions.starts}
+    return {start.run_id: tuple(device for share in start.shares for device in share.devices) for start in decisions.starts}
 
 
 def reason(decisions: Decisions, run_id: str) -> Wait:
@@ -167,6 +167,45 @@ def test_the_chosen_devices_and_no_others() -> None:
     assert "held by r-held" in reason(decide(scene(wants, running=[holds("r-held", "GPU-gpu1-1")]), ANYBODY), "r-a").why
 
 
+FOUR = tuple(gpu(host, index) for host in ("gpu1", "gpu2") for index in range(2))
+
+
+def test_a_run_on_two_hosts_starts_on_both_at_once() -> None:
+    found = decide(scene(waits("r-a", devices=2, spread=2), waits("r-b", devices=1), devices=FOUR), ANYBODY)
+    [start] = found.starts
+    assert start.shares == (("gpu1", ("GPU-gpu1-0", "GPU-gpu1-1")), ("gpu2", ("GPU-gpu2-0", "GPU-gpu2-1")))
+    led = decide(scene(waits("r-a", devices=2, spread=2, first="gpu2"), devices=FOUR), ANYBODY)
+    assert [share.host for share in led.starts[0].shares] == ["gpu2", "gpu1"]
+
+
+def test_where_one_of_two_hosts_is_full_a_run_on_both_waits_and_both_are_kept_for_it() -> None:
+    held, both = [holds("r-held", "GPU-gpu1-0", minutes=60)], waits("r-both", minutes_ago=9, devices=2, spread=2)
+    long, short = waits("r-long", hosts=("gpu2",), limit_s=2 * 3600.0), waits("r-short", hosts=("gpu2",), limit_s=1800.0)
+    found = decide(scene(both, long, short, devices=FOUR, running=held), ANYBODY)
+    assert list(started(found)) == ["r-short"], "who is gone by then may go first, even where all of a host is kept"
+    waiting = reason(found, "r-both")
+    assert waiting.why == "Needs 2 devices of one kind on each of 2 hosts: held by r-held."
+    assert waiting.starts_at == NOW + timedelta(hours=1)
+    assert reason(found, "r-long").why == "Its turn comes after r-both."
+
+
+def test_a_run_on_two_hosts_that_can_never_start_says_so() -> None:
+    mixed = (gpu("gpu1", 0), gpu("gpu2", 0, kind=1))
+    wait = reason(decide(scene(waits("r-a", devices=1, spread=2), devices=mixed), ANYBODY), "r-a")
+    assert wait.why == "Needs a device on each of 2 hosts at once, all of one kind; only gpu1, gpu2 could ever give that."
+    led = reason(decide(scene(waits("r-a", spread=2, first="gpu3", hosts=("gpu1", "gpu2")), devices=FOUR), ANYBODY), "r-a")
+    assert "and gpu3 has to be among them" in led.why
+
+
+def test_nothing_gives_way_where_the_other_host_stays_taken() -> None:
+    policy = Policy(preempting_priority=1, preemption_grace_s=60)
+    urgent = waits("r-a", priority=1, devices=2, spread=2)
+    stays = Running("r-stays", "ben", "gpu2", ("GPU-gpu2-0",), preemptible=False)
+    one, other = holds("r-gives", "GPU-gpu1-0", minutes=None), replace(stays, preemptible=True)
+    assert decide(scene(urgent, devices=FOUR, running=[one, stays]), policy).preempts == ()
+    assert {each.run_id for each in decide(scene(urgent, devices=FOUR, running=[one, other]), policy).preempts} == {"r-gives", "r-stays"}
+
+
 def test_who_comes_next_is_promised_a_host_of_those_that_could_hold_it() -> None:
     held = [holds("r-1", "GPU-gpu1-0", minutes=60), replace(holds("r-2", "GPU-gpu2-0", minutes=5), host="gpu2")]
     queue = [waits(f"r-{name}", minutes_ago=60 - place) for place, name in enumerate("abcde")]
@@ -201,15 +240,18 @@ def test_what_holds_for_any_scene(scene: Scene, policy: Policy) -> None:
     found = decide(scene, policy)
 
     assert sorted([start.run_id for start in found.starts] + [wait.run_id for wait in found.waits]) == sorted(r.id for r in scene.waiting)
-    taken = [device for start in found.starts for device in start.devices] + [device for run in scene.running for device in run.devices]
+    given_now = [device for devices in started(found).values() for device in devices]
+    taken = given_now + [device for run in scene.running for device in run.devices]
     assert len(taken) == len(set(taken)), "no device is given twice"
     runs, devices = {run.id: run for run in scene.waiting}, {device.id: device for device in scene.devices}
     locked = {lock.device for lock in scene.locks if lock.until > scene.now}
     for start in found.starts:
-        run, given_devices = runs[start.run_id], [devices[device] for device in start.devices]
-        assert len(given_devices) == run.devices
-        assert start.host in run.hosts
-        assert {device.host for device in given_devices} <= {start.host}
+        run, given_devices = runs[start.run_id], [devices[device] for share in start.shares for device in share.devices]
+        assert len(start.shares) == len({share.host for share in start.shares}) == (run.spread if run.devices else 1), "all hosts or none"
+        assert {len(share.devices) for share in start.shares} == {run.devices}
+        assert {share.host for share in start.shares} <= set(run.hosts)
+        assert run.spread == 1 or not run.devices or run.first in (None, start.host)
+        assert all(devices[device].host == share.host for share in start.shares for device in share.devices)
         assert len({device.kind for device in given_devices}) <= 1
         assert not any(device.broken or device.id in locked for device in given_devices)
     assert all(wait.why.endswith(".") and wait.reason.state.value == "PENDING" for wait in found.waits)
@@ -229,13 +271,13 @@ def test_the_head_starts_no_later_for_who_is_behind_it(scene: Scene) -> None:
         return
     order, runs = [run.id for run in ordered(scene, ANYBODY)], {run.id: run for run in scene.waiting}
 
-    def begun(start: Start) -> Running:
+    def begun(start: Start) -> list[Running]:
         run = runs[start.run_id]
         stays_s = run.limit_s if order.index(run.id) > order.index(head.run_id) else run.lasts_s or run.limit_s
         ends = NOW + timedelta(seconds=stays_s) if stays_s else None
-        return Running(run.id, run.owner, start.host, start.devices, ends_at=ends)
+        return [Running(run.id, run.owner, share.host, share.devices, ends_at=ends) for share in start.shares if share.devices]
 
-    running = (*scene.running, *(begun(start) for start in found.starts if start.devices))
+    running = (*scene.running, *(held for start in found.starts for held in begun(start)))
     alone = decide(replace(scene, waiting=(runs[head.run_id],), running=running), ANYBODY)
     assert alone.starts or (alone.waits[0].starts_at is not None and alone.waits[0].starts_at <= head.starts_at)
 

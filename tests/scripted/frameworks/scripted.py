@@ -15,6 +15,7 @@ class Scripted:
     name = "scripted"
     formats = ("coco",)
     kinds = frozenset({Kind.TRAIN, Kind.EVAL, Kind.PREDICT, Kind.EXPORT})
+    spans_hosts = True
     checkpoint_folder = "work_dir"
     log_folder = "work_dir"
     usually_kept = None
@@ -22,8 +23,9 @@ class Scripted:
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
         resume = ("--resume", prepared.checkpoint) if spec.start.mode is StartMode.RESUME and prepared.checkpoint else ()
+        several = ("--meet", f"{ranks.address}:{ranks.port}", "--rank", f"{ranks.node}/{ranks.nodes}") if ranks.nodes > 1 else ()
         return LaunchPlan(
-            argv=(environment.python, f"{environment.code}/program.py", "config.py", "--work-dir", "work_dir", *resume),
+            argv=(environment.python, f"{environment.code}/program.py", "config.py", "--work-dir", "work_dir", *resume, *several),
             files={"config.py": prepared.config.encode()}, variables=environment.variables, setup=environment.setup,
         )
 

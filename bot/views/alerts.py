@@ -1,0 +1,103 @@
+"""Alerts: the list of all, the one message of a group, and what a run's thread is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from bot.views.blocks import Button, Message, actions, fitting, section
+from bot.views.words import clock, code, count, is_member, name, person, prose, sentence
+from runner.alerts.routing import Silence
+from runner.alerts.rules import Rule
+from runner.service.alerts import AlertShown
+
+SIGNS = {"critical": "🔴", "warning": "🟠", "info": "🔵"}
+SHOWN = 40
+SHOWN_IN_GROUP = 10
+_QUIET_LABELS = frozenset({"alertname", "severity", "channel", "preset", "owner", "told"})
+"""Said elsewhere, or of no use to people."""
+
+Listed = Mapping[str, Any]
+"""An alert as an event tells of it."""
+
+
+def title(rule_name: str) -> str:
+    """``host_unreachable`` as people read it."""
+    return rule_name.replace("_", " ").capitalize()
+
+
+def alert_list(alerts: Sequence[AlertShown], silences: Sequence[Silence], *, zone: tzinfo, now: datetime) -> Message:
+    """What fires, with who knows of it and why it is quiet; and the silences that hold."""
+    heading = f"*{count(len(alerts), 'alert')}*" if alerts else "Nothing fires."
+    entries = [_entry(each, zone, now) for each in alerts[:SHOWN]]
+    entries += [f"… and {len(alerts) - SHOWN} more"] if len(alerts) > SHOWN else []
+    held = [_silence(each, zone, now) for each in silences[:SHOWN]]
+    quiet = [f"*{count(len(silences), 'silence')}*", *held] if held else []
+    return "\n".join([heading, *entries, *quiet]), fitting(section(text) for text in [heading, *entries, *quiet])
+
+
+def group_message(told: Listed, rule: Rule | None, *, zone: tzinfo) -> Message:
+    """The one message of a group: what fires, what has ended, what it means and what to do."""
+    firing, ended = told["firing"], told["resolved"]
+    first = [*firing, *ended][0]["labels"]
+    of = " on ".join([title(first["alertname"]), *([name(told["labels"]["host"])] if "host" in told["labels"] else [])])
+    sign = SIGNS.get(first.get("severity", ""), "🔴") if firing else "✅"
+    number = f" ({told['fires']})" if told["fires"] > 1 else ""
+    mention = " ".join(person(each) for each in told["owners"] if is_member(each)) if told["mentions"] else ""
+    heading = f"{sign} *{of}*{number}" if firing else f"{sign} *{of}*: over"
+    lines = [_line(each, zone, ended=False) for each in firing[:SHOWN_IN_GROUP]]
+    lines += [f"… and {told['fires'] - SHOWN_IN_GROUP} more: `alerts`"] if told["fires"] > SHOWN_IN_GROUP else []
+    lines += [_line(each, zone, ended=True) for each in ended[:SHOWN_IN_GROUP]]
+    lines += [f"… and {told['ended'] - SHOWN_IN_GROUP} more are over"] if told["ended"] > SHOWN_IN_GROUP else []
+    text = "\n".join([f"{heading} {mention}".rstrip(), *lines])
+    means = f"{sentence(prose(rule.means, 300))} *What to do:* {sentence(prose(rule.do, 300))}" if rule and firing else ""
+    row = [Button("Ack", f"ack {told['group']}"), Button("Silence 1 h", f"silence {told['group']} --for 1h")] if firing else []
+    blocks = [section(text), *([section(means)] if means else []), *([actions(row)] if row else [])]
+    return "\n".join(filter(None, (text, means))), fitting(blocks)
+
+
+def thread_text(listed: Listed, rule: Rule | None) -> str:
+    """What a run's thread is told of an alert; it rings its owner's phone once."""
+    labels = listed["labels"]
+    if listed["until"]:
+        return f"✅ Over: {title(labels['alertname']).lower()}."
+    owner = labels.get("owner", "")
+    mention = f"{person(owner)} " if is_member(owner) and labels.get("severity") != "info" else ""
+    advice = f" {sentence(prose(rule.do, 300))}" if rule else ""
+    sign = SIGNS.get(labels.get("severity", ""), "🔴")
+    return f"{sign} {mention}*{title(labels['alertname'])}*: {sentence(prose(listed['detail'], 500))}{advice}"
+
+
+def _line(listed: Listed, zone: tzinfo, *, ended: bool) -> str:
+    of = _named(listed["labels"])
+    if ended:
+        return f"✅ {of}: over since {clock(datetime.fromisoformat(listed['until']), zone)}"
+    return f"• {of + ': ' if of else ''}{prose(listed['detail'], 300)} (since {clock(datetime.fromisoformat(listed['since']), zone)})"
+
+
+def _entry(shown: AlertShown, zone: tzinfo, now: datetime) -> str:
+    alert, labels = shown.alert, shown.alert.labels
+    quiet = []
+    if shown.acked_by:
+        quiet.append(f"known to {person(shown.acked_by)}")
+    if shown.silence:
+        quiet.append(f"silenced until {clock(shown.silence.ends_at, zone, near=now)}")
+    if shown.inhibitor:
+        quiet.append(f"not told because of {title(shown.inhibitor.labels['alertname']).lower()}")
+    of = _named(labels)
+    head = f"{SIGNS.get(labels.get('severity', ''), '🔴')} {code(shown.short)} *{title(labels['alertname'])}* {of}"
+    since = f"since {clock(alert.starts_at, zone, near=now)}"
+    advice = f"\n      {sentence(prose(shown.rule.do, 300))}" if shown.rule and not quiet else ""
+    return f"{head} {since}{'; ' if quiet else ''}{'; '.join(quiet)}\n      {sentence(prose(alert.detail, 300))}{advice}"
+
+
+def _silence(silence: Silence, zone: tzinfo, now: datetime) -> str:
+    what = code(", ".join(map(str, silence.matchers)))
+    until = clock(silence.ends_at, zone, near=now)
+    return f"🔇 {code(silence.id)} {what} until {until}, {person(silence.creator)}: {name(silence.reason or '–', 120)}"
+
+
+def _named(labels: Mapping[str, str]) -> str:
+    return ", ".join(name(value, 60) if key in ("run", "host") else f"{name(key)} {name(value, 60)}"
+                     for key, value in labels.items() if key not in _QUIET_LABELS and value)
