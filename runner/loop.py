@@ -15,9 +15,7 @@ import signal
 import sys
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -35,7 +33,6 @@ from runner.decisions import (
     Conclude,
     Decision,
     Eligible,
-    HostFacts,
     Launch,
     Meet,
     Move,
@@ -48,12 +45,13 @@ from runner.decisions import (
     decide_running,
     may_be_going_down,
 )
-from runner.entities import Attempt, Environment, Host, Run, TransportName
+from runner.entities import Attempt, Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
 from runner.evidence import Evidence, Heartbeat, LogBytes, Resources, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
+from runner.passes import Pass, facts_of
 from runner.placing import Placing, together
 from runner.queue_scene import Candidate, Candidates, Found, turn_of
 from runner.rank_decisions import decide_ranks
@@ -62,7 +60,6 @@ from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.service.queue import end_locks
 from runner.settings import Settings
-from runner.specs import BootstrapSpec
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import DatabaseError
@@ -79,23 +76,6 @@ QUIET = (LogBytes, Heartbeat, Resources, SendingStep)
 """What alone decides nothing."""
 LOOK_BACK = 200
 """Runs. So many of the newest are tidied up after again at the start: a crash may have come between their end and that."""
-
-
-@dataclass(slots=True)
-class _Pass:
-    """What is read once for all runs: the hosts, the current attempts of what runs (on each of its hosts), and of which runs something is
-    being done.
-    ``moves`` are the runs that wait for something else from now on."""
-
-    facts: Sequence[HostFacts]
-    ranks: Mapping[str, Sequence[Attempt]]
-    busy: Collection[str]
-    moves: list[tuple[Run, Move]] = field(default_factory=list)
-
-    @property
-    def under_way(self) -> set[str]:
-        """The directories of attempts that have not ended."""
-        return {attempt.directory for ranks in self.ranks.values() for attempt in ranks if attempt.ended_at is None}
 
 
 class Runner:
@@ -187,7 +167,7 @@ class Runner:
     def _decide_all(self) -> None:
         db = self.house.store.reading()
         busy = {run_id for link in self._links.values() for run_id in link.busy_runs}
-        known = _Pass(self._facts(), runs.current_ranks(db), busy)
+        known = Pass(facts_of(db, self._links, self._live.values()), runs.current_ranks(db), busy)
         for link in self._links.values():
             self._unwatch_ended(link, known)
         candidates = self._candidates.among(self._live.values(), known.facts, partial(self._look_at, known))
@@ -195,12 +175,12 @@ class Runner:
         together(self.house.store, self._guard, [(run.id, partial(self._move, run, move)) for run, move in told])
         self._placing.place(candidates, self._links, self._live, self._guard, self._begin)
 
-    def _look_at(self, known: _Pass, run: Run) -> Found:
+    def _look_at(self, known: Pass, run: Run) -> Found:
         found: list[Found] = []
         self._guard(lambda: found.append(self._further(run, known)), about=run.id)
         return found[0] if found else Found()
 
-    def _further(self, run: Run, known: _Pass) -> Found:
+    def _further(self, run: Run, known: Pass) -> Found:
         """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
         try:
             decision = self._decide(run, known)
@@ -240,23 +220,7 @@ class Runner:
             pass
         return found
 
-    def _facts(self) -> list[HostFacts]:
-        environments: defaultdict[str, list[Environment]] = defaultdict(list)
-        for environment in hosts.environments(self.house.store.reading()):
-            environments[environment.host].append(environment)
-        building = {
-            run.spec.host: f"Waits for {run.id}, which builds the environment {run.spec.environment} on {run.spec.host}."
-            for run in self._live.values() if isinstance(run.spec, BootstrapSpec)
-        }
-        return [
-            HostFacts(
-                replace(link.host, seen_at=None), connected=link.connected, trouble=link.trouble, building=building.get(name, ""),
-                environments=environments[name],
-            )
-            for name, link in self._links.items()
-        ]
-
-    def _decide(self, run: Run, known: _Pass) -> Decision:
+    def _decide(self, run: Run, known: Pass) -> Decision:
         if run.stop_requested_by is not None:
             for each in self._links.values():
                 each.give_up(run.id)
@@ -367,7 +331,7 @@ class Runner:
             if name not in self._links:
                 self._links[name] = HostLink(host, self._inbox.put, silence_s=self.house.settings.limits.heartbeat_timeout_s)
 
-    def _unwatch_ended(self, link: HostLink, known: _Pass) -> None:
+    def _unwatch_ended(self, link: HostLink, known: Pass) -> None:
         db, under_way = self.house.store.reading(), known.under_way
         for directory in link.watched:
             if directory in under_way:

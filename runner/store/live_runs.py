@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sqlite_utils import Database
+
 from runner.entities import Run
 from runner.store import runs
 from runner.store.connection import Store
@@ -25,7 +27,7 @@ class LiveRuns:
             self._unsure = store.undone
         db = store.reading()
         if self._revision is None:
-            self._revision = runs.revision(db)
+            self._revision = _revision(db)
             self._known = {run.id: run for run in runs.live(db)}
         changes = runs.changed_since(db, self._revision)
         if changes:
@@ -36,3 +38,8 @@ class LiveRuns:
             else:
                 self._known.pop(run_id, None)
         return self._known
+
+
+def _revision(db: Database) -> int:
+    """The highest that any run has."""
+    return int(db.conn.execute("SELECT max(revision) FROM runs").fetchone()[0] or 0)

@@ -93,11 +93,6 @@ def live(db: Database) -> list[Run]:
     return [run for row in rows if (run := _readable(row)) is not None]
 
 
-def revision(db: Database) -> int:
-    """The highest that any run has."""
-    return int(db.conn.execute("SELECT max(revision) FROM runs").fetchone()[0] or 0)
-
-
 def changed_since(db: Database, revision: int) -> list[tuple[int, str, Run | None]]:
     """(its revision, its id, itself) of every run that changed after a revision, in that order; None for one that cannot be read."""
     rows = db.conn.execute(f"SELECT {_COLUMNS}, revision FROM runs WHERE revision > ? ORDER BY revision", (revision,))  # noqa: S608
@@ -111,12 +106,6 @@ def live_of_requests(db: Database, prefix: str) -> list[Run]:
         " ORDER BY created_at, id", (prefix, prefix + chr(0x10FFFF)),
     )
     return [_run(row) for row in rows]
-
-
-def request_of(db: Database, run_id: str) -> str:
-    """The id of the request that asked for a run; empty where that is not known."""
-    row = db.conn.execute("SELECT request_id FROM runs WHERE id = ?", (run_id,)).fetchone()
-    return row["request_id"] or "" if row else ""
 
 
 def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
@@ -144,16 +133,6 @@ def between(db: Database, since: datetime, until: datetime) -> list[Run]:
         (to_text(until), to_text(since)),
     )
     return [_run(row) for row in rows]
-
-
-def alike(db: Database, run: Run) -> list[str]:
-    """The trainings before a run of the same preset on the same dataset, whatever its version."""
-    rows = db.conn.execute(
-        "SELECT other.id FROM runs AS other, runs AS this WHERE this.id = ? AND other.kind = 'train' AND other.created_at < this.created_at"
-        " AND json_extract(other.spec, '$.preset.name') = json_extract(this.spec, '$.preset.name')"
-        " AND json_extract(other.spec, '$.dataset.name') = json_extract(this.spec, '$.dataset.name')", (run.id,),
-    )
-    return [row["id"] for row in rows]
 
 
 def request_stop(db: Database, run: Run, *, by: str, now: datetime, reason: Reason | None = None) -> None:
@@ -246,17 +225,6 @@ def result(db: Database, run_id: str) -> dict[str, object]:
     """What the run made; empty when nothing is known."""
     row = db.conn.execute("SELECT result FROM runs WHERE id = ?", (run_id,)).fetchone()
     return json.loads(row["result"]) if row and row["result"] else {}
-
-
-def files_no_longer_needed(db: Database, *, ended_before: datetime) -> set[str]:
-    """The digests of files that were given to the newest predictions that ended before a moment, and to none that did not."""
-    digests = "SELECT json_extract(each.value, '$.digest') FROM runs, json_each(runs.spec, '$.files') AS each WHERE kind = 'predict'"
-    old = db.conn.execute(
-        f"{digests} AND runs.id IN (SELECT id FROM runs WHERE kind = 'predict' AND ended_at <= ? ORDER BY ended_at DESC LIMIT 500)",  # noqa: S608
-        (to_text(ended_before),),
-    )
-    needed = db.conn.execute(f"{digests} AND (ended_at IS NULL OR ended_at > ?)", (to_text(ended_before),))
-    return {row[0] for row in old} - {row[0] for row in needed}
 
 
 def keep_diagnosis(db: Database, run_id: str, diagnosis: Mapping[str, object]) -> None:

@@ -56,7 +56,7 @@ def test_one_row_that_cannot_be_read_hides_no_other(house: House) -> None:
     looked, spoilt, run = LiveRuns(), submitted(house), submitted(house)
     looked.look(house.store)
     with house.store.writing() as db:
-        db.conn.execute("UPDATE runs SET spec = '{' WHERE id = ?", (spoilt.id,))
+        db.conn.execute("UPDATE runs SET spec = '{}' WHERE id = ?", (spoilt.id,))
     assert list(looked.look(house.store)) == [run.id]
     assert [each.id for each in runs.live(house.store.reading())] == [run.id]
     with house.store.writing() as db:
