@@ -89,9 +89,12 @@ def known_host(context: click.Context, _param: click.Parameter, value: str | Non
 
 
 def known_place(context: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """A host, ``gpu-1``, or some of its devices, ``gpu-1:2,3``; whether it has these is said where they are looked up."""
+    """A host, ``gpu-1``, some of its devices, ``gpu-1:2,3``, or several hosts, ``gpu-1,gpu-2``; whether they have what is named is said
+    where that is looked up."""
     if value is None:
         return None
+    if "," in value.partition(":")[0]:
+        return ",".join(str(known_host(context, param, name.strip())) for name in value.split(","))
     name, colon, numbers = value.partition(":")
     try:
         known_host(context, param, name)

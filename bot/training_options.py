@@ -29,10 +29,17 @@ def training_options(*, host_default: str = "any that fits") -> Callable[[Comman
     """What is changed of a preset for one run, and where that shall be."""
     epochs, positive = click.IntRange(1, MOST_EPOCHS), click.IntRange(1, 4096)
     options = (
-        click.option("--gpus", type=click.IntRange(0, 64), metavar="N", show_default="1", help="GPUs; a host without any offers CPU slots"),
+        click.option(
+            "--gpus", "--gpus-per-node", "--nproc-per-node", "gpus", type=click.IntRange(0, 64), metavar="N", show_default="1",
+            help="GPUs (on each host); a host without any offers CPU slots",
+        ),
         click.option(
             "--host", metavar="HOST[:2,3]", callback=known_place, show_default=host_default,
-            help="where to train, and on which of its GPUs, by their numbers",
+            help="where to train, and on which of its GPUs, by their numbers; gpu-1,gpu-2: on both at once",
+        ),
+        click.option(
+            "--hosts", "--nodes", "--nnodes", "hosts", type=click.IntRange(1, 64), metavar="N", show_default="1",
+            help="on so many hosts at once, with GPUs of one kind",
         ),
         click.option("--epochs", type=epochs, metavar="N", show_default=FROM_PRESET, help="epochs in all"),
         learning_rate(f"{FROM_PRESET}, for its images a step"),
@@ -72,6 +79,7 @@ class TrainingOptions(TypedDict):
 
     gpus: int | None
     host: str | None
+    hosts: int | None
     epochs: int | None
     lr: float | None
     batch: int | None
@@ -94,7 +102,7 @@ def overrides(asking: Asking, given: TrainingOptions) -> Overrides:
 
 def wish(given: TrainingOptions) -> Wish:
     """Where and when it shall be."""
-    return Wish(given["host"], given["gpus"], turn(given))
+    return Wish(given["host"], given["gpus"], turn(given), given["hosts"])
 
 
 def turn(given: TrainingOptions) -> Turn:
@@ -114,7 +122,8 @@ def queued_training(asking: Asking, run: Run) -> Answer:
 def as_words(asking: Asking, given: TrainingOptions) -> list[str]:
     """The options as they would be typed, raw framework options included."""
     said = {
-        "gpus": given["gpus"], "host": given["host"], "epochs": given["epochs"], "lr": given["lr"], "batch": given["batch"],
+        "gpus": given["gpus"], "host": given["host"], "hosts": given["hosts"],
+        "epochs": given["epochs"], "lr": given["lr"], "batch": given["batch"],
         "eval-every": given["eval_every"], "keep": given["keep"], "priority": given["priority"] or None,
         "mem": f"{given['mem']}M" if given["mem"] else None,
         "time": f"{given['limit'].total_seconds() / 3600:g}h" if given["limit"] else None,

@@ -39,18 +39,23 @@ def listed(asking: Asking) -> Answer:
 @click.option("--host-key", metavar="KEY", required=True, help="the server's public key, pinned: `ssh-ed25519 AAAA…`")
 @click.option("--root", metavar="FOLDER", show_default="~/.signalbox of that user", help="the folder there that holds all of ours")
 @click.option("--slots", type=click.IntRange(1, 256), show_default="1", metavar="N", help="runs at a time where there is no GPU")
+@click.option(
+    "--address-for-peers", "peer_address", metavar="ADDRESS", show_default="the one above",
+    help="where other hosts reach it, for runs on several",
+)
+@click.option("--interface-for-peers", "peer_interface", metavar="NAME", help="its network interface for these, such as `eth1`")
 @click.option("--executor", type=click.Choice(sorted(executors())), help="`slurm`: a cluster, and this its login node")
 @click.option("--partition", metavar="NAME", default="", help="the cluster's partition, where it is not the usual one")
 @click.option("--sbatch", metavar="OPTIONS", default="", help="more for sbatch, such as `--account=vision`")
 @click.pass_obj
 def add(  # noqa: PLR0913 - each of them an option
     asking: Asking, name: str, login: str, *, key_file: str | None, host_key: str, root: str | None, slots: int | None,
-    executor: str | None, partition: str, sbatch: str,
+    executor: str | None, partition: str, sbatch: str, peer_address: str | None, peer_interface: str | None,
 ) -> Answer:
     held = hosts.Held(executor or ("slurm" if partition or sbatch else "screen"), partition, sbatch)
     added = hosts.add(
         asking.house, asking.who, name=name.lower(), login=login, key_path=key_file, host_key=host_key, root=root, slots=slots,
-        held=held if executor or partition or sbatch else None,
+        held=held if executor or partition or sbatch else None, peers=hosts.Peers(peer_address, peer_interface),
     )
     return _with_buttons(
         f"{code(added.name)} is added. The runner connects to it now; {code(f'host check {added.name}')} says how that went.",

@@ -14,9 +14,10 @@ from runner.service import runs, views
 @click.command("log", help="The last lines of a run's log.")
 @click.argument("run", callback=known_run)
 @click.option("-n", "--lines", "lines", type=click.IntRange(1, 2000), default=50, metavar="N", help="how many lines")
+@click.option("--rank", type=click.IntRange(0, 63), default=0, show_default="0", metavar="N", help="of several hosts, which one's log")
 @click.pass_obj
-def log(asking: Asking, run: str, lines: int) -> Answer:
-    tail = views.log_tail(asking.house, run, lines=lines)
+def log(asking: Asking, run: str, lines: int, rank: int) -> Answer:
+    tail = views.log_tail(asking.house, run, lines=lines, rank=rank)
     whole = asking.who.door == "terminal"
     text, blocks = log_page(runs.find(asking.house, run), tail, whole=whole)
     return Answer(text, tuple(blocks))

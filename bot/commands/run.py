@@ -19,9 +19,9 @@ from runner.service import runs
 @training_options()
 @click.pass_obj
 def run(asking: Asking, preset: str, dataset: str, **given: Unpack[TrainingOptions]) -> Answer:
-    changed, gpus, host = overrides(asking, given), given["gpus"], given["host"]
+    changed, place = overrides(asking, given), {"gpus": given["gpus"], "hosts": given["hosts"]}
     queued = runs.submit_training(
-        asking.house, asking.who, preset=preset, dataset=dataset, overrides=changed, gpus=gpus, host=host, turn=turn(given)
+        asking.house, asking.who, preset=preset, dataset=dataset, overrides=changed, host=given["host"], turn=turn(given), **place
     )
     return queued_training(asking, queued)
 
@@ -30,6 +30,7 @@ verb = Verb(
     run, Topic.TRAIN, words={"on": ""}, takes_raw=True, previewed_by="plan",
     examples=(
         "run rtmdet-nano on fish", "run rtmdet-nano on fish --epochs 20 lr=0.002", "run rtmdet-nano on fish --host gpu1:0",
+        "run rtmdet-nano on fish --hosts 2 --gpus 4",
         "run rtmdet-nano on fish -- train_dataloader.num_workers=0",
     ),
 )

@@ -15,6 +15,7 @@ from typing import Self
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
+LOOPBACK = "127.0.0.1"
 _PROGRAMS = ("/usr/sbin/sshd", "/usr/local/sbin/sshd", "/sbin/sshd")
 
 
@@ -31,14 +32,14 @@ class LoopbackSshd:
     """A child process that lives as long as the ``with`` block; ``restart`` keeps port and keys.
 
     ``variables`` go into every session (PATH among them, with which a stand-in for a host's program is put before the real one);
-    ``lines`` are added to its configuration; ``before`` is a command that becomes it.
+    ``lines`` are added to its configuration; ``before`` is a command that becomes it, and may take it to where ``address`` is.
     """
 
-    address = "127.0.0.1"
-
     def __init__(
-        self, folder: Path, *, variables: Mapping[str, str] | None = None, lines: tuple[str, ...] = (), before: tuple[str, ...] = ()
+        self, folder: Path, *, variables: Mapping[str, str] | None = None, lines: tuple[str, ...] = (), before: tuple[str, ...] = (),
+        address: str = LOOPBACK,
     ) -> None:
+        self.address = address
         self.folder = folder
         self.port = 0
         self.user = getpass.getuser()
@@ -143,6 +144,6 @@ def _make_key(path: Path) -> None:
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((LoopbackSshd.address, 0))
+        probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port

@@ -37,7 +37,7 @@ def failure_alert(view: RunView, *, zone: tzinfo) -> Message:
 
 def _small_print(view: RunView, zone: tzinfo) -> str:
     run = view.run
-    place = f"on {name(run.host)}" if run.host else ""
+    place = f"on {' and '.join(map(name, view.hosts))}" if view.hosts else ""
     where = where_in_words(view)
     attempt = f"attempt {run.attempt}" if run.attempt > 1 else ""
     spent = f"after {duration(run.ended_at - run.started_at)}" if run.ended_at and run.started_at else ""

@@ -35,6 +35,9 @@ def host_page(view: HostView, declared: Sequence[DeclaredView] = (), *, now: dat
     lines = [_head(view, now, zone), *device_lines(view, {}, now=now, zone=zone)]
     reached = "this machine itself" if host.transport is TransportName.LOCAL else f"{name(host.user)}@{name(host.address)}:{host.port}"
     lines.append(f"• reached as {reached}, everything of ours in {code(host.root)}")
+    if host.peer_address or host.peer_interface:
+        at = f" at {name(host.peer_interface)}" if host.peer_interface else ""
+        lines.append(f"• reached by the other hosts of a run as {name(host.meeting_address)}{at}")
     if host.executor == "slurm":
         partition = f"partition {name(host.partition)}" if host.partition else "its usual partition"
         lines.append(f"• the login node of a Slurm cluster, {partition}")

@@ -177,7 +177,7 @@ def _place(view: RunView) -> str:
     if view.run.host is None or view.run.state is State.PENDING:
         return ""
     devices = [name(device, 40) for device in view.device_names[:8]]
-    return ", ".join([f"on {name(view.run.host)}", *devices]) + (" …" if len(view.device_names) > 8 else "")
+    return ", ".join([f"on {' and '.join(map(name, view.hosts))}", *devices]) + (" …" if len(view.device_names) > 8 else "")
 
 
 def _waited(view: RunView) -> str:

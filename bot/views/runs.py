@@ -65,7 +65,7 @@ def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:
     run = view.run
     where = where_in_words(view)
     said = [headline(run), where if run.state is State.RUNNING else "", f"mAP {ap(view.best.ap)}" if view.best else ""]
-    place = f"on {name(run.host)}" if run.host and run.state is State.RUNNING else ""
+    place = f"on {' and '.join(map(name, view.hosts))}" if run.host and run.state is State.RUNNING else ""
     moment = f"ended {clock(run.ended_at, zone, near=now)}" if run.ended_at else _since(run, now)
     facts = ", ".join(part for part in (*said, place, moment, person(run.owner)) if part)
     waits = f"\n      ↳ {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale else ""

@@ -271,9 +271,11 @@ def _train_again(run: Run, spec: TrainSpec, changed: dict[str, str]) -> str:
     words += [*([] if given.distributed else ["--no-distributed"]), *_turn(spec.turn)]
     raw = ["--", *given.options] if given.options else []
     if spec.start.mode is StartMode.FINETUNE and run.parent_id:
-        checkpoint = [*_from(spec.start.checkpoint), *(_at(spec) if spec.devices else [])]
+        checkpoint = [*_from(spec.start.checkpoint), *(_at(spec) if spec.devices or spec.among else [])]
         return quoted(["finetune", run.parent_id, "on", str(spec.dataset), *checkpoint, *words, *raw])
-    place = ["--gpus", str(spec.gpus)] if spec.gpus != 1 and not spec.devices else []
+    each = spec.gpus // spec.hosts
+    place = ["--gpus", str(each)] if each != 1 and not spec.devices else []
+    place += ["--hosts", str(spec.hosts)] if spec.hosts > 1 else []
     place += _at(spec) if run.parent_id is None else []
     verb = "finetune" if spec.start.at_epoch is not None and run.parent_id is None else "run"
     return quoted([verb, spec.preset.name, "on", str(spec.dataset), *place, *words, *raw])
@@ -290,6 +292,8 @@ def _turn(turn: Turn) -> list[str]:
 
 def _at(spec: TrainSpec | ModelSpec) -> list[str]:
     """The host that was asked for, and the very devices."""
+    if isinstance(spec, TrainSpec) and spec.among:
+        return ["--host", ",".join(spec.among)]
     return ["--host", f"{spec.host}:{','.join(spec.devices)}" if spec.devices else spec.host] if spec.host else []
 
 

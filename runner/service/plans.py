@@ -78,7 +78,8 @@ def _hosts(house: House, spec: TrainSpec) -> list[HostInPlan]:
     """Those it could go to, the ones that could start it first."""
     with house.store.snapshot() as db:
         taken = {(lease.host, lease.device) for lease in hosts.leases(db)}
-        wanted = [host for host in hosts.all_hosts(db) if host.name == spec.host or (spec.host is None and host.name != "local")]
+        named = spec.among or ((spec.host,) if spec.host and spec.hosts == 1 else ())
+        wanted = [host for host in hosts.all_hosts(db) if host.name in named or (not named and host.name != "local")]
         found = []
         for host in wanted:
             fitting = [each.name for each in hosts.environments(db, framework=spec.preset.framework, host=host.name)]
@@ -100,7 +101,8 @@ def _why_not(host: Host, spec: TrainSpec, environment: str | None, *, devices: i
         return "is drained: nothing new starts there"
     if not devices and spec.gpus:
         return "has not said yet which devices it has"
-    return f"has only {devices} of the {spec.gpus} devices asked for" if devices < spec.gpus else ""
+    wanted = spec.gpus // spec.hosts
+    return f"has only {devices} of the {wanted} devices asked for" if devices < wanted else ""
 
 
 def _notes(house: House, preset: Preset, version: DatasetVersion, *, images: int, step: int) -> list[str]:

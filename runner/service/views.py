@@ -40,6 +40,13 @@ class RunView:
     host: Host | None = None
     device_names: Sequence[str] = ()
     """What it holds as people number it: ``GPU 0``, ``CPU slot 1``."""
+    ranks: Sequence[Attempt] = ()
+    """The newest attempt on each of its hosts."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """Where it is or was, the host that leads first; none before it started."""
+        return [rank.host for rank in self.ranks] or ([self.run.host] if self.run.host else [])
 
     @property
     def tasks(self) -> Sequence[str]:
@@ -177,15 +184,20 @@ def _view(db: Database, run: Run) -> RunView:
         checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
         diagnosis=diagnosis_from(spoken) if spoken else None, devices=held, last_seen=host.seen_at if host else None,
         epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (), host=host,
-        device_names=_names(db, host, held) if host and held else (),
+        device_names=_names(db, host, held) if host and held else (), ranks=runs.ranks(db, run.id, run.attempt) if run.attempt else (),
     )
 
 
 def _names(db: Database, host: Host, held: Sequence[Lease]) -> list[str]:
-    """A cluster's devices have no numbers of their own."""
-    known = {gpu.uuid: gpu for gpu in hosts.devices(db, host)}
-    found = ((lease.device, known.get(lease.device)) for lease in held)
-    return [f"GPU {gpu.index}" if gpu and gpu.memory_mib else device.replace("cpu:", "CPU slot ") for device, gpu in found]
+    """A cluster's devices have no numbers of their own; those of several hosts are told apart."""
+    there = {name: hosts.get(db, name) for name in {lease.host for lease in held}}
+    known = {(name, gpu.uuid): gpu for name, each in there.items() for gpu in hosts.devices(db, each)}
+    found = ((lease, known.get((lease.host, lease.device))) for lease in held)
+    return [
+        (f"GPU {gpu.index}" if gpu and gpu.memory_mib else lease.device.replace("cpu:", "CPU slot "))
+        + (f" of {lease.host}" if len(there) > 1 or lease.host != host.name else "")
+        for lease, gpu in found
+    ]
 
 
 def diagnosis_from(value: Mapping[str, object]) -> Diagnosis:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -109,6 +110,20 @@ def test_a_duplicate_envelope_acts_once_and_gets_the_same_answer(served: SlackHo
     assert len(served.rows("SELECT id FROM schedules")) == 1
 
 
+def test_slacks_own_retries_in_any_order_act_once_each(served: SlackHouse) -> None:
+    """Slack sends an event that was not acknowledged again at once, after a minute and after five; reconnecting shuffles them."""
+    app, chance = _app(served), random.Random(3)
+    mentions = [_mention(served, f"EvRetry{number}", f'schedule add "every day 0{number}:45" ps') for number in range(5)]
+    sent = [body for body in mentions for _ in range(4)]
+    chance.shuffle(sent)
+    before = len(served.rows("SELECT id FROM schedules"))
+    for body in sent:
+        assert app.dispatch(BoltRequest(mode="socket_mode", body=body)).status == 200
+    assert len(served.rows("SELECT id FROM schedules")) == before + 5
+    assert len(served.rows("SELECT id FROM requests WHERE id LIKE 'EvRetry%'")) == 5
+    assert len(served.rows("SELECT id FROM deliveries WHERE id LIKE 'answer:EvRetry%'")) == 5
+
+
 def test_people_of_another_workspace_are_refused(served: SlackHouse) -> None:
     answer = _slash(_app(served), served, "8.8.8", team="T0ELSEWHERE")
     assert "its own workspace only" in answer.body
@@ -201,6 +216,11 @@ def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: 
 
 def _app(served: SlackHouse) -> App:
     return build_app(served.house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
+
+
+def _mention(served: SlackHouse, event_id: str, text: str) -> dict[str, object]:
+    event = {"type": "app_mention", "user": served.people["ada"], "text": f"<@U0LOCALBOT> {text}", "channel": served.training, "team": TEAM}
+    return {"type": "event_callback", "event_id": event_id, "team_id": TEAM, "api_app_id": "A0LOCAL001", "event": event}
 
 
 def _slash(app: App, served: SlackHouse, trigger_id: str, *, text: str = "ps", team: str = TEAM):  # type: ignore[no-untyped-def]

@@ -32,7 +32,7 @@ CONCLUDED = ["runner.before_end_committed", "runner.after_finished"]
 @pytest.fixture(scope="module")
 def scripted() -> Iterator[ScriptedHouse]:
     limits = Limits(stop_grace_s=1, retry_delay_s=0.1, heartbeat_timeout_s=15)
-    policy = Policy(preempting_priority=1, preemption_grace_s=30)
+    policy = Policy(preempting_priority=1, preemption_grace_s=0.5)
     with scripted_house(Path(tempfile.mkdtemp(prefix="house")), limits=limits, policy=policy) as house:
         yield house
 
@@ -68,7 +68,7 @@ def test_a_stop_by_a_person(scripted: ScriptedHouse, point: str) -> None:
     with runner_process(scripted.house.settings, crash_at=point) as first:
         seen = scripted.wait_until(run, lambda view: view.progress is not None)
         request_stop(scripted.house, scripted.who(), run.id)
-        assert first.wait(30) == -signal.SIGKILL
+        assert first.wait(60) == -signal.SIGKILL
     with runner_process(scripted.house.settings):
         scripted.wait(run, Reason.BY_USER)
     assert seen.attempt is not None
@@ -84,7 +84,7 @@ def test_an_answer_that_is_lost_around_a_stop(scripted: ScriptedHouse, point: st
     with runner_process(scripted.house.settings, crash_at=point) as first:
         seen = scripted.wait_until(run, lambda view: view.progress is not None)
         request_stop(scripted.house, scripted.who(), run.id)
-        eventually(lambda: f"stop of {run.id} did not come through" in said.read_text(encoding="utf-8"), 30)
+        eventually(lambda: f"stop of {run.id} did not come through" in said.read_text(encoding="utf-8"), 60)
         assert scripted.view(run).devices
         first.kill()
     with runner_process(scripted.house.settings):
@@ -104,9 +104,9 @@ def test_a_stop_before_the_claim(scripted: ScriptedHouse, point: str) -> None:
     with runner_process(scripted.house.settings, crash_at=point) as second:
         request_stop(scripted.house, scripted.who(), run.id)
         if point.startswith("runner"):
-            assert second.wait(30) == -signal.SIGKILL
+            assert second.wait(60) == -signal.SIGKILL
         else:
-            eventually(lambda: f"stop of {run.id} did not come through" in said.read_text(encoding="utf-8"), 30)
+            eventually(lambda: f"stop of {run.id} did not come through" in said.read_text(encoding="utf-8"), 60)
             second.kill()
     with runner_process(scripted.house.settings):
         scripted.wait(run, Reason.BY_USER)
@@ -118,7 +118,7 @@ def test_a_stop_before_the_claim(scripted: ScriptedHouse, point: str) -> None:
 def test_a_time_limit(scripted: ScriptedHouse, point: str) -> None:
     run = submit(scripted, "epochs=50", turn=Turn(limit_s=0.5))
     with runner_process(scripted.house.settings, crash_at=point) as first:
-        assert first.wait(30) == -signal.SIGKILL
+        assert first.wait(60) == -signal.SIGKILL
     with runner_process(scripted.house.settings):
         seen = scripted.wait(run, Reason.TIME_LIMIT)
     assert seen.attempt is not None
@@ -128,34 +128,33 @@ def test_a_time_limit(scripted: ScriptedHouse, point: str) -> None:
 
 @pytest.mark.parametrize("point", ["runner.after_preemption_noted", "runner.after_stop_decided", *STOPPED, *CONCLUDED])
 def test_a_preemption(scripted: ScriptedHouse, point: str) -> None:
-    low = submit(scripted, "epochs=12")
+    low = submit(scripted, "epochs=3", "hang_at_epoch=2")
     with runner_process(scripted.house.settings, crash_at=point) as first:
-        scripted.wait(low, Reason.WORKING)
+        scripted.wait_until(low, lambda view: len(view.checkpoints) > 1)
         high = submit(scripted, "step_s=0.02", turn=Turn(priority=1))
-        assert first.wait(30) == -signal.SIGKILL
+        assert first.wait(60) == -signal.SIGKILL
     with runner_process(scripted.house.settings):
         first_done = scripted.wait(high, Reason.COMPLETED)
         done = scripted.wait(low, Reason.COMPLETED)
     assert (first_done.run.attempt, done.run.attempt) == (1, 2)
     assert ends_told(scripted, low) == ["PREEMPTED", "COMPLETED"]
-    assert set(range(1, 13)) == {*epochs(scripted, low, 1), *epochs(scripted, low, 2)}
-    assert min(epochs(scripted, low, 2)) > 1
+    assert (set(epochs(scripted, low, 1)), set(epochs(scripted, low, 2))) == ({1, 2}, {3})
 
 
 @pytest.mark.parametrize("point", ["runner.after_exit_seen", *CONCLUDED])
 def test_an_attempt_that_vanished(scripted: ScriptedHouse, point: str) -> None:
-    run = submit(scripted, "epochs=3")
+    run = submit(scripted, "epochs=3", "hang_at_epoch=1")
     with runner_process(scripted.house.settings, crash_at=point) as first:
         scripted.wait_until(run, lambda view: view.checkpoints)
         cut_power(scripted.view(run).attempt)
-        assert first.wait(30) == -signal.SIGKILL
+        assert first.wait(60) == -signal.SIGKILL
     with runner_process(scripted.house.settings):
         done = scripted.wait(run, Reason.COMPLETED)
     assert done.run.attempt == 2
     assert ends_told(scripted, run) == ["RETRYING", "COMPLETED"]
     failures = [event for event in events.of_run(scripted.house.store.reading(), run.id) if event.kind == "attempt_failed"]
     assert [event.payload["reason"] for event in failures] == ["LOST"]
-    assert min(epochs(scripted, run, 2)) > 1
+    assert (set(epochs(scripted, run, 1)), set(epochs(scripted, run, 2))) == ({1}, {2, 3})
 
 
 @pytest.mark.parametrize("point", STOPPED)
@@ -163,7 +162,7 @@ def test_a_failure_of_its_own(scripted: ScriptedHouse, point: str) -> None:
     """What outlived it is swept before its device is given back."""
     run = submit(scripted, "child=true", "fail_at_epoch=1")
     with runner_process(scripted.house.settings, crash_at=point) as first:
-        assert first.wait(30) == -signal.SIGKILL
+        assert first.wait(60) == -signal.SIGKILL
     with runner_process(scripted.house.settings):
         seen = scripted.wait(run, Reason.CODE_ERROR)
     assert seen.attempt is not None

@@ -84,7 +84,7 @@ def expect_resumed(server: Server, run: Run) -> None:
 
 
 def test_power_that_fails_is_a_restart_and_the_run_goes_on(server: Server) -> None:
-    run = server.scripted.submit("step_s=0.1", epochs=4)
+    run = server.scripted.submit("hang_at_epoch=1")
     with server.scripted.running():
         seen = server.scripted.wait_until(run, lambda view: view.checkpoints)
         assert cut_power(seen.attempt)
@@ -99,7 +99,7 @@ def test_power_that_fails_is_a_restart_and_the_run_goes_on(server: Server) -> No
 
 def test_a_shutdown_in_order_is_a_restart_too_and_nobody_is_blamed(server: Server) -> None:
     """The program is asked to end, and its exit is seen, before the host falls silent."""
-    run = server.scripted.submit("step_s=0.1", epochs=4)
+    run = server.scripted.submit("hang_at_epoch=1")
     with server.scripted.running():
         seen = server.scripted.wait_until(run, lambda view: view.checkpoints)
         assert seen.attempt is not None

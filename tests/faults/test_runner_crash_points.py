@@ -51,7 +51,7 @@ def trained(scripted: ScriptedHouse) -> Run:
 def test_the_runner_dies_and_the_run_happens_exactly_once(scripted: ScriptedHouse, point: str) -> None:
     run = scripted.submit()
     with runner_process(scripted.house.settings, crash_at=point) as first:
-        assert first.wait(30) == -signal.SIGKILL, f"{point} was not reached"
+        assert first.wait(60) == -signal.SIGKILL, f"{point} was not reached"
     with runner_process(scripted.house.settings):
         seen = scripted.wait(run, Reason.COMPLETED)
     assert seen.run.attempt == 1
@@ -69,7 +69,7 @@ def test_the_runner_dies_around_bringing_results_and_they_are_here_once(
 ) -> None:
     used = submit_predict(scripted.house, scripted.who(point), trained.id)
     with runner_process(scripted.house.settings, crash_at=point) as first:
-        assert first.wait(30) == -signal.SIGKILL, f"{point} was not reached"
+        assert first.wait(60) == -signal.SIGKILL, f"{point} was not reached"
     with runner_process(scripted.house.settings):
         seen = scripted.wait(used, Reason.COMPLETED)
     assert seen.run.attempt == 1
@@ -108,7 +108,7 @@ def test_an_answer_that_is_lost_around_a_launch_doubles_nothing(scripted: Script
     with runner_process(scripted.house.settings, crash_at=point) as first:
         if point == "session.before_start":
             said = scripted.house.settings.state / "runner.out"
-            eventually(lambda: f"launch of {run.id} did not come through" in said.read_text(), 30)
+            eventually(lambda: f"launch of {run.id} did not come through" in said.read_text(), 60)
         else:
             scripted.wait(run, Reason.WORKING, Reason.COMPLETED)
         first.kill()
@@ -130,7 +130,7 @@ def test_launch_dies_and_no_training_is_lost_or_doubled(scripted: ScriptedHouse,
         else:
             scripted.wait(run, Reason.RETRYING)
     with runner_process(scripted.house.settings):
-        seen = scripted.wait(run, Reason.COMPLETED, timeout_s=40)
+        seen = scripted.wait(run, Reason.COMPLETED)
     assert seen.run.attempt == (2 if point in SECOND_ATTEMPT else 1)
     for attempt in range(1, seen.run.attempt + 1):
         pids = {line.split()[2] for line in iterations(scripted, run, attempt)}

@@ -12,6 +12,7 @@ from PIL import Image
 from recipes.ingest import ingest
 from runner.disk_needs import DiskNeed, DiskNeeds
 from runner.entities import Checkpoint, Run
+from runner.errors import RequestError
 from runner.service.runs import request_stop
 from runner.states import Reason
 from runner.store import hosts, progress, runs
@@ -63,9 +64,11 @@ def test_a_need_is_what_is_not_there_yet_and_the_checkpoints_that_stay(house: Sc
 def test_what_does_not_fit_waits_and_says_so_and_starts_once_there_is_room(house: ScriptedHouse) -> None:
     with house.running():
         first = house.wait(house.submit(), Reason.COMPLETED).run
-        wrote(house, first, HUGE)
+    run = house.submit()  # while nobody knows how large its checkpoints are
+    wrote(house, first, HUGE)
+    with pytest.raises(RequestError, match="Free some there"):
+        house.submit()
     with house.running():  # what the past teaches is read again once in half a minute, and at the start
-        run = house.submit()
         waiting = house.wait(run, Reason.WAITING_FOR_HOST)
         assert f"GB in {house.root} on gpu-1, which has" in waiting.run.detail and "GB free" in waiting.run.detail
         with house.house.store.writing() as db:

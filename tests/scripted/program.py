@@ -102,6 +102,8 @@ def train(scenario: dict, work_dir: Path, first: int, together: Together | None)
         ap = min(0.9, 0.2 * epoch)
         say(f"Epoch(val) [{epoch}][2/2]    coco/bbox_mAP: {ap:.4f}  coco/bbox_mAP_50: {min(1.0, ap + 0.1):.4f}  "
             "coco/bbox_mAP_75: -1.0000  data_time: 0.0010  time: 0.0020")
+        if scenario.get("hang_at_epoch") == epoch and first == 1:
+            time.sleep(600)
         if scenario.get("fail_at_epoch") == epoch and first == 1 and not scenario.get("failing_rank"):
             raise RuntimeError(scenario.get("message", "the scenario says so"))
         if scenario.get("die_at_epoch") == epoch:

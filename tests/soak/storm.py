@@ -9,7 +9,6 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,20 +48,16 @@ class Storm:
     _trained: list[Run] = field(default_factory=list)
     _back_at: dict[int, float] = field(default_factory=dict)
 
-    def rage(self, kills: int, said: Callable[[str], None]) -> None:
+    def rage(self, kills: int) -> None:
         """Start a runner and kill it, so many times."""
-        began = time.monotonic()
-        for number in range(1, kills + 1):
+        for _ in range(kills):
             pid = self.house.start_runner()
             self._live_through(pid, min(LONGEST_LIFE_S, self.chance.expovariate(1 / MEAN_LIFE_S)))
             if not alive(pid):
-                self.troubles.append(f"runner {number} ended by itself")
+                self.troubles.append(f"a runner ended by itself, after {self.done['kills']} kills")
                 continue
             end(pid)
             self.done["kills"] += 1
-            if number % 50 == 0:
-                minutes = (time.monotonic() - began) / 60
-                said(f"{number} kills in {minutes:.1f} min, {len(self.plans)} runs, {dict(self.done)}")
 
     def settle(self) -> None:
         """Let everything come to its end under one runner that nobody kills, for as long as anything happens at all."""

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from runner.store import runs
-from tests.soak.house import soak_house
+from tests.soak.house import SoakHouse, soak_house
 from tests.soak.storm import Storm
 from tests.support.hosts import eventually
 from tests.support.soak_judge import judge, orphans
@@ -27,9 +27,24 @@ KILLS = int(os.environ.get("SIGNALBOX_SOAK_KILLS", "15"))
 SEED = int(os.environ.get("SIGNALBOX_SOAK_SEED", time.time_ns() % 1_000_000))
 
 
+ROUND = 100
+"""Kills. After so many everything may come to its end, and is judged."""
+
+
 def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
+
+
+def judged(house: SoakHouse, storm: Storm) -> list[str]:
+    with contextlib.suppress(AssertionError):  # the judge names them
+        eventually(lambda: not orphans(house.roots), 20)  # the watch on a host leaves a moment after its runner
+    defects = [*storm.troubles, *judge(house.scripted.house, storm.plans, presence=house.presence, roots=house.roots)]
+    db = house.scripted.house.store.reading()
+    ends = Counter(f"{plan.kind}: {runs.get(db, plan.run_id).reason}" for plan in storm.plans.values())
+    attempts = sum(len(runs.attempts(db, run_id)) for run_id in storm.plans)
+    say(f"{dict(storm.done)}; {len(storm.plans)} runs, {attempts} attempts; {dict(sorted(ends.items()))}; {len(defects)} defects")
+    return defects
 
 
 @pytest.mark.slow
@@ -38,21 +53,16 @@ def test_no_kill_of_the_runner_loses_doubles_or_leaks_anything() -> None:
     say(f"\nseed {SEED}, {KILLS} kills")
     with soak_house() as house:
         storm = Storm(house, random.Random(SEED))
-        began = time.monotonic()
-        storm.rage(KILLS, say)
-        minutes = (time.monotonic() - began) / 60
-        storm.settle()
-        with contextlib.suppress(AssertionError):  # the judge names them
-            eventually(lambda: not orphans(house.roots), 20)  # the watch on a host leaves a moment after its runner
-        defects = [*storm.troubles, *judge(house.scripted.house, storm.plans, presence=house.presence, roots=house.roots)]
-        db = house.scripted.house.store.reading()
-        ends = Counter(f"{plan.kind}: {runs.get(db, plan.run_id).reason}" for plan in storm.plans.values())
-        attempts = sum(len(runs.attempts(db, run_id)) for run_id in storm.plans)
-        say(f"{KILLS} kills in {minutes:.1f} min ({KILLS / minutes:.1f} a minute); {len(storm.plans)} runs, {attempts} attempts")
-        say(f"{dict(storm.done)}; {dict(sorted(ends.items()))}")
+        began, defects = time.monotonic(), list[str]()
+        for done in range(0, KILLS, ROUND):
+            storm.rage(min(ROUND, KILLS - done))
+            storm.settle()
+            defects = judged(house, storm)
+            say(f"{storm.done['kills'] / (time.monotonic() - began) * 60:.1f} kills a minute")
+            if defects:
+                break
         if defects:
             kept = Path(tempfile.mkdtemp(prefix="soak-kept")) / "house"
             shutil.copytree(house.presence.parent, kept, symlinks=True)
-            defects.append(f"all of it is kept in {kept}")
-        say("\n".join(["defects:", *defects]) if defects else "no defects")
+            say("\n".join([*defects, f"All of it is kept in {kept}."]))
         assert defects == []

@@ -74,7 +74,7 @@ def order(
     return LaunchOrder(directory, nonce, f"sb-test-{os.getpid()}-{run}", f"{run}-{nonce}/{attempt}", **values)
 
 
-def eventually(look: Callable[[], Value], timeout_s: float = 10.0) -> Value:
+def eventually(look: Callable[[], Value], timeout_s: float = 30.0) -> Value:
     """What ``look`` returns once that is true."""
     until = time.monotonic() + timeout_s
     while not (found := look()):
@@ -96,7 +96,7 @@ class Evidences:
     incoming: queue.Queue[Evidence] = field(default_factory=queue.Queue)
     seen: list[Evidence] = field(default_factory=list)
 
-    def wait_for(self, kind: type[Kind], timeout_s: float = 10.0, *, where: Callable[[Kind], bool] = lambda _: True) -> Kind:
+    def wait_for(self, kind: type[Kind], timeout_s: float = 30.0, *, where: Callable[[Kind], bool] = lambda _: True) -> Kind:
         """The next one of a kind."""
         until = time.monotonic() + timeout_s
         while True:

@@ -51,11 +51,11 @@ class ScriptedHouse:
     def view(self, run: Run) -> RunView:
         return view(self.house, run.id)
 
-    def wait(self, run: Run, *reasons: Reason, timeout_s: float = 30.0) -> RunView:
+    def wait(self, run: Run, *reasons: Reason, timeout_s: float = 60.0) -> RunView:
         """Wait until the run has one of the reasons; fails with its story when it does not, or ends otherwise."""
         return self.wait_until(run, lambda seen: seen.run.reason in reasons, timeout_s=timeout_s)
 
-    def wait_until(self, run: Run, condition: Callable[[RunView], object], *, timeout_s: float = 30.0) -> RunView:
+    def wait_until(self, run: Run, condition: Callable[[RunView], object], *, timeout_s: float = 60.0) -> RunView:
         deadline = time.monotonic() + timeout_s
         while True:
             seen = self.view(run)

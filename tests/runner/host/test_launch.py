@@ -57,7 +57,7 @@ def exit_code(directory: Path) -> int:
 @pytest.mark.parametrize(("program", "code"), [("true", 0), ("exit 3", 3), ("exit 127", 127), ("kill -9 $$", 137), ("kill -TERM $$", 143)])
 def test_the_exit_is_the_programs_own(root: Path, shell: str, program: str, code: int) -> None:
     directory = stage(order(root, program), root)
-    assert hold(directory, shell).wait(10) == 0
+    assert hold(directory, shell).wait(60) == 0
     assert exit_code(directory) == code
     assert sorted(path.name for path in directory.iterdir()) == [
         "claim", "command.sh", "exit", "launch.env", "launch.sh", "log", "pid", "spec.json",
@@ -68,7 +68,7 @@ def test_the_exit_is_the_programs_own(root: Path, shell: str, program: str, code
 def test_of_eight_that_start_at_once_one_claims_and_trains(root: Path, shell: str) -> None:
     directory = stage(order(root, "echo trained; sleep 0.3"), root)
     holders = [hold(directory, shell) for _ in range(8)]
-    assert [holder.wait(10) for holder in holders] == [0] * 8
+    assert [holder.wait(60) for holder in holders] == [0] * 8
     assert exit_code(directory) == 0
     assert (directory / "log").read_text() == "trained\n"
     nonce, pid, started, boot_id = str((directory / "claim").readlink()).split(":")
@@ -88,7 +88,7 @@ def test_the_claim_names_the_holder_exactly(root: Path, shell: str) -> None:
     eventually(lambda: os.getpgid(pid) == os.getsid(pid) == pid)
     assert holder.pid not in eventually(lambda: marked(MARKER))
     end_all(MARKER)
-    holder.wait(10)
+    holder.wait(60)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -104,7 +104,7 @@ def test_signals_to_the_window_harm_nothing_and_term_is_passed_on(root: Path, sh
     os.kill(holder.pid, signal.SIGTERM)
     assert exit_code(directory) == 5
     assert (directory / "log").read_bytes().endswith(b"asked\n")
-    holder.wait(5)
+    holder.wait(60)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_program_starts_once_what_ran_before_has_left_its_gpu(
     eventually(lambda: len(nvidia.asked) > seen)
     assert (directory / "log").read_bytes() == b""
     nvidia.shows(gpu(0))
-    assert holder.wait(10) == exit_code(directory) == 0
+    assert holder.wait(60) == exit_code(directory) == 0
     log = (directory / "log").read_text().splitlines()
     assert re.fullmatch(r"Signalbox waited \d+ s until the memory of its GPUs was free\.", log[0])
     told = OwnLines(MmdetLogParser()).feed((log[1] + "\n").encode())
@@ -150,7 +150,7 @@ def test_a_program_starts_once_what_ran_before_has_left_its_gpu(
 
 def test_other_peoples_programs_and_other_gpus_are_not_waited_for(root: Path, earlier: subprocess.Popen[bytes]) -> None:
     directory = stage(order(root, "echo trained"), root)
-    assert hold(directory, devices="GPU-1").wait(10) == 0
+    assert hold(directory, devices="GPU-1").wait(60) == 0
     assert (directory / "log").read_text() == "trained\n"
     assert earlier.poll() is None
 
@@ -159,7 +159,9 @@ def test_memory_that_nobody_gives_back_delays_for_five_seconds(root: Path, nvidi
     nvidia.shows(gpu(0, memory__used=9000))
     directory = stage(order(root, "echo trained"), root)
     assert hold(directory, devices="GPU-0").wait(15) == 0
-    assert re.match(r"Signalbox waited [56] s, and memory of its GPUs is still held", (directory / "log").read_text())
+    said = re.match(r"Signalbox waited (\d+) s, and memory of its GPUs is still held", (directory / "log").read_text())
+    assert said is not None
+    assert int(said[1]) >= 5
 
 
 def test_a_stop_ends_the_waiting(root: Path, nvidia: NvidiaStandin, earlier: subprocess.Popen[bytes]) -> None:
@@ -168,11 +170,11 @@ def test_a_stop_ends_the_waiting(root: Path, nvidia: NvidiaStandin, earlier: sub
     holder = hold(directory, devices="GPU-0")
     eventually(lambda: len(nvidia.asked) > 2)
     fence = executors()["screen"].stop(
-        reach_locally(root).transport, directory=wanted.directory, nonce=NONCE, marker=MARKER, grace_s=2
+        reach_locally(root).transport, directory=wanted.directory, nonce=NONCE, marker=MARKER, grace_s=20
     )
     assert fence.done
     assert exit_code(directory) == 143
-    assert holder.wait(10) == 0
+    assert holder.wait(60) == 0
     assert (directory / "log").read_bytes() == b""
     assert earlier.poll() is None
 
@@ -185,7 +187,7 @@ def test_the_program_gets_its_environment_and_nothing_of_ours(root: Path) -> Non
         setup=("FROM_SETUP=yes; export FROM_SETUP", "export CUDA_VISIBLE_DEVICES=7"),
     )
     directory = stage(order(root, "x", "y", plan=plan, threads=2), root)
-    hold(directory, devices="GPU-1,GPU-2").wait(10)
+    hold(directory, devices="GPU-1,GPU-2").wait(60)
     assert exit_code(directory) == 0
     variables, arguments, folder, stdin = json.loads((directory / "log").read_text())
     assert (arguments, folder, stdin) == (["it's", "$HOME"], str(directory), "")
@@ -205,7 +207,7 @@ def test_the_program_gets_its_environment_and_nothing_of_ours(root: Path) -> Non
 
 def test_a_cpu_slot_shows_no_gpu(root: Path) -> None:
     directory = stage(order(root, 'echo "[$CUDA_VISIBLE_DEVICES]"'), root)
-    hold(directory).wait(10)
+    hold(directory).wait(60)
     assert (directory / "log").read_text() == "[]\n"
 
 
@@ -213,7 +215,7 @@ def test_a_cpu_slot_shows_no_gpu(root: Path) -> None:
 def test_every_crash_point_of_launch_dies_there(root: Path, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, point)
     directory = stage(order(root, "echo out; sleep 0.2"), root)
-    assert hold(directory).wait(10) == -signal.SIGKILL
+    assert hold(directory).wait(60) == -signal.SIGKILL
     left = {path.name for path in directory.iterdir()} & {"claim", "pid", "exit"}
     wanted = {
         "launch.before_claim": set(),
@@ -237,7 +239,7 @@ def test_a_holder_that_dies_after_the_start_leaves_a_program_in_a_session_of_its
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
     monkeypatch.setenv(VARIABLE, "launch.after_start")
     directory = stage(order(root, "sleep 20"), root)
-    assert hold(directory, shell).wait(10) == -signal.SIGKILL
+    assert hold(directory, shell).wait(60) == -signal.SIGKILL
     pid = int((directory / "pid").read_text(encoding="ascii"))
     assert os.getsid(pid) == pid
     assert pid in marked(MARKER)
