@@ -41,7 +41,7 @@ bench: $(INSTALLED)  ## measure; tests/benchmarks/RESULTS.md keeps the figures
 
 N ?= 1000
 soak: $(INSTALLED)  ## N (1000) kills of the runner at random moments, then everything is judged; SIGNALBOX_SOAK_SEED=… repeats the choices
-	SIGNALBOX_SOAK_KILLS=$(N) $(BIN)/python -m pytest -s tests/soak
+	SIGNALBOX_SOAK_KILLS=$(N) $(BIN)/python -m pytest -s tests/soak/test_soak.py
 
 environment: $(INSTALLED)  ## build the training environment (torch, mmdet, mmcv) into the user's cache, once
 	$(BIN)/python -m runner.environments build

@@ -109,8 +109,7 @@ def _laid(house: House, link: HostLink, run: Run, wanted: Wanted) -> Laid:
 
 
 def _basis(house: House, host: Host, run: Run) -> Basis:
-    as_added = replace(host, seen_at=None, trouble="", drained=False)
-    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), as_added)
+    return Basis(run.attempt + 1, run.prepared, _environment(house, run, host), (host.root, host.python, host.peer_interface))
 
 
 def _meet(house: House, link: HostLink, run: Run) -> None:

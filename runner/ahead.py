@@ -13,7 +13,7 @@ from collections.abc import Callable, Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from runner.entities import Environment, Host, Run
+from runner.entities import Environment, Run
 from runner.executors.base import LaunchOrder
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Basis:
     number: int
     prepared: object
     environment: Environment | None
-    host: Host
+    host: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)

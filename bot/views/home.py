@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from bot.answer import Block
-from bot.views.alerts import alert_list
+from bot.views.alerts import alert_entry, alert_menu
 from bot.views.blocks import Button, actions, context, divider, header, section
 from bot.views.catalog import dataset_list
 from bot.views.hosts import host_list
@@ -27,6 +27,7 @@ from runner.states import State
 
 VIEW_BLOCKS = 100
 SHOWN_RUNS = 8
+SHOWN_ALERTS = 6
 _MOST_OF_A_PART = 14
 FREQUENT = (
     Button("Train…", "run", "primary", form=True), Button("Fine-tune…", "finetune", form=True), Button("Resume…", "resume", form=True),
@@ -63,13 +64,12 @@ def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView],
     _, devices = host_list(seen.hosts, seen.views, now=now, zone=zone)
     _, planned = schedule_list(seen.schedules)
     _, known = dataset_list(seen.datasets)
-    _, wrong = alert_list(seen.alerts, (), zone=zone, now=now)
     silence = _silence(seen.silent_since, now, zone)
     blocks: list[Block] = [
         *([section(silence)] if silence else []),
         *([actions(FREQUENT)] if role >= Role.MEMBER else []), actions(LOOKS),
-        *(_part("Alerts", wrong) if seen.alerts else []),
-        header("My runs"), *_mine([seen.views[run.id] for run in mine[:SHOWN_RUNS]], len(mine), ended, now=now, zone=zone),
+        *_alerts(seen.alerts, now=now, zone=zone), header("My runs"),
+        *_mine([seen.views[run.id] for run in mine[:SHOWN_RUNS]], len(mine), ended, now=now, zone=zone),
         *_part("Queue", queued), *_part("GPUs", devices), *_part("Schedules", planned), *_part("Datasets", known),
         context(f"As of {clock(now, zone)}. It stays up to date for ten minutes after it was opened."),
     ]
@@ -82,6 +82,14 @@ def _silence(since: datetime | None, now: datetime, zone: tzinfo) -> str:
     never = since == datetime.fromtimestamp(0, tz=UTC)
     what = "has not been started yet" if never else f"has not answered since {clock(since, zone, near=now)}"
     return f"⚠️ The runner {what}: what is asked is kept, and nothing starts. What trains goes on."
+
+
+def _alerts(alerts: Sequence[AlertShown], *, now: datetime, zone: tzinfo) -> list[Block]:
+    """What fires and nobody has said to know of comes first."""
+    ordered = sorted(alerts, key=lambda each: bool(each.acked_by or each.silence))
+    shown = [section(alert_entry(each, zone, now), menu=alert_menu(each)) for each in ordered[:SHOWN_ALERTS]]
+    more = [context(f"… and {len(alerts) - SHOWN_ALERTS} more; `alerts` lists them")] if len(alerts) > SHOWN_ALERTS else []
+    return [header("Alerts"), *shown, *more] if shown else []
 
 
 def _mine(live: Sequence[RunView], total: int, ended: Sequence[RunView], *, now: datetime, zone: tzinfo) -> list[Block]:

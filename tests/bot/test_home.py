@@ -21,6 +21,7 @@ from bot.views.form import answer_view, form_view, plan_view
 from bot.views.home import VIEW_BLOCKS, home_view
 from runner.alerts.routing import Alert, State
 from runner.entities import Gpu, Place
+from runner.service.alerts import AlertShown
 from runner.service.views import newest_runs, view
 from runner.settings import Role
 from runner.states import Reason
@@ -80,6 +81,18 @@ def test_a_click_is_answered_in_a_dialog_and_acts_from_there(served: SlackHouse,
     assert len(ada.views()) == 1
     assert runs.get(served.house.store.reading(), day.waiting.id).stop_requested_by == served.people["ada"]
     ada.close(ada.views()[-1])
+
+
+def test_alerts_come_first_and_are_acked_from_there(served: SlackHouse, day: Lively) -> None:
+    seen, now = overview(served.house), served.house.now()
+    labels = {"alertname": "stalled", "severity": "warning", "run": day.working.id, "host": "gpu-1"}
+    alert = Alert(labels, now, detail=f"{HOSTILE} for 20 min.")
+    shown = AlertShown(alert, "a-7f3k", None, None, None, None)
+    view = home_view(replace(seen, alerts=[shown] * 9), served.people["ada"], Role.MEMBER, [], zone=served.house.settings.time_zone)
+    accept_view(view, kinds=("home",), file_is_ready=lambda _: True)
+    said = str(view)
+    assert said.index("Alerts") < said.index("My runs") and "3 more" in said
+    assert {"ack a-7f3k", "silence a-7f3k --for 1h", f"show {day.working.id}"} <= set(lines(view))
 
 
 def test_a_viewer_gets_no_buttons_that_submit_and_a_stranger_is_told_why(served: SlackHouse, day: Lively) -> None:

@@ -15,7 +15,7 @@ from runner.errors import UnreachableError
 from runner.executors import executors
 from runner.frameworks.base import LaunchPlan
 from runner.kinds.base import Work
-from tests.support.hosts import Reached, order
+from tests.support.hosts import Reached, eventually, order
 from tests.support.run_rows import run_value
 
 DATA = os.urandom(12_000_000)  # more than pipes hold
@@ -50,6 +50,13 @@ def test_staging_tells_how_far_it_is(any_host: Reached, work: Work) -> None:
     assert steps[-1].done == len(DATA)
     assert steps[-1].rate
     assert stage(any_host, work, [], bytes_wanted=0).attempt == 1  # all is there: nothing is sent
+
+
+def test_what_is_not_laid_any_more_is_laid_again_at_its_launch(any_host: Reached) -> None:
+    wanted = order(any_host.root, "true")
+    executor = executors()["screen"]
+    acts.launch(any_host.transport, executor, wanted, run=run_value(attempt=1), root=any_host.host.root, again=False)
+    eventually((Path(wanted.directory) / "claim").is_symlink)
 
 
 def test_a_run_that_is_stopped_stops_sending(any_host: Reached, work: Work) -> None:
