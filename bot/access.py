@@ -10,12 +10,16 @@ from runner.settings import Access, Role
 
 @dataclass(frozen=True, slots=True)
 class Speaker:
-    """Who did something in Slack, and where. ``teams`` are all the workspaces that Slack names for the person and the place."""
+    """Who did something in Slack, and where. ``teams`` are all the workspaces that Slack names for the person and the place.
+
+    ``elsewhere``: in a form or the Home tab, which are in no channel, so that no role comes from the one that is answered in.
+    """
 
     person: str
     channel: str
     teams: frozenset[str]
     is_bot: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

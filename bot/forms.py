@@ -9,6 +9,7 @@ import click
 from bot import names
 from bot.form_table import Form
 from bot.grammar import parsed
+from bot.loose_forms import holds_a_line
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import CommandError
 from bot.views.blocks import quoted
@@ -46,7 +47,8 @@ def usual_values(house: House, person: str, form: Form) -> Mapping[str, str]:
 def line_of(form: Form, values: Mapping[str, str]) -> str:
     """The command line that the values make; empty ones are left out."""
     words = form.path.split()
-    for param in sorted(form.parameters, key=lambda each: isinstance(each, click.Option)):
+    options_last = not holds_a_line(form.command)
+    for param in sorted(form.parameters, key=lambda each: isinstance(each, click.Option) is options_last):
         value = as_meant(values.get(param.name or "", "")).strip()
         if not value:
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slack_bolt import Ack, App
@@ -125,7 +125,7 @@ class Listeners:
         trigger = _text(body, "trigger_id")
         actions, view = body.get("actions"), _mapping(body, "view")
         line = _text(actions[0], "value") if isinstance(actions, list) and actions else "run"
-        refused, role = self._admit(speaker)
+        refused, role = self._admit(replace(speaker, elsewhere=True))  # as what is filled in will be
         trouble = refused.sentence if refused else ""
         if refused is None:
             who = Requester(speaker.person, role, "modal", trigger, place)
@@ -211,7 +211,8 @@ class Listeners:
             place = place_of(view)
         elif not place.channel:
             place = Place(slack_settings(self._house.settings).home_channel or next(iter(self._house.settings.access.channels), ""))
-        return Speaker(_text(_mapping(body, "user"), "id"), place.channel or "", _teams(body)), place
+        spoke_there = bool(_text(container, "channel_id")) and not view
+        return Speaker(_text(_mapping(body, "user"), "id"), place.channel or "", _teams(body), elsewhere=not spoke_there), place
 
     def _in_dialog(self, body: Json, view: Json) -> Requester:
         """Who submitted a dialog; of somebody who may no longer speak here, a stranger."""
@@ -220,7 +221,7 @@ class Listeners:
         return Requester(speaker.person, Role.STRANGER if refused else role, "modal", _text(view, "id"), place)
 
     def _admit(self, speaker: Speaker) -> tuple[Refusal | None, Role]:
-        role = role_of(self._house, speaker.person, speaker.channel)
+        role = role_of(self._house, speaker.person, None if speaker.elsewhere else speaker.channel)
         return refusal(self._house.settings.access, speaker, role=role, home_workspace=self._identity.team), role
 
     def _take_uploads(self, event: Json, speaker: Speaker) -> bool:

@@ -148,6 +148,7 @@ def meet(transport: Transport, *, run: Run, host: Host, first: int, taken: Seque
     if not said.isdigit():
         why = found.stderr.decode("utf-8", "replace").strip()[-300:] or f"its search ended with code {found.exit_code}"
         raise HostError(f"{host.name} has no free port where the hosts of the run could meet: {why}")
+    crash_point("runner.after_met")
     return MetOutcome(run.id, run.attempt, int(said))
 
 

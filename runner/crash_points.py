@@ -24,6 +24,7 @@ BOT = (
 RUNNER = (
     "runner.after_lease",
     "runner.after_attempt_opened",
+    "runner.after_met",
     "runner.after_staged",
     "runner.after_staging_noted",
     "runner.after_launched",

@@ -30,7 +30,7 @@ def title(rule_name: str) -> str:
 def alert_list(alerts: Sequence[AlertShown], silences: Sequence[Silence], *, zone: tzinfo, now: datetime) -> Message:
     """What fires, with who knows of it and why it is quiet; and the silences that hold."""
     heading = f"*{count(len(alerts), 'alert')}*" if alerts else "Nothing fires."
-    entries = [_entry(each, zone, now) for each in alerts[:SHOWN]]
+    entries = [alert_entry(each, zone, now) for each in alerts[:SHOWN]]
     entries += [f"… and {len(alerts) - SHOWN} more"] if len(alerts) > SHOWN else []
     held = [_silence(each, zone, now) for each in silences[:SHOWN]]
     quiet = [f"*{count(len(silences), 'silence')}*", *held] if held else []
@@ -76,7 +76,17 @@ def _line(listed: Listed, zone: tzinfo, *, ended: bool) -> str:
     return f"• {of + ': ' if of else ''}{prose(listed['detail'], 300)} (since {clock(datetime.fromisoformat(listed['since']), zone)})"
 
 
-def _entry(shown: AlertShown, zone: tzinfo, now: datetime) -> str:
+def alert_menu(shown: AlertShown) -> list[Button]:
+    """What is done about one alert."""
+    labels = shown.alert.labels
+    known = [] if shown.acked_by else [Button("Ack", f"ack {shown.short}")]
+    quiet = [] if shown.silence else [Button("Silence 1 h", f"silence {shown.short} --for 1h")]
+    of = [Button(f"Show {labels['run']}", f"show {labels['run']}")] if labels.get("run") else []
+    return [*known, *quiet, *of, Button("All alerts", "alerts")]
+
+
+def alert_entry(shown: AlertShown, zone: tzinfo, now: datetime) -> str:
+    """An alert in two or three lines."""
     alert, labels = shown.alert, shown.alert.labels
     quiet = []
     if shown.acked_by:

@@ -28,7 +28,8 @@ _LABELS = {
     "format_name": "Format", "sha256": "SHA-256", "source": "From", "when": "When", "command": "Command", "run": "Run",
 }
 _EXAMPLES = {
-    "limit": "12h", "name": "fish", "parameters": "gap=20", "source": "https://… or gpu-1:/data/fish", "when": "every weekday 02:30",
+    "limit": "12h", "cooldown": "10m",
+    "name": "fish", "parameters": "gap=20", "source": "https://… or gpu-1:/data/fish", "when": "every weekday 02:30",
     "command": "run rtmdet-nano on fish", "checkpoint": "epoch_12", "lr": "0.001",
 }
 

@@ -195,9 +195,10 @@ def links(view: RunView) -> list[Button]:
     if isinstance(run.spec, TrainSpec):
         parent = [Button(f"Parent {run.parent_id}", f"show {run.parent_id}")] if run.parent_id else []
         against = [Button("Compare with its parent", f"compare {run.parent_id} {run.id}")] if run.parent_id and view.evaluations else []
+        silence = [] if run.state.final else [Button("Silence its alerts 1 h", f"silence run={run.id} --for 1h")]
         left = [Button("Checkpoints", f"checkpoints {run.id}")] if view.checkpoints else []
         dataset = Button(f"Dataset {run.spec.dataset}", f"data show {run.spec.dataset}")
-        return [*parent, *against, dataset, *left, Button("What happened", f"why {run.id}")]
+        return [*silence, *parent, *([] if silence else against), dataset, *left, Button("What happened", f"why {run.id}")]
     if isinstance(run.spec, ModelSpec) and run.spec.model.run_id:
         return [Button(f"Training {run.spec.model.run_id}", f"show {run.spec.model.run_id}"), Button("What happened", f"why {run.id}")]
     return [Button("What happened", f"why {run.id}")]

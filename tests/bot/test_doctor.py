@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -165,6 +166,18 @@ def test_slack_is_not_asked_where_that_is_not_wanted(examine: Report, slack: Loc
 
     assert "slack" not in checks
     assert "socket" in checks
+
+
+def test_over_http_it_says_whether_anything_listens(house: House, slack: LocalWorkspace, examine: Report) -> None:
+    environment = _environment(slack, SLACK_APP_TOKEN="", SLACK_SIGNING_SECRET="hush")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        settings = house.settings.model_copy(update={"slack": {"http": {"port": port}}})
+        heard = examine(environment, settings=settings)
+    silent = examine(environment, settings=settings)
+    assert (heard["web"].outcome, silent["web"].outcome) == (Outcome.OK, Outcome.FAIL)
+    assert f"http://127.0.0.1:{port}/slack/events" in silent["web"].sentence
+    assert not {"socket", "app token"} & heard.keys()
 
 
 def test_a_token_of_another_workspace_fails(house: House, slack: LocalWorkspace, examine: Report) -> None:

@@ -124,6 +124,9 @@ def test_fine_tune_resume_convert_import_and_schedule(served: SlackHouse, day: L
     assert "Next" in plan and "Next" in scheduled
     assert [each.command for each in schedules.all_schedules(served.house.store.reading())] == ["run rtmdet-nano on fish"]
 
+    told = agree(served, bare(served, "trigger add"), {"when": "new data fish", "command": "eval {run} --split val", "cooldown": "6h"})[1]
+    assert "It is carried out as you" in told
+
 
 def test_the_button_of_a_card_opens_its_form_filled_in(served: SlackHouse, day: Lively) -> None:
     card = until(lambda: next((each for each in served.posted("training") if day.parent.id in each["text"]), None), timeout_s=30)

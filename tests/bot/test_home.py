@@ -21,6 +21,7 @@ from bot.views.form import answer_view, form_view, plan_view
 from bot.views.home import VIEW_BLOCKS, home_view
 from runner.alerts.routing import Alert, State
 from runner.entities import Gpu, Place
+from runner.service.alerts import AlertShown
 from runner.service.views import newest_runs, view
 from runner.settings import Role
 from runner.states import Reason
@@ -80,6 +81,18 @@ def test_a_click_is_answered_in_a_dialog_and_acts_from_there(served: SlackHouse,
     assert len(ada.views()) == 1
     assert runs.get(served.house.store.reading(), day.waiting.id).stop_requested_by == served.people["ada"]
     ada.close(ada.views()[-1])
+
+
+def test_alerts_come_first_and_are_acked_from_there(served: SlackHouse, day: Lively) -> None:
+    seen, now = overview(served.house), served.house.now()
+    labels = {"alertname": "stalled", "severity": "warning", "run": day.working.id, "host": "gpu-1"}
+    alert = Alert(labels, now, detail=f"{HOSTILE} for 20 min.")
+    shown = AlertShown(alert, "a-7f3k", None, None, None, None)
+    view = home_view(replace(seen, alerts=[shown] * 9), served.people["ada"], Role.MEMBER, [], zone=served.house.settings.time_zone)
+    accept_view(view, kinds=("home",), file_is_ready=lambda _: True)
+    said = str(view)
+    assert said.index("Alerts") < said.index("My runs") and "3 more" in said
+    assert {"ack a-7f3k", "silence a-7f3k --for 1h", f"show {day.working.id}"} <= set(lines(view))
 
 
 def test_a_viewer_gets_no_buttons_that_submit_and_a_stranger_is_told_why(served: SlackHouse, day: Lively) -> None:
@@ -143,12 +156,13 @@ def test_what_has_not_changed_is_not_published_again(served: SlackHouse, day: Li
 
 def test_a_full_and_hostile_house_stays_inside_slacks_limits(served: SlackHouse, day: Lively) -> None:
     seen, house = overview(served.house), served.house
-    some = next(view for view in seen.live if view.run.id == day.working.id)
+    some, names = seen.views[day.working.id], [f"r-{number}" for number in range(120)]
     odd = replace(some, run=replace(some.run, detail=HOSTILE * 40, reason=Reason.UNREACHABLE))
     gpus = [Gpu("gpu-1", f"u{number}", number, HOSTILE * 9, 81920, 99, ((HOSTILE * 9, 900),) * 9, HOSTILE * 9) for number in range(16)]
     server = replace(seen.hosts[0], gpus=gpus)
     crowded = replace(
-        seen, live=[odd] * 120, hosts=[server] * 60, datasets=[*seen.datasets] * 200,
+        seen, live={name: replace(odd.run, id=name) for name in names}, views=dict.fromkeys(names, odd),
+        hosts=[server] * 60, datasets=[*seen.datasets] * 200,
         schedules=[(schedule, HOSTILE) for schedule in [_Schedule()] * 200],
     )
     view = home_view(crowded, served.people["ada"], Role.MEMBER, [odd] * 5, zone=house.settings.time_zone)

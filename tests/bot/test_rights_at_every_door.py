@@ -12,7 +12,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 from bot.app import build_app
 from bot.commands import verbs
 from bot.grammar import answer
-from bot.listeners import Identity
+from bot.listeners import SHORTCUT, Identity
 from bot.settings import SlackSettings
 from bot.views.import_dialog import CALLBACK
 from runner.entities import Place
@@ -160,6 +160,34 @@ def test_shared_files_and_dialogs_of_who_may_not_become_nothing(app: App, served
         assert app.dispatch(BoltRequest(mode="socket_mode", body=body)).status == 200
     assert state(served, without=frozenset({"deliveries"})) == before
     assert not served.person(person).views()
+
+
+@pytest.mark.parametrize("way", ["home", "modal", "shortcut", "message"])
+def test_a_role_by_channel_holds_only_for_who_speaks_there(served: SlackHouse, way: str) -> None:
+    """Anybody in the workspace may open the Home tab and use a shortcut; these are answered in a channel, and happen in none."""
+    access = served.house.settings.access.model_copy(update={"members": (served.training,), "operators": ()})
+    house = type(served.house)(served.house.settings.model_copy(update={"access": access}), served.house.store, served.house.catalog)
+    app = build_app(house, Identity(TEAM, "U0LOCALBOT"), served.tokens, SlackSettings())
+    number = next(_numbers)
+    body: dict[str, object] = {
+        "team_id": TEAM, "api_app_id": "A0LOCAL001", "user": {"id": served.people["eve"], "team_id": TEAM}, "team": {"id": TEAM},
+        "trigger_id": f"way{number}",
+    }
+    line = f'schedule add "every day 1{number % 10}:15" ps'
+    action = {"type": "button", "action_id": "command:schedule:0", "value": line, "block_id": "b"}
+    view = {"type": "home" if way == "home" else "modal", "id": "V1", "private_metadata": json.dumps({"channel": served.training})}
+    message = {"type": "message", "channel_id": served.training, "message_ts": "1700000000.000001"}
+    if way == "shortcut":
+        body |= {"type": "shortcut", "callback_id": SHORTCUT}
+    else:
+        body |= {"type": "block_actions", "actions": [action]}
+        body |= {"container": message} if way == "message" else {"view": view, "container": {"type": "view", "view_id": "V1"}}
+    before = len(served.rows("SELECT id FROM schedules"))
+    app.dispatch(BoltRequest(mode="socket_mode", body=body))
+    assert len(served.rows("SELECT id FROM schedules")) - before == (1 if way == "message" else 0)
+    assert not served.person("eve").views()
+    if way == "shortcut":
+        assert "not on Signalbox's list of people" in json.dumps(last_delivery(served))
 
 
 def last_delivery(served: SlackHouse) -> dict[str, object]:

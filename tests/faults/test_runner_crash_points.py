@@ -25,6 +25,7 @@ ELSEWHERE = {
     "runner.after_schedule_fired",  # tests/runner/test_schedules.py dies there
     "runner.after_preemption_noted", "runner.after_stop_decided",  # these two, and the next two: test_ends_crash_points.py
     "runner.after_stop_sent", "runner.after_fenced",
+    "runner.after_met",  # of several hosts: test_ranks_crash_points.py
     "runner.after_devices_given_back", "runner.after_collected",  # of kinds that bring something here: below
 }
 # What launch.sh leaves behind when it dies there, and so whether its attempt goes on, is started again, or is tried anew.
