@@ -6,12 +6,15 @@ import hashlib
 import json
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
 from bot.calls import Done, Refused, Slack, TooFast
-from bot.views.home import Overview, home_view
+from bot.views.home import SHOWN_RUNS, Overview, home_view
+from bot.views.runs import SHOWN
+from runner.entities import Run
 from runner.service import alerts, datasets, hosts, queue, schedules, views
 from runner.service.house import House, role_of
 
@@ -82,8 +85,15 @@ class Homes:
 
 def overview(house: House) -> Overview:
     """Everything that Home tabs show of the house, read once for all of them."""
+    live = queue.live_runs(house)
+    first: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in live.values():
+        if len(first[run.owner]) < SHOWN_RUNS:
+            first[run.owner].append(run)
+    shown = {view.run.id: view for view in views.views(house, [run for own in first.values() for run in own])}
     return Overview(
-        now=house.now(), silent_since=views.runner_silent_since(house), live=views.live_views(house), places=queue.places(house),
-        hosts=hosts.all_hosts(house), schedules=schedules.all_schedules(house), datasets=datasets.newest_versions(house),
+        now=house.now(), silent_since=views.runner_silent_since(house), live=live, views={**views.views_on_hosts(house), **shown},
+        places=queue.places(house, most=SHOWN), hosts=hosts.all_hosts(house), schedules=schedules.all_schedules(house),
+        datasets=datasets.newest_versions(house),
         alerts=alerts.listed(house),
     )

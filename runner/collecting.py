@@ -23,7 +23,7 @@ from recipes.names import unsafe_path
 from runner.entities import Host
 from runner.errors import HostError, UnreachableError
 from runner.service.house import House
-from runner.store import runs
+from runner.store import past_runs
 from runner.transports.base import Transport
 from runner.transports.sending import Progress
 
@@ -87,7 +87,7 @@ def forget_old(house: House, now: datetime) -> None:
     folders = [folder for folder in house.settings.results.iterdir() if folder.stat().st_mtime < before.timestamp()]
     for folder in folders[:_MOST_FORGOTTEN]:
         shutil.rmtree(folder, ignore_errors=True)
-    release(house.catalog, runs.files_no_longer_needed(house.store.reading(), ended_before=before))
+    release(house.catalog, past_runs.files_no_longer_needed(house.store.reading(), ended_before=before))
 
 
 class _Incoming:

@@ -54,11 +54,15 @@ class DiskNeeds:
     """What runs take, each preset, dataset and host asked once."""
 
     house: House
-    db: Database
     _sizes: dict[str, CheckpointSize] = field(default_factory=dict)
     _lacking: dict[tuple[str, str], int] = field(default_factory=dict)
     _left: dict[tuple[str, str], int] = field(default_factory=dict)
     _of_many: dict[tuple[object, ...], Mapping[str, int]] = field(default_factory=dict)
+
+    @property
+    def db(self) -> Database:
+        """This thread's."""
+        return self.house.store.reading()
 
     def on(self, run: Run, host: str) -> DiskNeed:
         """What a run takes on a host if it starts there anew."""

@@ -67,7 +67,7 @@ class LogBytes:
 @dataclass(frozen=True, slots=True)
 class ExitSeen:
     """An attempt ended: its exit file. ``code`` is the shell's (128 + n for signal n). All log bytes came before: up to ``log_offset``
-    of ``log_generation``.
+    of ``log_generation``. ``left`` processes of it outlived it; None where that is not known.
 
     ``oom_kills``: processes that the host's kernel killed for want of memory in the minute before; None where that is not known.
     """
@@ -79,6 +79,7 @@ class ExitSeen:
     oom_kills: int | None = None
     log_offset: int = 0
     log_generation: int = 0
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ class _Exit(_Frame):
     oom_kills: Count | None = None
     log_offset: Count = 0
     log_generation: Count = 0
+    left: Count | None = None
 
 
 class _Vanished(_Frame):
@@ -203,7 +204,7 @@ def _evidence(host: str, frame: _AnyFrame, body: bytes) -> Evidence | Note:
             return ClaimSeen(host, frame.directory, frame.text)
         case _Exit():
             end = (frame.oom_kills, frame.log_offset, frame.log_generation)
-            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), *end)
+            return ExitSeen(host, frame.directory, frame.code, _time(frame.ended_at), *end, frame.left)
         case _Vanished():
             return Vanished(host, frame.directory, frame.oom_kills, frame.log_offset, frame.log_generation)
         case _Queued():

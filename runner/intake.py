@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from runner import neighbours
+from runner import acts, neighbours
 from runner.acts import (
     RESULTS,
     CollectedOutcome,
@@ -24,7 +24,7 @@ from runner.conclusions import Made, conclude, refusal
 from runner.crash_points import crash_point
 from runner.entities import Host, Run
 from runner.errors import HostError
-from runner.evidence import Connected, Disconnected, Evidence, Heartbeat, Identity, OfAttempt, Queued, Resources, Unstarted
+from runner.evidence import Connected, Disconnected, Evidence, ExitSeen, Heartbeat, Identity, OfAttempt, Queued, Resources, Unstarted
 from runner.links import HostLink
 from runner.preparing import as_values
 from runner.service.house import House
@@ -67,6 +67,10 @@ class Intake:
 
     def _take_of_attempt(self, link: HostLink, evidence: OfAttempt) -> None:
         """What could not be kept has to be told again, from what is committed: a host says everything only once."""
+        if isinstance(evidence, ExitSeen) and evidence.code == 0 and evidence.left and self._sweep(link, evidence):
+            self._attempts.forget(evidence.directory)
+            link.reread(evidence.directory)
+            return
         try:
             self._attempts.take(evidence)
             self._take_of_job(link, evidence)
@@ -74,6 +78,18 @@ class Intake:
             self._attempts.forget(evidence.directory)
             link.reread(evidence.directory)
             raise
+
+    def _sweep(self, link: HostLink, evidence: ExitSeen) -> bool:
+        """End what outlives a program that ended well: as long as it holds the devices, they are not free. The end is told again then."""
+        attempt = runs.attempt_in(self.house.store.reading(), evidence.directory)
+        if attempt is None or attempt.host != evidence.host or attempt.claimed_at is None or attempt.ended_at is not None:
+            return False
+        run, grace_s = runs.get(self.house.store.reading(), attempt.run_id), self.house.settings.limits.stop_grace_s
+        if run.state is not State.RUNNING or run.reason is Reason.UNCLEAR:
+            return False
+        log.warning("%s ended well, and %d processes of it did not: they are ended", run.id, evidence.left)
+        link.act(run.id, "stop", lambda: acts.stop(link.transport, link.executor, run=run, attempt=attempt, grace_s=grace_s))
+        return True
 
     def _take_of_job(self, link: HostLink, evidence: OfAttempt) -> None:
         """What a cluster has in its own queue needs no second launch; what it will never begin is given up."""

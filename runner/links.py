@@ -87,6 +87,11 @@ class HostLink:
         """Whether something is under way for a run, or failed just now and is left alone for a moment."""
         return run_id in self.acting or self._rests(run_id)
 
+    @property
+    def busy_runs(self) -> Sequence[str]:
+        """All for which that is so."""
+        return [*self.acting, *(key for key in list(self._resting) if self._rests(key))]
+
     def done(self, run_id: str, *, rest: bool = False) -> None:
         """Note that the outcome of a run's act was taken in; ``rest``: nothing more is done for it for a moment."""
         self._unwanted.discard(run_id)

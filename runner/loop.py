@@ -7,13 +7,15 @@ run. No transaction is open while anything remote happens, and one bad run or ho
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -31,7 +33,6 @@ from runner.decisions import (
     Conclude,
     Decision,
     Eligible,
-    HostFacts,
     Launch,
     Meet,
     Move,
@@ -44,24 +45,25 @@ from runner.decisions import (
     decide_running,
     may_be_going_down,
 )
-from runner.entities import Host, Run, TransportName
+from runner.entities import Attempt, Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
-from runner.evidence import Evidence, WatchedAttempt
+from runner.evidence import Evidence, Heartbeat, LogBytes, Resources, WatchedAttempt
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
-from runner.placing import Placing
-from runner.queue_scene import Candidate, turn_of
+from runner.passes import Pass, facts_of
+from runner.placing import Placing, together
+from runner.queue_scene import Candidate, Candidates, Found, turn_of
 from runner.rank_decisions import decide_ranks
 from runner.ranks import parts_of
 from runner.schedules import ScheduleEngine
 from runner.service.house import House, open_house
 from runner.service.queue import end_locks
 from runner.settings import Settings
-from runner.specs import BootstrapSpec
 from runner.states import Reason, State
 from runner.store import hosts, people, progress, runs
 from runner.store.connection import DatabaseError
+from runner.store.live_runs import LiveRuns
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,8 @@ LOOK_AROUND_S = 1.0
 BEAT = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=1)
 MOST_AT_ONCE = 500
+QUIET = (LogBytes, Heartbeat, Resources, SendingStep)
+"""What alone decides nothing."""
 LOOK_BACK = 200
 """Runs. So many of the newest are tidied up after again at the start: a crash may have come between their end and that."""
 
@@ -88,6 +92,11 @@ class Runner:
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
+        self._looked = LiveRuns()
+        self._live: Mapping[str, Run] = {}
+        self._decided_at = 0.0
+        self._unfinished = False
+        self._candidates = Candidates()
         self._put_local_host()
 
     def run(self) -> None:
@@ -100,7 +109,7 @@ class Runner:
             while not self._stopping.is_set():
                 arrivals = self._arrivals()
                 version = self.house.store.data_version()
-                if arrivals or version != seen or waited >= LOOK_AROUND_S:
+                if arrivals or version != seen or waited >= LOOK_AROUND_S or self._unfinished:
                     seen, waited = version, 0.0
                     self.tick(arrivals)
                 else:
@@ -120,10 +129,16 @@ class Runner:
         self._links.clear()
 
     def tick(self, arrivals: list[Evidence | Outcome | SendingStep]) -> None:
-        """One pass: take in what arrived, then decide for every live run."""
+        """One pass: take in what arrived, then decide for every live run. Where nothing else arrived than what decides nothing (lines of
+        logs, signs of life), and no run has changed, there is nothing to decide until the next look around."""
         for arrival in arrivals:
             self._guard(partial(self._intake.take, arrival), about=repr(arrival)[:200])
         self._guard(self._beat, about="the runner's sign of life")
+        known, live = self._live, self._looked.look(self.house.store)
+        idle = bool(arrivals) and live is known and all(isinstance(arrival, QUIET) for arrival in arrivals)
+        if idle and time.monotonic() - self._decided_at < LOOK_AROUND_S:
+            return
+        self._live, self._decided_at = live, time.monotonic()
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
         self._guard(partial(end_locks, self.house), about="locks that have expired")
@@ -133,39 +148,56 @@ class Runner:
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
-        live = {run.id for run in runs.live(self.house.store.reading())}
-        ended, self._untidy = self._untidy - live, live
+        live = self._looked.look(self.house.store)
+        ended, self._untidy = self._untidy - live.keys(), set(live)
         for run_id in ended:
-            run = runs.get(self.house.store.reading(), run_id)
-            self._guard(partial(all_kinds()[run.kind].afterwards, self.house, run), about=run_id)
+            self._guard(partial(self._tidy_after, run_id), about=run_id)
+
+    def _tidy_after(self, run_id: str) -> None:
+        run = runs.get(self.house.store.reading(), run_id)
+        all_kinds()[run.kind].afterwards(self.house, run)
 
     def _forget_old(self) -> None:
         now = self.house.now()
         if self._forgotten is None or now - self._forgotten >= FORGET_EVERY:
             self._forgotten = now
             forget_old(self.house, now)
+            gc.freeze()  # what is known of ten thousand runs stays, and to look through it for cycles takes longer than a pass
 
     def _decide_all(self) -> None:
-        live = runs.live(self.house.store.reading())
-        facts = self._facts(live)
-        eligible: list[Candidate] = []
-        for run in live:
-            self._guard(partial(self._further, run, facts, eligible), about=run.id)
-        self._placing.place(eligible, self._links, self._guard, self._begin)
+        db = self.house.store.reading()
+        busy = {run_id for link in self._links.values() for run_id in link.busy_runs}
+        known = Pass(facts_of(db, self._links, self._live.values()), runs.current_ranks(db), busy)
+        for link in self._links.values():
+            self._unwatch_ended(link, known)
+        candidates = self._candidates.among(self._live.values(), known.facts, partial(self._look_at, known))
+        told, self._unfinished = known.moves[:MOST_AT_ONCE], len(known.moves) > MOST_AT_ONCE
+        together(self.house.store, self._guard, [(run.id, partial(self._move, run, move)) for run, move in told])
+        self._placing.place(candidates, self._links, self._live, self._guard, self._begin)
 
-    def _further(self, run: Run, facts: dict[str, HostFacts], eligible: list[Candidate]) -> None:
+    def _look_at(self, known: Pass, run: Run) -> Found:
+        found: list[Found] = []
+        self._guard(lambda: found.append(self._further(run, known)), about=run.id)
+        return found[0] if found else Found()
+
+    def _further(self, run: Run, known: Pass) -> Found:
         """One run's turn. What keeps it from starting ends it; what is merely passing is tried again."""
         try:
-            decision = self._decide(run, facts)
+            decision = self._decide(run, known)
             if isinstance(decision, Eligible):
-                eligible.append(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run)))
+                return Found(Candidate(run, decision.hosts, all_kinds()[run.kind].needs(run)), holds=True)
+            if not isinstance(decision, Move) or run.state is not State.PENDING:
+                self._apply(run, decision, known.ranks.get(run.id, ()))
+            elif (run.reason, run.detail) != (decision.reason, decision.detail):
+                known.moves.append((run, decision))
             else:
-                self._apply(run, decision)
+                return Found(holds=not turn_of(run).after and decision.reason is not Reason.WAITING_FOR_APPROVAL)
         except (ConflictError, DatabaseError, OSError):
             raise
         except Exception as error:
             log.exception("%s cannot go on", run.id)
             self._refuse(run, error)
+        return Found()
 
     def _refuse(self, run: Run, error: Exception) -> None:
         """Before an attempt the run ends here; an attempt that nobody claimed is fenced first; one that works is let be."""
@@ -188,35 +220,20 @@ class Runner:
             pass
         return found
 
-    def _facts(self, live: list[Run]) -> dict[str, HostFacts]:
-        db = self.house.store.reading()
-        building = {
-            run.spec.host: f"Waits for {run.id}, which builds the environment {run.spec.environment} on {run.spec.host}."
-            for run in live if isinstance(run.spec, BootstrapSpec)
-        }
-        return {
-            name: HostFacts(
-                link.host, connected=link.connected, trouble=link.trouble, building=building.get(name, ""),
-                environments=hosts.environments(db, host=name),
-            )
-            for name, link in self._links.items()
-        }
-
-    def _decide(self, run: Run, facts: dict[str, HostFacts]) -> Decision:
+    def _decide(self, run: Run, known: Pass) -> Decision:
         if run.stop_requested_by is not None:
             for each in self._links.values():
                 each.give_up(run.id)
-        busy = any(link.busy(run.id) for link in self._links.values())
-        now = self.house.now()
+        busy, now = run.id in known.busy, self.house.now()
         if run.state is State.PENDING:
             needs = all_kinds()[run.kind].needs(run)
             awaited = runs.awaited(self.house.store.reading(), turn_of(run).after)
             costs = unapproved(run, self.house.settings.queue, self._placing.learned)
-            return decide_pending(run, needs, list(facts.values()), acting=busy, now=now, awaited=awaited, unapproved=costs)
+            return decide_pending(run, needs, known.facts, acting=busy, now=now, awaited=awaited, unapproved=costs)
         link = self._links.get(run.host or "")
         if link is None and run.spans == 1:
             return self._decide_without_host(run)
-        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        attempt = (known.ranks.get(run.id) or runs.ranks(self.house.store.reading(), run.id, run.attempt))[0]
         enforce(self.house, run, attempt)
         if link is None or run.spans > 1:
             return decide_ranks(run, parts_of(self.house, self._links, run), now=now)
@@ -237,7 +254,7 @@ class Runner:
             return Nothing()
         return Move(Reason.BY_USER, f"Given up by {run.stop_requested_by}: {run.host} was removed, so nothing could be ended there.")
 
-    def _apply(self, run: Run, decision: Decision) -> None:
+    def _apply(self, run: Run, decision: Decision, ranks: Sequence[Attempt] = ()) -> None:
         match decision:
             case Move():
                 self._move(run, decision)
@@ -248,11 +265,11 @@ class Runner:
             case Several():
                 self._watch(run)
                 for each in decision.decisions:
-                    self._guard(partial(self._apply, run, each), about=run.id)
+                    self._guard(partial(self._apply, run, each, ranks), about=run.id)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
-                self._watch(run)
+                self._watch(run, ranks)
             case _:
                 pass
 
@@ -292,9 +309,9 @@ class Runner:
             crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
-    def _watch(self, run: Run) -> None:
+    def _watch(self, run: Run, ranks: Sequence[Attempt] = ()) -> None:
         db = self.house.store.reading()
-        for attempt in runs.ranks(db, run.id, run.attempt):
+        for attempt in ranks or runs.ranks(db, run.id, run.attempt):
             link = self._links.get(attempt.host)
             more_to_hear = attempt.ended_at is None or run.reason is Reason.UNCLEAR
             if link is not None and link.connected and more_to_hear and not link.watches(attempt.directory):
@@ -310,14 +327,15 @@ class Runner:
                 del self._links[name]
             else:
                 link.host = wanted[name]
-                self._unwatch_ended(link)
         for name, host in wanted.items():
             if name not in self._links:
                 self._links[name] = HostLink(host, self._inbox.put, silence_s=self.house.settings.limits.heartbeat_timeout_s)
 
-    def _unwatch_ended(self, link: HostLink) -> None:
-        db = self.house.store.reading()
+    def _unwatch_ended(self, link: HostLink, known: Pass) -> None:
+        db, under_way = self.house.store.reading(), known.under_way
         for directory in link.watched:
+            if directory in under_way:
+                continue
             attempt = runs.attempt_in(db, directory)
             if attempt is None or attempt.ended_at is not None or runs.get(db, attempt.run_id).state.final:
                 link.unwatch(directory)

@@ -12,12 +12,13 @@ from runner.errors import BadSpecError, HostError
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.transports.base import Finished
 
+NOT_ITS_BUSINESS = {"turn", "hosts", "among"}
 _PREPARED = TypeAdapter(Prepared)
 
 
 def as_bytes(request: PrepareRequest) -> bytes:
-    """The request as the program reads it from stdin; what the queue was asked is none of its business."""
-    return json.dumps({**asdict(request), "spec": request.spec.model_dump(mode="json", exclude={"turn"})}).encode()
+    """The request as the program reads it from stdin; what the queue was asked, and on which hosts, is none of its business."""
+    return json.dumps({**asdict(request), "spec": request.spec.model_dump(mode="json", exclude=NOT_ITS_BUSINESS)}).encode()
 
 
 def read_answer(finished: Finished) -> Prepared:

@@ -6,9 +6,9 @@ import click
 
 from bot.answer import Answer
 from bot.verb import Asking, Topic, UnknownNameError, Verb
-from bot.views.help import all_help, one_help
+from bot.views.help import SHOWN_RUNS, all_help, one_help
 from bot.views.words import count
-from runner.service import hosts, views
+from runner.service import hosts, queue, views
 from runner.service.house import House
 from runner.service.presets import all_presets
 
@@ -21,7 +21,7 @@ def help_(asking: Asking, command: tuple[str, ...]) -> Answer:
 
     if not command:
         house = asking.house
-        mine = [view for view in views.live_views(house) if view.run.owner == asking.who.person]
+        mine = views.views(house, [run for run in queue.live_runs(house).values() if run.owner == asking.who.person][:SHOWN_RUNS])
         text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal", set_up=_set_up(house))
         return Answer(text, tuple(blocks))
     verb = verbs().get(command[0].lower())  # of a group, `help schedule add`, the whole group is told

@@ -152,8 +152,7 @@ def remove(asking: Asking, host: str, *, yes: bool) -> Answer:
 
 def _listed(asking: Asking) -> Answer:
     house = asking.house
-    live = {view.run.id: view for view in views.live_views(house)}
-    text, blocks = host_list(hosts.all_hosts(house), live, now=house.now(), zone=house.settings.time_zone)
+    text, blocks = host_list(hosts.all_hosts(house), views.views_on_hosts(house), now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 

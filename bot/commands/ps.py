@@ -6,8 +6,8 @@ import click
 
 from bot.answer import Answer
 from bot.verb import Asking, Topic, Verb
-from bot.views.runs import run_list
-from runner.service import views
+from bot.views.runs import SHOWN, run_list
+from runner.service import queue, views
 
 
 @click.command("ps", help="The runs: those that live, then the newest that ended.")
@@ -16,12 +16,11 @@ from runner.service import views
 @click.pass_obj
 def ps(asking: Asking, *, mine: bool, count: int) -> Answer:
     house, owner = asking.house, asking.who.person if mine else None
-    live = [view for view in views.live_views(house) if owner in (None, view.run.owner)]
-    known = {view.run.id for view in live}
-    ended = [run for run in views.newest_runs(house, limit=count + len(live), owner=owner) if run.id not in known and run.state.final]
-    shown = [*live, *(views.view(house, run.id) for run in ended[:count])]
-    text, blocks = run_list(shown, now=house.now(), zone=house.settings.time_zone)
+    live = [run for run in queue.live_runs(house).values() if owner in (None, run.owner)]
+    ended = views.newest_ended(house, limit=count, owner=owner)
+    shown = [*views.views(house, live[:SHOWN]), *ended]
+    text, blocks = run_list(shown, total=len(live) + len(ended), now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(ps, Topic.WATCH, changes=False, examples=("ps", "ps --mine -n 5"))
+verb = Verb(ps, Topic.WATCH, changes=False, examples=("ps", "ps --mine -n 5"), slow=True)

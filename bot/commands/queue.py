@@ -6,8 +6,8 @@ import click
 
 from bot.answer import Answer
 from bot.verb import Asking, Topic, Verb
-from bot.views.runs import queue_list
-from runner.service import hosts, views
+from bot.views.runs import SHOWN, queue_list
+from runner.service import hosts
 from runner.service import queue as service
 from runner.states import State
 
@@ -16,12 +16,12 @@ from runner.states import State
 @click.pass_obj
 def queue(asking: Asking) -> Answer:
     house = asking.house
-    live, places = views.live_views(house), service.places(house)
-    waiting = [view for view in live if view.run.state is State.PENDING]
+    live, places = service.live_runs(house), service.places(house, most=SHOWN)
+    waiting = [run for run in live.values() if run.state is State.PENDING]
     text, blocks = queue_list(
         waiting, places, hosts.all_hosts(house), running=len(live) - len(waiting), now=house.now(), zone=house.settings.time_zone
     )
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(queue, Topic.WATCH, changes=False, examples=("queue",))
+verb = Verb(queue, Topic.WATCH, changes=False, examples=("queue",), slow=True)

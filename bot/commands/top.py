@@ -14,9 +14,8 @@ from runner.service import hosts, views
 @click.pass_obj
 def top(asking: Asking) -> Answer:
     house = asking.house
-    live = {view.run.id: view for view in views.live_views(house)}
-    text, blocks = host_list(hosts.all_hosts(house), live, now=house.now(), zone=house.settings.time_zone)
+    text, blocks = host_list(hosts.all_hosts(house), views.views_on_hosts(house), now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 
-verb = Verb(top, Topic.WATCH, changes=False, examples=("top",))
+verb = Verb(top, Topic.WATCH, changes=False, examples=("top",), slow=True)

@@ -37,4 +37,4 @@ def _around(house: House, shown: RunView) -> Around:
     )
 
 
-verb = Verb(why, Topic.WATCH, changes=False, examples=("why r-7f3k",))
+verb = Verb(why, Topic.WATCH, changes=False, examples=("why r-7f3k",), slow=True)

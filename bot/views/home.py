@@ -17,6 +17,7 @@ from bot.views.runs_in_words import menu
 from bot.views.schedules import Scheduled, schedule_list
 from bot.views.words import clock
 from recipes.catalog.versions import DatasetVersion
+from runner.entities import Run
 from runner.service.alerts import AlertShown
 from runner.service.hosts import HostView
 from runner.service.queue import QueuePlace
@@ -37,11 +38,13 @@ LOOKS = (Button("All runs", "ps"), Button("Presets", "presets"), Button("Recipes
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What everybody's Home shows, of one moment. ``live`` are the runs that have not ended."""
+    """What everybody's Home shows, of one moment. ``live`` are the runs that have not ended, by id; ``views`` those of them that hold
+    devices, or stand first among the runs of somebody who looks."""
 
     now: datetime
     silent_since: datetime | None
-    live: Sequence[RunView]
+    live: Mapping[str, Run]
+    views: Mapping[str, RunView]
     places: Mapping[str, QueuePlace]
     hosts: Sequence[HostView]
     schedules: Sequence[tuple[Scheduled, str]]
@@ -55,17 +58,18 @@ def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView],
         said = f"You are not on Signalbox's list of people. An admin can add {person} to access in the settings, or `grant` a role."
         return {"type": "home", "blocks": [section(said)]}
     now = seen.now
-    mine = [view for view in seen.live if view.run.owner == person]
-    waiting = [view for view in seen.live if view.run.state is State.PENDING]
+    mine = [run for run in seen.live.values() if run.owner == person]
+    waiting = [run for run in seen.live.values() if run.state is State.PENDING]
     _, queued = queue_list(waiting, seen.places, running=len(seen.live) - len(waiting), now=now, zone=zone)
-    _, devices = host_list(seen.hosts, {view.run.id: view for view in seen.live}, now=now, zone=zone)
+    _, devices = host_list(seen.hosts, seen.views, now=now, zone=zone)
     _, planned = schedule_list(seen.schedules)
     _, known = dataset_list(seen.datasets)
     silence = _silence(seen.silent_since, now, zone)
     blocks: list[Block] = [
         *([section(silence)] if silence else []),
         *([actions(FREQUENT)] if role >= Role.MEMBER else []), actions(LOOKS),
-        *_alerts(seen.alerts, now=now, zone=zone), header("My runs"), *_mine(mine, ended, now=now, zone=zone),
+        *_alerts(seen.alerts, now=now, zone=zone), header("My runs"),
+        *_mine([seen.views[run.id] for run in mine[:SHOWN_RUNS]], len(mine), ended, now=now, zone=zone),
         *_part("Queue", queued), *_part("GPUs", devices), *_part("Schedules", planned), *_part("Datasets", known),
         context(f"As of {clock(now, zone)}. It stays up to date for ten minutes after it was opened."),
     ]
@@ -88,11 +92,11 @@ def _alerts(alerts: Sequence[AlertShown], *, now: datetime, zone: tzinfo) -> lis
     return [header("Alerts"), *shown, *more] if shown else []
 
 
-def _mine(live: Sequence[RunView], ended: Sequence[RunView], *, now: datetime, zone: tzinfo) -> list[Block]:
+def _mine(live: Sequence[RunView], total: int, ended: Sequence[RunView], *, now: datetime, zone: tzinfo) -> list[Block]:
     if not live and not ended:
         return [section("You have no runs yet. *Train…* queues one, and *Import…* brings a dataset.")]
-    blocks: list[Block] = [section(run_lines(view, zone=zone), menu=menu(view)) for view in live[:SHOWN_RUNS]]
-    blocks += [context(f"… and {len(live) - SHOWN_RUNS} more; `ps --mine` lists them")] if len(live) > SHOWN_RUNS else []
+    blocks: list[Block] = [section(run_lines(view, zone=zone), menu=menu(view)) for view in live]
+    blocks += [context(f"… and {total - len(live)} more; `ps --mine` lists them")] if total > len(live) else []
     return [*blocks, *(section(run_entry(view, now, zone), menu=menu(view)) for view in ended)]
 
 

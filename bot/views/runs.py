@@ -13,6 +13,7 @@ from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.states import explanation, headline, sign
 from bot.views.words import ap, clock, code, count, duration, name, naming, person, prose, sentence
+from runner.entities import Run
 from runner.service.hosts import HostView
 from runner.service.queue import QueuePlace
 from runner.service.views import RunView
@@ -21,16 +22,16 @@ from runner.states import State
 SHOWN = 40
 
 
-def run_list(views: Sequence[RunView], *, now: datetime, zone: tzinfo) -> Message:
-    """Runs in the order given, two short lines each."""
+def run_list(views: Sequence[RunView], *, total: int, now: datetime, zone: tzinfo) -> Message:
+    """The first of ``total`` runs in the order given, two short lines each."""
     if not views:
         text = f"There are no runs. {code('run <preset> on <dataset>')} queues one; `help` tells the rest."
         return text, [section(text)]
-    return _listed(f"*{count(len(views), 'run')}*", [run_entry(view, now, zone) for view in views[:SHOWN]], len(views))
+    return _listed(f"*{count(total, 'run')}*", [run_entry(view, now, zone) for view in views[:SHOWN]], total)
 
 
 def queue_list(
-    waiting: Sequence[RunView], places: Mapping[str, QueuePlace], hosts: Sequence[HostView] = (), *, running: int, now: datetime,
+    waiting: Sequence[Run], places: Mapping[str, QueuePlace], hosts: Sequence[HostView] = (), *, running: int, now: datetime,
     zone: tzinfo,
 ) -> Message:
     """What waits, in the order of the queue, each with its reason in a sentence; then what waits for something else than its turn, and
@@ -41,15 +42,15 @@ def queue_list(
     if not waiting:
         text = "\n".join([f"Nothing waits; {at_work}.", *kept])
         return text, [section(text)]
-    ordered = sorted(waiting, key=lambda view: places[view.run.id].position if view.run.id in places else len(waiting) + 1)
-    entries = [_queued(view, places.get(view.run.id), now, zone) for view in ordered[:SHOWN]]
+    by_id = {run.id: run for run in waiting}
+    ordered = [*(by_id[run_id] for run_id in places if run_id in by_id), *(run for run in waiting if run.id not in places)]
+    entries = [_queued(run, places.get(run.id), now, zone) for run in ordered[:SHOWN]]
     heading = "\n".join([f"*{count(len(waiting), 'run')} waiting*, {at_work}", *kept])
     return _listed(heading, entries, len(waiting))
 
 
-def _queued(view: RunView, place: QueuePlace | None, now: datetime, zone: tzinfo) -> str:
-    run = view.run
-    facts = [title(run), person(run.owner), _since(view, now), f"priority {run.priority}" if run.priority else ""]
+def _queued(run: Run, place: QueuePlace | None, now: datetime, zone: tzinfo) -> str:
+    facts = [title(run), person(run.owner), _since(run, now), f"priority {run.priority}" if run.priority else ""]
     starts = ""
     if place and place.starts_at and place.starts_at > now:
         starts = f" Starts about {clock(place.starts_at, zone, near=now)}{f' on {name(place.host)}' if place.host else ''}."
@@ -65,14 +66,13 @@ def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:
     where = where_in_words(view)
     said = [headline(run), where if run.state is State.RUNNING else "", f"mAP {ap(view.best.ap)}" if view.best else ""]
     place = f"on {' and '.join(map(name, view.hosts))}" if run.host and run.state is State.RUNNING else ""
-    moment = f"ended {clock(run.ended_at, zone, near=now)}" if run.ended_at else _since(view, now)
+    moment = f"ended {clock(run.ended_at, zone, near=now)}" if run.ended_at else _since(run, now)
     facts = ", ".join(part for part in (*said, place, moment, person(run.owner)) if part)
     waits = f"\n      ↳ {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale else ""
     return f"{sign(run)} `{run.id}`  *{title(run)}*\n      {facts}{waits}"
 
 
-def _since(view: RunView, now: datetime) -> str:
-    run = view.run
+def _since(run: Run, now: datetime) -> str:
     return f"for {duration(now - (run.started_at or run.created_at))}"
 
 

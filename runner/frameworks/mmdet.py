@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from runner.entities import Environment
@@ -41,6 +42,9 @@ class MMDetection:
             arguments += ["--resume", prepared.checkpoint]
         elif prepared.values.get("auto_scale_lr"):
             arguments.append("--auto-scale-lr")
+        if ranks.nodes > 1 and re.search(r"^val_evaluator = dict\(", prepared.config, re.MULTILINE):
+            # mmengine's ranks hand each other their results in a folder, which hosts do not share; "gpu" is its word for by message.
+            arguments += ["--cfg-options", "val_evaluator.collect_device=gpu"]
         return launch(
             environment, "tools/train.py", arguments, prepared=prepared, ranks=ranks, files={CONFIG: prepared.config.encode()},
             own_checkpoint=prepared.checkpoint is not None and (resumes or spec.start.run_id is not None),

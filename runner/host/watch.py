@@ -178,7 +178,8 @@ class Attempt:
         if self.exit is not None or now >= self.log_at:
             self.follow_log(frames, now)
         if self.exit is not None and self.log.rest() <= 0:
-            frames.send("exit", code=self.exit[0], ended_at=self.exit[1], **self.end())
+            left = self.left() if self.exit[0] == 0 else None  # any other end is swept anyhow
+            frames.send("exit", code=self.exit[0], ended_at=self.exit[1], left=left, **self.end())
             self.finish()
         elif self.exit is None and now >= self.check_at:
             self.check_at = now + CHECK_S
@@ -188,6 +189,10 @@ class Attempt:
         """How far the log was sent before its end is told, so that nobody takes the end for known who lacks some of that."""
         told = {"log_offset": self.log.offset, "log_generation": self.log.generation}
         return dict(told, directory=self.directory, oom_kills=self.oom_kills_since())
+
+    def left(self):
+        """How many processes outlived the exit; None where that is not seen from here."""
+        return len(marked(self.marker))
 
     def finish(self):
         self.done = True

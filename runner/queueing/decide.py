@@ -44,9 +44,9 @@ class Start:
         return Share(self.host, self.devices), *self.further
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """The run waits for one thing; ``position`` counts from 1, ``starts_at`` is the guess by measured epochs, None where nobody knows."""
+class Wait(NamedTuple):
+    """The run waits for one thing; ``position`` counts from 1, ``starts_at`` is the guess by measured epochs, None where nobody knows.
+    ``after`` is the run whose turn comes before, where it waits for that."""
 
     run_id: str
     position: int
@@ -54,7 +54,6 @@ class Wait:
     why: str
     starts_at: datetime | None = None
     after: str = ""
-    """The run whose turn comes before, where it waits for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +118,22 @@ class _Room:
     def __init__(self, scene: Scene, policy: Policy) -> None:
         self._now = scene.now
         self._policy = policy
+        self._unlimited = policy.person_gpus is None and policy.channel_gpus is None
         self._hosts = rooms(scene)
         self._held: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for run in scene.running:
             self._count(run.owner, run.channel, run.id, len(run.devices))
         self._disks = {disk.host: disk for disk in scene.disks}
         self._roomy: dict[tuple[object, ...], tuple[str, ...]] = {}
-        self._full: dict[tuple[object, ...], str] = {}
+        self._full: dict[tuple[object, ...], _Refusal] = {}
         self._possible: dict[tuple[object, ...], Sequence[str]] = {}
         self._openings: dict[tuple[object, ...], tuple[datetime, frozenset[str]]] = {}
         self.preempts: list[Preempt] = []
 
     def quota(self, run: Waiting) -> _Refusal | None:
         """The refusal of a run whose owner or channel holds enough already."""
+        if self._unlimited:
+            return None
         for limit, whose in ((self._policy.person_gpus, run.owner), (self._policy.channel_gpus, run.channel)):
             if limit is None or not whose or not run.devices:
                 continue
@@ -156,14 +158,13 @@ class _Room:
         # Of thousands that want the same, the first refusal stands for all behind it: nothing becomes free within a pass.
         wanted = (run.hosts, run.devices, run.chosen, run.memory_mib, run.limit_s, run.priority, run.spread, run.first)
         if wanted in self._full:
-            first = self._full[wanted]
-            return _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {first}, which wants the same.", after=first)
+            return self._full[wanted]
         found = self._together(run) if run.spread > 1 else self._alone(run)
         if found:
             for share in found:
                 self._take(run, share)
             return Start(run.id, *found[0], tuple(found[1:]))
-        self._full[wanted] = run.id
+        self._full[wanted] = _Refusal(Reason.WAITING_FOR_GPU, f"Its turn comes after {run.id}, which wants the same.", after=run.id)
         return self._refuse_together(run) if run.spread > 1 else self._refuse(run)
 
     def _alone(self, run: Waiting) -> Sequence[Share]:

@@ -89,21 +89,24 @@ def _in_turns(queue: Sequence[Waiting], taken: defaultdict[str, float], policy: 
     for run in queue:
         of_person[run.owner].append(run)
 
+    weights, patient = policy.weights, timedelta(days=policy.patience_days)
+
     def turn(person: str, at: int) -> tuple[float, datetime, str, int]:
-        run = of_person[person][at]
-        patience = (now - run.submitted_at) / timedelta(days=policy.patience_days)
-        return taken[person] / policy.weights.get(person, 1.0) * 0.5**patience, run.submitted_at, person, at
+        submitted_at = of_person[person][at].submitted_at
+        return taken[person] / weights.get(person, 1.0) * 0.5 ** ((now - submitted_at) / patient), submitted_at, person, at
 
     turns = [turn(person, 0) for person in of_person]
     heapq.heapify(turns)
     result: list[Waiting] = []
     while turns:
-        _, _, person, at = heapq.heappop(turns)
+        _, _, person, at = turns[0]
         runs = of_person[person]
         result.append(runs[at])
         taken[person] += _will_use(runs[at])
         if at + 1 < len(runs):
-            heapq.heappush(turns, turn(person, at + 1))
+            heapq.heapreplace(turns, turn(person, at + 1))
+        else:
+            heapq.heappop(turns)
     return result
 
 

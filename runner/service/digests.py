@@ -13,7 +13,7 @@ from runner.service.outbox import NewDelivery, add
 from runner.service.subscriptions import Hours, wanted_by
 from runner.specs import Kind
 from runner.states import State
-from runner.store import progress, runs, subscriptions, usage
+from runner.store import past_runs, progress, runs, subscriptions, usage
 
 SPAN = timedelta(hours=24)
 
@@ -74,4 +74,4 @@ def _measured(house: House, run: Run) -> Measured | None:
     ap = progress.best_ap(db, [run.id])
     if ap is None:
         return None
-    return Measured(run, ap, progress.best_ap(db, runs.alike(db, run)))
+    return Measured(run, ap, progress.best_ap(db, past_runs.alike(db, run)))

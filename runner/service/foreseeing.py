@@ -50,7 +50,7 @@ def foresee_run(house: House, run: Run) -> Foreseen:
     policy, now = house.settings.queue, house.now()
     with house.store.snapshot() as db:
         scene = scene_now(house, db, also=run)
-        learned = Learned(db)
+        learned = Learned(house.store)
         decision = foreseen(house, db, run, facts_now(db))
         disks = on_hosts(house, db, run, decision.hosts) if isinstance(decision, Eligible) else ()
         memory, asked = learned.memory_mib(run), turn_of(run).memory_mib is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from runner.entities import Environment, Gpu, Host, Lease, Run, TransportName
 from runner.errors import RequestError
 from runner.executors import executors
-from runner.queue_scene import Learned, running
+from runner.queue_scene import Learned, ends_at, running
 from runner.queueing.facts import Lock
 from runner.service.house import House, Requester
 from runner.settings import Role
@@ -50,13 +50,14 @@ class HostView:
 def all_hosts(house: House) -> list[HostView]:
     """Every host, by name, in one moment."""
     with house.store.snapshot() as db:
-        return [_view(db, host, now=house.now()) for host in hosts.all_hosts(db)]
+        held, learned, now = hosts.leases(db), Learned(house.store), house.now()
+        return [_view(db, host, held, learned, now=now) for host in hosts.all_hosts(db)]
 
 
 def host_view(house: House, name: str) -> HostView:
     """One host; RequestError names those there are."""
     with house.store.snapshot() as db:
-        return _view(db, hosts.get(db, name), now=house.now())
+        return _view(db, hosts.get(db, name), hosts.leases(db), Learned(house.store), now=house.now())
 
 
 ANY_TURN = Turn()
@@ -255,11 +256,14 @@ def _runs_on(db: Database, name: str) -> list[Run]:
     return [run for run in on_it if run.stop_requested_by is None or run.reason not in (Reason.UNREACHABLE, Reason.UNCLEAR)]
 
 
-def _view(db: Database, host: Host, *, now: datetime) -> HostView:
-    held, gpus = [lease for lease in hosts.leases(db) if lease.host == host.name], hosts.devices(db, host)
-    ends = {each.id: each.ends_at or each.at_most_until for each in running(db, held, Learned(db), now)}
+def _view(db: Database, host: Host, leases: Iterable[Lease], learned: Learned, *, now: datetime) -> HostView:
+    gpus = hosts.devices(db, host)
+    held = [lease for lease in leases if lease.host == host.name]
+    holders = {run_id: runs.get(db, run_id) for run_id in {lease.run_id for lease in held}}
+    ends = {each.id: each.ends_at or each.at_most_until
+            for each in running(held, holders, lambda run, since: ends_at(db, run, learned, since, now))}
     return HostView(
         host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(gpus),
-        until={run_id: ends_at for run_id, ends_at in ends.items() if ends_at},
+        until={run_id: until for run_id, until in ends.items() if until},
         locks=[lock for lock in locks.all_locks(db, now=now) if lock.host == host.name], gpus=gpus,
     )

@@ -32,8 +32,11 @@ def nobodys_run(house: House, who: Requester, spec: TrainSpec) -> Run:
 
 def facts_now(db: Database) -> list[HostFacts]:
     """The hosts as the runner last wrote them down."""
-    return [
-        HostFacts(host, connected=not host.trouble, trouble=host.trouble, environments=hosts.environments(db, host=host.name))
+    return [  # when a host was last seen decides nothing
+        HostFacts(
+            replace(host, seen_at=None), connected=not host.trouble, trouble=host.trouble,
+            environments=hosts.environments(db, host=host.name),
+        )
         for host in hosts.all_hosts(db)
     ]
 
@@ -41,6 +44,6 @@ def facts_now(db: Database) -> list[HostFacts]:
 def foreseen(house: House, db: Database, run: Run, facts: Sequence[HostFacts], *, approved: bool = False) -> Decision:
     """What is decided of a run as if it were prepared already, and ``approved`` where that is said."""
     needs = replace(all_kinds()[run.kind].needs(run), prepares=False)
-    costs = "" if approved else unapproved(run, house.settings.queue, lambda: Learned(db))
+    costs = "" if approved else unapproved(run, house.settings.queue, lambda: Learned(house.store))
     awaited = runs.awaited(db, turn_of(run).after)
     return decide_pending(run, needs, facts, acting=False, now=house.now(), awaited=awaited, unapproved=costs)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
 
 from sqlite_utils import Database
 
 from runner.approving import unapproved
-from runner.decisions import Eligible, decide_pending
+from runner.decisions import Eligible, HostFacts, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
 from runner.kinds import all_kinds
-from runner.queue_scene import Candidate, past, scene_of, turn_of
+from runner.queue_scene import Candidate, Candidates, Found, Past, Scenes, surroundings, turn_of, waiting
 from runner.queueing.decide import Decisions, decide
 from runner.queueing.facts import Lock, Scene, Waiting
-from runner.queueing.forecast import forecast
+from runner.queueing.forecast import MOST, Opening, forecast
 from runner.queueing.order import goes_first, ordered
 from runner.queueing.policy import Policy
 from runner.service.house import House, Requester
@@ -25,6 +27,8 @@ from runner.service.runs import find
 from runner.settings import Role
 from runner.states import Reason, State
 from runner.store import events, hosts, locks, runs
+from runner.store.connection import Store
+from runner.store.live_runs import LiveRuns
 
 LONGEST_LOCK = timedelta(days=14)
 
@@ -48,36 +52,76 @@ class QueuePlace:
     further: tuple[str, ...] = ()
 
 
-def places(house: House) -> Mapping[str, QueuePlace]:
-    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none."""
+class _Book:
+    """What one process remembers of the queue between two questions, so that of thousands only those that changed are read again."""
+
+    def __init__(self) -> None:
+        self.asking = threading.Lock()
+        self.live = LiveRuns()
+        self.candidates = Candidates()
+        self.scenes = Scenes()
+
+
+_BOOKS: WeakKeyDictionary[Store, _Book] = WeakKeyDictionary()
+
+
+def live_runs(house: House) -> Mapping[str, Run]:
+    """Every run that has not ended, by id, oldest first."""
+    book = _book(house)
+    with book.asking:
+        return book.live.look(house.store)
+
+
+def places(house: House, *, most: int = MOST) -> Mapping[str, QueuePlace]:
+    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none. Of the first
+    ``most`` it is guessed when they start."""
     with house.store.snapshot() as db:
         scene = scene_now(house, db)
-    return places_in(scene, house.settings.queue)[0]
+    return places_in(scene, house.settings.queue, most=most)[0]
 
 
-def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], Decisions]:
+def places_in(scene: Scene, policy: Policy, *, most: int = MOST) -> tuple[Mapping[str, QueuePlace], Decisions]:
     """The places in a scene, and the decision that they come from."""
-    order = ordered(scene, policy)
-    decisions, guesses = decide(scene, policy, lambda *_: order), forecast(scene, policy, lambda *_: order)
-    waits, starts = {wait.run_id: wait for wait in decisions.waits}, {start.run_id: start for start in decisions.starts}
-    by_id, found = {run.id: run for run in order}, {}
-    told: dict[tuple[object, ...], str] = {}
-    for position, run in enumerate(order, start=1):
-        wait, start = waits.get(run.id), starts.get(run.id)
+    queue = ordered(scene, policy)
+    decisions = decide(scene, policy, lambda *_: queue)
+    return _Places(scene, policy, queue, decisions, forecast(scene, policy, lambda *_: queue, most=most)), decisions
+
+
+class _Places(Mapping[str, QueuePlace]):
+    """Says of each of many what it is asked for, and when it is asked."""
+
+    def __init__(
+        self, scene: Scene, policy: Policy, queue: Sequence[Waiting], decisions: Decisions, guesses: Mapping[str, Opening]
+    ) -> None:
+        self._scene, self._policy, self._guesses = scene, policy, guesses
+        self._at = {run.id: (position, run) for position, run in enumerate(queue, start=1)}
+        self._waits = {wait.run_id: wait for wait in decisions.waits}
+        self._told: dict[tuple[object, ...], str] = {}
+        self._starts = {start.run_id: start for start in decisions.starts}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._at)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __contains__(self, run_id: object) -> bool:
+        return run_id in self._at
+
+    def __getitem__(self, run_id: str) -> QueuePlace:
+        (position, run), scene, wait = self._at[run_id], self._scene, self._waits.get(run_id)
         if wait is None:
-            assert start is not None
+            start = self._starts[run_id]
             others = tuple(each.host for each in start.further)
-            found[run.id] = QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices, further=others)
-            continue
-        guess = guesses.get(run.id) if wait.reason is not Reason.WAITING_FOR_HOST else None
-        first = by_id.get(wait.after)
-        found[run.id] = QueuePlace(
+            return QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices, further=others)
+        guess = self._guesses.get(run_id) if wait.reason is not Reason.WAITING_FOR_HOST else None
+        _, first = self._at.get(wait.after, (0, None))
+        return QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
-            guess.devices if guess else (), _goes_first(first, run, scene, policy, told) if first else "",
+            guess.devices if guess else (), _goes_first(first, run, scene, self._policy, self._told) if first else "",
             tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU) if scene.locks else (),
             tuple(host for host, _ in guess.further) if guess else (),
         )
-    return found, decisions
 
 
 def _goes_first(first: Waiting, run: Waiting, scene: Scene, policy: Policy, told: dict[tuple[object, ...], str]) -> str:
@@ -180,20 +224,34 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
 def scene_now(house: House, db: Database, *, also: Run | None = None) -> Scene:
     """As the runner sees it, or nearly: whether a host answers is what it last wrote down. ``also`` is a run that nobody has asked
     for yet, or that is not prepared yet: it stands in the queue as if it were."""
-    known, now, policy = {host.name: host for host in hosts.all_hosts(db)}, house.now(), house.settings.queue
-    known_past, facts = past(house, db, now=now), facts_now(db)
-    candidates = []
-    for run in runs.live(db):
-        if run.state is State.PENDING and run.held_by is None and (also is None or run.id != also.id):
-            needs = all_kinds()[run.kind].needs(run)
-            costs = unapproved(run, policy, lambda: known_past.learned)
-            awaited = runs.awaited(db, turn_of(run).after)
-            decision = decide_pending(run, needs, facts, acting=False, now=now, awaited=awaited, unapproved=costs)
-            if isinstance(decision, Eligible):
-                candidates.append(Candidate(run, decision.hosts, needs))
-    if also is not None and isinstance(decision := foreseen(house, db, also, facts), Eligible):
-        candidates.append(Candidate(also, decision.hosts, all_kinds()[also.kind].needs(also)))
-    return scene_of(db, candidates, known, known_past, now=now)
+    book, now, facts = _book(house), house.now(), facts_now(db)
+    with book.asking:
+        live, past = book.live.look(house.store), book.scenes.past(house)
+        candidates = book.candidates.among(live.values(), facts, lambda run: _look_at(house, db, run, facts, past))
+        around = surroundings(db, hosts.all_hosts(db), now=now)
+        scene = book.scenes.scene(house, candidates, around, live, now=now)
+    if also is None:
+        return scene
+    others = tuple(each for each in scene.waiting if each.id != also.id)
+    if isinstance(decision := foreseen(house, db, also, facts), Eligible):
+        others += (waiting(Candidate(also, decision.hosts, all_kinds()[also.kind].needs(also)), past),)
+    return replace(scene, waiting=others)
+
+
+def _book(house: House) -> _Book:
+    return _BOOKS.setdefault(house.store, _Book())
+
+
+def _look_at(house: House, db: Database, run: Run, facts: Sequence[HostFacts], past: Past) -> Found:
+    if run.state is not State.PENDING or run.held_by is not None:
+        return Found(holds=True)
+    needs, turn = all_kinds()[run.kind].needs(run), turn_of(run)
+    costs = unapproved(run, house.settings.queue, lambda: past.learned)
+    awaited = runs.awaited(db, turn.after)
+    decision = decide_pending(run, needs, facts, acting=False, now=house.now(), awaited=awaited, unapproved=costs)
+    if isinstance(decision, Eligible):
+        return Found(Candidate(run, decision.hosts, needs), holds=True)
+    return Found(holds=run.retry_at is None and not turn.after and not costs)
 
 
 def _waiting(house: House, run_id: str, what: str) -> Run:

@@ -64,7 +64,7 @@ def in_words(disk: OnHost) -> str:
 
 def on_hosts(house: House, db: Database, run: Run, names: Sequence[str]) -> tuple[OnHost, ...]:
     """What a run takes on the disks of hosts, and what these have free for it."""
-    needs, known = DiskNeeds(house, db), {name: hosts.get(db, name) for name in names}
+    needs, known = DiskNeeds(house), {name: hosts.get(db, name) for name in names}
     free = {disk.host: disk.free_bytes for disk in disks_of(db, needs, hosts.leases(db), known)}
     said = {name: hosts.disk(db, name) for name in names}
     return tuple(

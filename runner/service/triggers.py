@@ -14,7 +14,7 @@ from runner.service.house import House, Requester, role_of
 from runner.settings import Role
 from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.states import State
-from runner.store import events, outbox, progress, runs, triggers
+from runner.store import events, outbox, past_runs, progress, runs, triggers
 from runner.store.triggers import Outcome, Trigger, TriggerFiring
 from runner.trigger_words import Happening, When, parse_when
 
@@ -191,7 +191,7 @@ def _is_product(house: House, run: Run, trigger: Trigger) -> bool:
     """Whether a run came, over however many others, of this trigger: it must not fire again for what it made itself."""
     db = house.store.reading()
     for _ in range(_FARTHEST):
-        request = runs.request_of(db, run.id)
+        request = past_runs.request_of(db, run.id)
         if request.startswith(_requests_of(trigger)):
             return True
         cause = events.run_of(db, int(event)) if (event := request.partition(":event:")[2]) else run.parent_id

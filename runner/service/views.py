@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -99,15 +99,27 @@ def view(house: House, run_id: str) -> RunView:
         return _view(db, runs.get(db, run_id))
 
 
-def live_views(house: House) -> list[RunView]:
-    """Every run that has not ended, oldest first."""
+def views(house: House, live: Iterable[Run]) -> list[RunView]:
+    """Everything that lists show of these runs, in one moment."""
     with house.store.snapshot() as db:
-        return [_view(db, run) for run in runs.live(db)]
+        return [_view(db, run) for run in live]
+
+
+def views_on_hosts(house: House) -> dict[str, RunView]:
+    """The runs that hold devices, by id."""
+    with house.store.snapshot() as db:
+        return {run_id: _view(db, runs.get(db, run_id)) for run_id in {lease.run_id for lease in hosts.leases(db)}}
 
 
 def newest_runs(house: House, *, limit: int = 20, owner: str | None = None) -> list[Run]:
     """The newest runs, newest first."""
     return runs.newest(house.store.reading(), limit=limit, owner=owner)
+
+
+def newest_ended(house: House, *, limit: int, owner: str | None = None) -> list[RunView]:
+    """Of the runs that have ended those submitted last, of one owner where given."""
+    with house.store.snapshot() as db:
+        return [_view(db, run) for run in runs.newest_ended(db, limit=limit, owner=owner)]
 
 
 def points(house: House, run_id: str) -> list[Progress]:
@@ -160,7 +172,7 @@ def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[L
 def _view(db: Database, run: Run) -> RunView:
     attempt = runs.attempt(db, run.id, run.attempt) if run.attempt else None
     held = hosts.leases(db, run.id)
-    host = next((host for host in hosts.all_hosts(db) if host.name == run.host), None)
+    host = hosts.find(db, run.host) if run.host else None
     spoken = runs.diagnosis(db, run.id)
     target = (run.prepared or {}).get("epochs") if isinstance(run.spec, TrainSpec) else None
     if not isinstance(target, int) and isinstance(run.spec, TrainSpec):

@@ -12,7 +12,8 @@ from runner.specs import Kind
 from runner.states import Reason, State
 from runner.store.connection import required_time
 
-# A card whose run has ended is looked at until what it shows was read after the run's last change.
+# A card whose run has ended, or waits, is looked at until what it shows was read after the run's last change; while a run works or is
+# prepared, what it shows changes without the run.
 _QUERY = """
 SELECT runs.id, runs.kind, runs.state, runs.reason, runs.channel, runs.thread, runs.updated_at, runs.attempt, runs.created_at,
     length(runs.result) AS result,
@@ -23,7 +24,7 @@ SELECT runs.id, runs.kind, runs.state, runs.reason, runs.channel, runs.thread, r
     (SELECT group_concat(device) FROM leases WHERE run_id = runs.id) AS devices
 FROM runs WHERE EXISTS (
     SELECT 1 FROM cards WHERE cards.run_id = runs.id
-    AND (runs.state IN ('PENDING', 'RUNNING') OR cards.sent_at IS NULL OR cards.sent_at <= runs.updated_at))
+    AND (runs.state = 'RUNNING' OR runs.reason = 'PREPARING' OR cards.sent_at IS NULL OR cards.sent_at <= runs.updated_at))
 ORDER BY runs.created_at
 """
 

@@ -24,6 +24,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.undone = 0
         self._local = threading.local()
         path.parent.mkdir(parents=True, exist_ok=True)
         migrations.apply(self._database())
@@ -40,16 +41,29 @@ class Store:
         """
         database = self._database()
         if database.conn.in_transaction:
-            with database.atomic():
-                yield database
+            try:
+                with database.atomic():
+                    yield database
+            except BaseException:
+                self.undone += 1
+                raise
             return
         database.conn.execute("BEGIN IMMEDIATE")
+        self._local.changing = True
         try:
             yield database
         except BaseException:
+            self.undone += 1
             database.conn.execute("ROLLBACK")
             raise
+        finally:
+            self._local.changing = False
         database.conn.execute("COMMIT")
+
+    @property
+    def changing(self) -> bool:
+        """Whether this thread is inside ``writing()``: what it reads now may never have been, if ``undone`` grows."""
+        return getattr(self._local, "changing", False)
 
     @contextmanager
     def snapshot(self) -> Iterator[Database]:

@@ -34,11 +34,17 @@ def put(db: Database, host: Host) -> None:
 
 def get(db: Database, name: str) -> Host:
     """The host of that name; RequestError names those there are."""
-    row = db.conn.execute("SELECT * FROM hosts WHERE name = ?", (name,)).fetchone()
-    if row is None:
+    host = find(db, name)
+    if host is None:
         known = ", ".join(host.name for host in all_hosts(db)) or "none yet"
         raise RequestError(f"There is no host {name}. Known hosts: {known}. `host add {name} user@address` adds one.")
-    return _host(row)
+    return host
+
+
+def find(db: Database, name: str) -> Host | None:
+    """The host of that name, where there is one."""
+    row = db.conn.execute("SELECT * FROM hosts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else _host(row)
 
 
 def all_hosts(db: Database) -> list[Host]:

@@ -227,6 +227,19 @@ ALTER TABLE hosts ADD COLUMN host_time TEXT;
 CREATE INDEX runs_by_end ON runs(ended_at) WHERE ended_at IS NOT NULL;
 """
 
+# A revision is given anew with every change of a row, and never twice: who remembers the highest it has seen reads only what came after.
+_REVISIONS = """
+ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_revision ON runs(revision);
+CREATE TRIGGER run_added AFTER INSERT ON runs BEGIN
+    UPDATE runs SET revision = (SELECT max(revision) + 1 FROM runs) WHERE rowid = NEW.rowid; END;
+CREATE TRIGGER run_changed AFTER UPDATE ON runs WHEN NEW.revision = OLD.revision BEGIN
+    UPDATE runs SET revision = (SELECT max(revision) + 1 FROM runs) WHERE rowid = NEW.rowid; END;
+CREATE INDEX progress_by_epoch ON progress(run_id, epoch, attempt);
+CREATE INDEX progress_by_memory ON progress(run_id, memory_mib);
+CREATE INDEX trainings_begun ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train' AND started_at IS NOT NULL;
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -328,6 +341,12 @@ def alerts(db: Database) -> None:
 def subscriptions(db: Database) -> None:
     """Who wants to hear what, where; when not; and when all of it at once."""
     _carry_out(db, _SUBSCRIPTIONS)
+
+
+@migrations()
+def revisions(db: Database) -> None:
+    """A number that tells which runs have changed; the points of a run by epoch; trainings that have begun, by preset."""
+    _carry_out(db, _REVISIONS)
 
 
 def _carry_out(db: Database, statements: str) -> None:

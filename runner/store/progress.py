@@ -16,7 +16,7 @@ from sqlite_utils import Database
 from runner.entities import Attempt, Checkpoint, Evaluation, Progress, Record, WorkResult, WorkStep
 from runner.store import runs
 from runner.store.connection import required_time, to_text, to_time
-from runner.time_left import EpochSeen
+from runner.time_left import RECENT, EpochSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,12 @@ def epoch_ends(db: Database, run_id: str) -> list[Progress]:
 
 
 def epochs_seen(db: Database, attempt: Attempt) -> list[EpochSeen]:
-    """The epochs of one attempt that were logged to their end: all but the newest."""
+    """The epochs of one attempt that were logged to their end, all but the newest; no more of them than tell how long one takes."""
     rows = db.conn.execute(
-        "SELECT epoch, max(id) AS newest, max(iterations) AS iterations, avg(step_s) AS step_s"
-        " FROM progress WHERE run_id = ? AND attempt = ? GROUP BY epoch ORDER BY epoch", (attempt.run_id, attempt.number),
+        "SELECT epoch, max(id) AS newest, max(iterations) AS iterations, avg(step_s) AS step_s FROM progress"
+        " WHERE run_id = :run AND attempt = :attempt AND epoch >= (SELECT epoch FROM progress WHERE run_id = :run"
+        " AND attempt = :attempt ORDER BY epoch DESC LIMIT 1) - :most GROUP BY epoch ORDER BY epoch",
+        {"run": attempt.run_id, "attempt": attempt.number, "most": RECENT + 1},
     ).fetchall()[:-1]
     times = dict(db.conn.execute(
         f"SELECT id, at FROM progress WHERE id IN ({','.join('?' * len(rows))})", [row["newest"] for row in rows],  # noqa: S608

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,6 +18,8 @@ from runner.specs import ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time
+
+log = logging.getLogger(__name__)
 
 _SPEC: TypeAdapter[RunSpec] = TypeAdapter(RunSpec)
 _THIS = "WHERE run_id = ? AND number = ? AND rank = ?"
@@ -87,7 +90,13 @@ def live(db: Database) -> list[Run]:
     rows = db.conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at, id"  # noqa: S608
     )
-    return [_run(row) for row in rows]
+    return [run for row in rows if (run := _readable(row)) is not None]
+
+
+def changed_since(db: Database, revision: int) -> list[tuple[int, str, Run | None]]:
+    """(its revision, its id, itself) of every run that changed after a revision, in that order; None for one that cannot be read."""
+    rows = db.conn.execute(f"SELECT {_COLUMNS}, revision FROM runs WHERE revision > ? ORDER BY revision", (revision,))  # noqa: S608
+    return [(row["revision"], row["id"], _readable(row)) for row in rows]
 
 
 def live_of_requests(db: Database, prefix: str) -> list[Run]:
@@ -99,17 +108,20 @@ def live_of_requests(db: Database, prefix: str) -> list[Run]:
     return [_run(row) for row in rows]
 
 
-def request_of(db: Database, run_id: str) -> str:
-    """The id of the request that asked for a run; empty where that is not known."""
-    row = db.conn.execute("SELECT request_id FROM runs WHERE id = ?", (run_id,)).fetchone()
-    return row["request_id"] or "" if row else ""
-
-
 def newest(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
     """The newest runs first, of one owner where given."""
     rows = db.conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE (? IS NULL OR owner = ?) ORDER BY created_at DESC, id LIMIT ?",  # noqa: S608
         (owner, owner, limit),
+    )
+    return [_run(row) for row in rows]
+
+
+def newest_ended(db: Database, *, limit: int, owner: str | None = None) -> list[Run]:
+    """The newest of the runs that have ended, of one owner where given."""
+    rows = db.conn.execute(
+        f"SELECT {_COLUMNS} FROM runs WHERE state NOT IN ('PENDING', 'RUNNING') AND (? IS NULL OR owner = ?)"  # noqa: S608
+        " ORDER BY created_at DESC, id LIMIT ?", (owner, owner, limit),
     )
     return [_run(row) for row in rows]
 
@@ -121,16 +133,6 @@ def between(db: Database, since: datetime, until: datetime) -> list[Run]:
         (to_text(until), to_text(since)),
     )
     return [_run(row) for row in rows]
-
-
-def alike(db: Database, run: Run) -> list[str]:
-    """The trainings before a run of the same preset on the same dataset, whatever its version."""
-    rows = db.conn.execute(
-        "SELECT other.id FROM runs AS other, runs AS this WHERE this.id = ? AND other.kind = 'train' AND other.created_at < this.created_at"
-        " AND json_extract(other.spec, '$.preset.name') = json_extract(this.spec, '$.preset.name')"
-        " AND json_extract(other.spec, '$.dataset.name') = json_extract(this.spec, '$.dataset.name')", (run.id,),
-    )
-    return [row["id"] for row in rows]
 
 
 def request_stop(db: Database, run: Run, *, by: str, now: datetime, reason: Reason | None = None) -> None:
@@ -225,17 +227,6 @@ def result(db: Database, run_id: str) -> dict[str, object]:
     return json.loads(row["result"]) if row and row["result"] else {}
 
 
-def files_no_longer_needed(db: Database, *, ended_before: datetime) -> set[str]:
-    """The digests of files that were given to the newest predictions that ended before a moment, and to none that did not."""
-    digests = "SELECT json_extract(each.value, '$.digest') FROM runs, json_each(runs.spec, '$.files') AS each WHERE kind = 'predict'"
-    old = db.conn.execute(
-        f"{digests} AND runs.id IN (SELECT id FROM runs WHERE kind = 'predict' AND ended_at <= ? ORDER BY ended_at DESC LIMIT 500)",  # noqa: S608
-        (to_text(ended_before),),
-    )
-    needed = db.conn.execute(f"{digests} AND (ended_at IS NULL OR ended_at > ?)", (to_text(ended_before),))
-    return {row[0] for row in old} - {row[0] for row in needed}
-
-
 def keep_diagnosis(db: Database, run_id: str, diagnosis: Mapping[str, object]) -> None:
     """Keep why the last attempt failed."""
     db.conn.execute("UPDATE runs SET diagnosis = ? WHERE id = ?", (json.dumps(diagnosis), run_id))
@@ -277,6 +268,18 @@ def attempt(db: Database, run_id: str, number: int) -> Attempt:
     if row is None:
         raise RequestError(f"{run_id} has no attempt {number}.")
     return _attempt(row)
+
+
+def current_ranks(db: Database) -> dict[str, list[Attempt]]:
+    """By run that is RUNNING, what its newest attempt is on each of its hosts, the first one first."""
+    rows = db.conn.execute(
+        "SELECT attempts.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.number = runs.attempt"
+        " WHERE runs.state IN ('PENDING', 'RUNNING') AND runs.state = 'RUNNING' ORDER BY rank"  # the first as the index of live runs has it
+    )
+    found: dict[str, list[Attempt]] = {}
+    for row in rows:
+        found.setdefault(row["run_id"], []).append(_attempt(row))
+    return found
 
 
 def ranks(db: Database, run_id: str, number: int) -> list[Attempt]:
@@ -360,6 +363,15 @@ def _new_id(db: Database) -> str:
         if not db.conn.execute("SELECT 1 FROM runs WHERE id = ?", (run_id,)).fetchone():
             return run_id
     raise ConflictError("No free run id was found in six draws.")
+
+
+def _readable(row: Row) -> Run | None:
+    """The run of a row. One that a defect has spoilt stays where it is, and must not keep all the others from being read."""
+    try:
+        return _run(row)
+    except (ValueError, TypeError):
+        log.exception("%s cannot be read; the others go on without it", row["id"])
+        return None
 
 
 def _run(value: Row) -> Run:

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlite_utils import Database
 
 from runner.store.connection import required_time, to_text
 
+EVER = datetime.max.replace(tzinfo=UTC)
 _LIKE = (
     "SELECT id FROM runs WHERE kind = 'train' AND started_at IS NOT NULL AND json_extract(spec, '$.preset.name') = ?"
 )
 
 
-def spans(db: Database, *, since: datetime, now: datetime) -> list[tuple[str, datetime, datetime, int]]:
-    """(person, began, ended or now, devices) of every attempt that held devices after ``since``."""
+def spans(db: Database, *, since: datetime, until: datetime = EVER) -> list[tuple[str, datetime, datetime, int]]:
+    """(person, began, ended, devices) of every attempt that held devices and ended after ``since`` and up to ``until``."""
+    return _spans(db, "attempts.ended_at > ? AND attempts.ended_at <= ?", (to_text(since), to_text(until)))
+
+
+def spans_under_way(db: Database, *, now: datetime) -> list[tuple[str, datetime, datetime, int]]:
+    """The same of those that hold devices ``now``."""
+    return _spans(db, "attempts.ended_at IS NULL AND runs.state = 'RUNNING' AND runs.attempt = attempts.number", (), ended=now)
+
+
+def _spans(
+    db: Database, which: str, values: tuple[str | None, ...], *, ended: datetime | None = None
+) -> list[tuple[str, datetime, datetime, int]]:
     rows = db.conn.execute(
-        "SELECT runs.owner, attempts.claimed_at AS began, coalesce(attempts.ended_at, CASE WHEN runs.state = 'RUNNING' AND"
-        " runs.attempt = attempts.number THEN ? ELSE attempts.claimed_at END) AS ended, attempts.devices FROM attempts"
-        " JOIN runs ON runs.id = attempts.run_id WHERE attempts.devices > 0 AND attempts.claimed_at IS NOT NULL"
-        " AND (attempts.ended_at > ? OR attempts.ended_at IS NULL)",
-        (to_text(now), to_text(since)),
+        "SELECT runs.owner, attempts.claimed_at AS began, attempts.ended_at AS ended, attempts.devices FROM attempts JOIN runs"  # noqa: S608
+        f" ON runs.id = attempts.run_id WHERE attempts.devices > 0 AND attempts.claimed_at IS NOT NULL AND {which}",
+        values,
     )
-    return [(row["owner"], required_time(row["began"]), required_time(row["ended"]), row["devices"]) for row in rows]
+    return [(row["owner"], required_time(row["began"]), ended or required_time(row["ended"]), row["devices"]) for row in rows]
 
 
 def gpu_seconds(db: Database, run_ids: Sequence[str], *, since: datetime, until: datetime) -> float:
@@ -43,9 +53,11 @@ def gpu_seconds(db: Database, run_ids: Sequence[str], *, since: datetime, until:
 def epoch_seconds(db: Database, preset: str, dataset: str) -> float | None:
     """How long an epoch of this preset on this dataset took in the newest run that finished three of them; None where none did."""
     row = db.conn.execute(
-        f"SELECT min(at) AS began, max(at) AS ended, count(DISTINCT epoch) AS epochs FROM progress WHERE run_id IN ({_LIKE}"  # noqa: S608
-        " AND json_extract(spec, '$.dataset.name') = ? ORDER BY created_at DESC LIMIT 5) GROUP BY run_id HAVING epochs > 2"
-        " ORDER BY ended DESC LIMIT 1",
+        "SELECT (SELECT at FROM progress WHERE run_id = runs.id ORDER BY id LIMIT 1) AS began,"  # noqa: S608
+        " (SELECT at FROM progress WHERE run_id = runs.id ORDER BY id DESC LIMIT 1) AS ended, 1"
+        " + (SELECT max(epoch) FROM progress WHERE run_id = runs.id) - (SELECT min(epoch) FROM progress WHERE run_id = runs.id) AS epochs"
+        f" FROM runs WHERE id IN ({_LIKE} AND json_extract(spec, '$.dataset.name') = ? ORDER BY created_at DESC LIMIT 5)"
+        " AND epochs > 2 ORDER BY ended DESC LIMIT 1",
         (preset, dataset),
     ).fetchone()
     if row is None:
@@ -68,8 +80,8 @@ def checkpoint_bytes(db: Database, preset: str) -> tuple[str, int] | None:
 def memory_mib(db: Database, preset: str, batch: int) -> int | None:
     """The most memory that a GPU of a run of this preset and batch was seen to hold; None where no log told."""
     row = db.conn.execute(
-        f"SELECT max(memory_mib) AS most FROM progress WHERE run_id IN ({_LIKE} AND"  # noqa: S608
-        " json_extract(prepared, '$.batch') = ? ORDER BY created_at DESC LIMIT 5)",
+        "SELECT max((SELECT max(memory_mib) FROM progress WHERE run_id = runs.id)) AS most FROM runs"  # noqa: S608
+        f" WHERE id IN ({_LIKE} AND json_extract(prepared, '$.batch') = ? ORDER BY created_at DESC LIMIT 5)",
         (preset, batch),
     ).fetchone()
     return row["most"] if row else None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.benchmarks import acks, cards, conversions, handover, idle_gap, logs, shifting, transfer
+from tests.benchmarks import acks, cards, conversions, handover, idle_gap, logs, scale, shifting, transfer, watching
 from tests.benchmarks.conversions import Comparison
 from tests.benchmarks.figures import Figure, table
 
@@ -34,6 +34,7 @@ COMPARED_WITH_RSYNC = pytest.mark.skipif(
         pytest.param(cards.measure, id="cards"),
         pytest.param(handover.measure, id="handover"),
         pytest.param(logs.measure, id="logs"),
+        pytest.param(scale.measure, id="scale"),
         pytest.param(transfer.measure, id="transfer", marks=COMPARED_WITH_RSYNC),
     ],
 )
@@ -63,3 +64,10 @@ def test_every_comparison_can_be_taken(measure: Callable[[int], list[Comparison]
     for comparison in measure(images):
         print("\n".join(["", *comparison.lines(images)]))
         assert all(cost.cpu_s > 0 for costs in comparison.costs.values() for cost in costs)
+
+
+def test_what_watching_costs_can_be_taken() -> None:
+    watched = watching.measure()
+    print("\n".join(["", *watched.lines()]))
+    assert watched.runner > 0
+    assert min(watched.watchers.values()) > 0

@@ -156,12 +156,13 @@ def test_what_has_not_changed_is_not_published_again(served: SlackHouse, day: Li
 
 def test_a_full_and_hostile_house_stays_inside_slacks_limits(served: SlackHouse, day: Lively) -> None:
     seen, house = overview(served.house), served.house
-    some = next(view for view in seen.live if view.run.id == day.working.id)
+    some, names = seen.views[day.working.id], [f"r-{number}" for number in range(120)]
     odd = replace(some, run=replace(some.run, detail=HOSTILE * 40, reason=Reason.UNREACHABLE))
     gpus = [Gpu("gpu-1", f"u{number}", number, HOSTILE * 9, 81920, 99, ((HOSTILE * 9, 900),) * 9, HOSTILE * 9) for number in range(16)]
     server = replace(seen.hosts[0], gpus=gpus)
     crowded = replace(
-        seen, live=[odd] * 120, hosts=[server] * 60, datasets=[*seen.datasets] * 200,
+        seen, live={name: replace(odd.run, id=name) for name in names}, views=dict.fromkeys(names, odd),
+        hosts=[server] * 60, datasets=[*seen.datasets] * 200,
         schedules=[(schedule, HOSTILE) for schedule in [_Schedule()] * 200],
     )
     view = home_view(crowded, served.people["ada"], Role.MEMBER, [odd] * 5, zone=house.settings.time_zone)

@@ -101,7 +101,7 @@ def a_stop_asks_first(play: Play) -> None:
     assert "The last checkpoint is epoch_" in answer
     assert "what came after it is lost" in answer
     assert play.view("third").run.state is State.RUNNING
-    play.press(play.message(f"Stop `{run_id}` (quick on fish@2)?"), "confirm ")
+    play.press(play.message(f"Stop `{run_id}` (quick on fish@2)?"), "confirm q-")
     seen = play.view("third")
     play.card(run_id, f"Stopped by <@{seen.run.owner}>")
     assert play.view("third").run.reason is Reason.BY_USER

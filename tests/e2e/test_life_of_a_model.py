@@ -140,7 +140,7 @@ def tensorboard_is_a_line_to_copy(play: Play) -> None:
     card = play.card(run_id, f"TensorBoard of {play.runs['model']}", "ssh -N -L 6006:localhost:45678", "It ends by itself at")
     assert "http://localhost:6006" in card["text"]
     play.press(card, f"stop {run_id}")
-    play.press(play.message(f"Stop `{run_id}`"), f"stop {run_id} --yes")
+    play.press(play.message(f"Stop `{run_id}`"), "confirm q-")
     play.card(run_id, "Stopped")
     assert play.view("board").run.reason is Reason.BY_USER and play.view("board").run.state is State.CANCELLED
 

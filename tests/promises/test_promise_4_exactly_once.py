@@ -189,6 +189,15 @@ def test_a_stopped_run_gives_its_device_back_only_once_its_last_process_is_gone(
     assert not marked(seen.attempt.marker)
 
 
+def test_a_run_that_ended_well_leaves_nothing_behind_on_the_device(scripted: ScriptedHouse) -> None:
+    run = scripted.submit("child=true")
+    with scripted.running():
+        seen = scripted.wait(run, Reason.COMPLETED)
+    assert seen.attempt is not None
+    assert not marked(seen.attempt.marker)
+    assert seen.run.attempt == 1
+
+
 def test_a_failed_run_leaves_no_rank_behind_on_the_device(scripted: ScriptedHouse) -> None:
     run = scripted.submit("child=true", "fail_at_epoch=1")
     with scripted.running():

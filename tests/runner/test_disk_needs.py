@@ -31,7 +31,7 @@ def house(tmp_path: Path) -> Iterator[ScriptedHouse]:
 def needs(house: ScriptedHouse, **overrides: int) -> DiskNeed:
     run = house.submit(**overrides)
     try:
-        return DiskNeeds(house.house, house.house.store.reading()).on(run, HOST)
+        return DiskNeeds(house.house).on(run, HOST)
     finally:
         request_stop(house.house, house.who("stop"), run.id)
 

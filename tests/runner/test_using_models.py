@@ -21,7 +21,7 @@ from runner.service.views import RunView, history
 from runner.settings import Limits
 from runner.specs import ModelSpec
 from runner.states import Reason, State
-from runner.store import hosts, runs
+from runner.store import hosts, past_runs
 from tests.support.hosts import eventually
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, scripted_house
 
@@ -236,8 +236,8 @@ def test_pictures_that_were_given_are_kept_as_long_as_they_may_be_needed(trained
     digest = used.spec.files[0].digest
     ends = sorted(trained.done(run).run.ended_at for run in (used, later))  # type: ignore[type-var]
     db = scripted.house.store.reading()
-    assert digest not in runs.files_no_longer_needed(db, ended_before=ends[0])  # type: ignore[arg-type]
-    assert digest in runs.files_no_longer_needed(db, ended_before=ends[1])  # type: ignore[arg-type]
+    assert digest not in past_runs.files_no_longer_needed(db, ended_before=ends[0])  # type: ignore[arg-type]
+    assert digest in past_runs.files_no_longer_needed(db, ended_before=ends[1])  # type: ignore[arg-type]
 
 
 def _listens(port: int) -> bool:

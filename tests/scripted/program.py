@@ -93,7 +93,7 @@ def train(scenario: dict, work_dir: Path, first: int, together: Together | None)
                 f"time: {step_s:.4f}  data_time: 0.0010  loss: {loss:.4f}")
             with Path("iterations.txt").open("a") as sequence:
                 sequence.write(f"{epoch} {iteration} {os.getpid()}\n")
-        if scenario["rank"] == scenario.get("failing_rank") and scenario.get("fail_at_epoch") == epoch and first == 1:
+        if 0 < scenario["rank"] == scenario.get("failing_rank") and scenario.get("fail_at_epoch") == epoch and first == 1:
             raise RuntimeError(scenario.get("message", "the scenario says so"))
         if scenario["rank"] > 0:
             continue

@@ -88,7 +88,7 @@ def empty_home(folder: Path) -> dict[str, str]:
     return {"HOME": str(home)}
 
 
-def write_coco(folder: Path, *, images: int = 2) -> Path:
+def write_coco(folder: Path, *, images: int = 2, size: tuple[int, int] = (32, 24)) -> Path:
     """A COCO dataset of a few small pictures with a train and a val split."""
     (folder / "images").mkdir(parents=True)
     (folder / "annotations").mkdir()
@@ -96,8 +96,8 @@ def write_coco(folder: Path, *, images: int = 2) -> Path:
         records, boxes = [], []
         for number in range(1, images + 1):
             name = f"{split}_{number}.jpg"
-            Image.new("RGB", (32, 24), (number * 40, 80, 120)).save(folder / "images" / name)
-            records.append({"id": number, "file_name": name, "width": 32, "height": 24})
+            Image.new("RGB", size, (number * 40, 80, 120)).save(folder / "images" / name)
+            records.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
             boxes.append({"id": number, "image_id": number, "category_id": 1, "bbox": [2, 3, 10, 8], "area": 80, "iscrowd": 0})
         document = {"images": records, "annotations": boxes, "categories": [{"id": 1, "name": "fish"}]}
         (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(document))

@@ -79,6 +79,9 @@ class SlurmAttempt(Attempt):
         self.told = None
         self.ended_job = ""
 
+    def left(self):
+        return None
+
     def job(self):
         """(job, state, reason) as Slurm has it; None where it knows of none, or was not asked since this is watched."""
         answer = self.cluster.answer

@@ -52,8 +52,8 @@ PER_RUN: dict[str, Callable[[RunView], Message]] = {
     "result": final_result,
     "against": lambda shown: final_result(shown, parent=shown),
     "stop": lambda shown: stop_question(shown, now=NOW),
-    "ps": lambda shown: run_list([shown] * 60, now=NOW, zone=ZONE),
-    "queue": lambda shown: queue_list([shown] * 60, {}, running=2, now=NOW, zone=ZONE),
+    "ps": lambda shown: run_list([shown] * 60, total=60, now=NOW, zone=ZONE),
+    "queue": lambda shown: queue_list([shown.run] * 60, {}, running=2, now=NOW, zone=ZONE),
     "why": lambda shown: why_page(shown, [], Around(runner_silent_since=NOW), now=NOW, zone=ZONE),
     "log": lambda shown: log_page(shown.run, [HOSTILE * 20] * 400, whole=False),
     "submitted": lambda shown: (submitted(shown).text, list(submitted(shown).blocks)),
@@ -334,7 +334,7 @@ def test_a_drained_server_a_lock_and_a_cluster_are_seen_in_top_and_queue(house: 
     said = f"🚧 gpu1 is drained by <@{ADA}> since 13:32 CET: nothing new starts there (`host resume gpu1` ends that)"
     top = host_list([seen], {}, now=NOW, zone=ZONE)[0]
     assert "🟢 *gpu1*  Slurm cluster, answers" in top and said in top
-    for waiting in ([], [view(house, training(house).id)]):
+    for waiting in ([], [training(house)]):
         told = queue_list(waiting, {}, [seen], running=0, now=NOW, zone=ZONE)[0].splitlines()
         assert told[1:3] == [said, "🔒 gpu1:3 is locked by ada (terminal) until Sun 22 Nov 14:32 CET (debugging)."]
 
