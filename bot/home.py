@@ -17,6 +17,7 @@ from bot.views.runs import SHOWN
 from runner.entities import Run
 from runner.service import alerts, datasets, hosts, queue, schedules, views
 from runner.service.house import House, role_of
+from runner.states import State
 
 _log = logging.getLogger(__name__)
 EVERY_S = 15.0
@@ -85,7 +86,8 @@ class Homes:
 
 def overview(house: House) -> Overview:
     """Everything that Home tabs show of the house, read once for all of them."""
-    live = queue.live_runs(house)
+    # What trains is looked for first, and of what waits the oldest.
+    live = dict(sorted(queue.live_runs(house).items(), key=lambda item: item[1].state is State.PENDING))
     first: defaultdict[str, list[Run]] = defaultdict(list)
     for run in live.values():
         if len(first[run.owner]) < SHOWN_RUNS:

@@ -18,6 +18,8 @@ from tests.support.silence import cut_off
 pytestmark = pytest.mark.slow
 SIZE = 250_000_000
 LARGE = (f'sparse={{"large.bin":{SIZE}}}',)
+ENDLESS = ('sparse={"large.bin":1900000000}',)
+"""Not whole before a stop is heard of."""
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def test_a_run_that_is_stopped_while_it_brings_results_is_cancelled(scripted: Sc
     run = scripted.submit()
     with scripted.running():
         scripted.wait(run, Reason.COMPLETED)
-        used = models.submit_predict(scripted.house, scripted.who("use"), run.id, options=LARGE)
+        used = models.submit_predict(scripted.house, scripted.who("use"), run.id, options=ENDLESS)
         scripted.wait_until(used, is_coming)
         request_stop(scripted.house, scripted.who("stop"), used.id)
         scripted.wait(used, Reason.BY_USER)
