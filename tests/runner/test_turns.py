@@ -80,9 +80,10 @@ def test_held_moved_and_awaited_runs_start_when_they_may(house: ScriptedHouse) -
 
 
 def test_what_was_moved_to_the_front_goes_next(house: ScriptedHouse) -> None:
-    working, second, third = submit(house, "step_s=60"), submit(house), submit(house)
+    working = submit(house, "step_s=60")
     with house.running():
-        house.wait(working, Reason.WORKING)
+        house.wait(working, Reason.WORKING)  # of several, whichever is prepared first would start
+        second, third = submit(house), submit(house)
         for waiting in (second, third):
             house.wait(waiting, Reason.WAITING_FOR_GPU)
         assert list(queue.places(house.house)) == [second.id, third.id]
