@@ -31,7 +31,7 @@ from bot.uploads import Uploads, clear_partial
 from bot.waiting_files import WaitingFiles, clear_settled
 from bot.web import serving
 from runner.errors import ConfigurationError
-from runner.service import people
+from runner.service import people, retraining, triggers
 from runner.service.house import House, open_house
 from runner.service.imports import readable_formats
 from runner.settings import Settings
@@ -142,6 +142,8 @@ def identify(slack: Slack, stop: Event) -> Identity | None:
 def _without_slack(house: House, settings: SlackSettings, stop: Event) -> Works:
     return {
         "firings": lambda: _every(FIRINGS_WAKE_S, stop, lambda: carry_out_due(house, settings)),
+        "retrainings": lambda: _every(FIRINGS_WAKE_S, stop, lambda: retraining.advance(house)),
+        "triggers": lambda: _every(FIRINGS_WAKE_S, stop, lambda: triggers.look(house)),
         "heartbeat": lambda: _every(BEAT_S, stop, lambda: people.beat(house, "bot")),
     }
 

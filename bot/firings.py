@@ -1,4 +1,4 @@
-"""What goes on by itself: commands whose time has come or for which something happened, as their owner typed them; retrainings."""
+"""What goes on by itself: commands whose time has come or for which something happened, as their owner typed them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from bot import grammar
 from bot.settings import SlackSettings
 from bot.views.words import code, prose
-from runner.service import outbox, retraining, schedules, triggers
+from runner.service import outbox, schedules, triggers
 from runner.service.house import House, Requester
 from runner.service.outbox import NewDelivery
 
@@ -17,12 +17,10 @@ _log = logging.getLogger(__name__)
 
 
 def carry_out_due(house: House, settings: SlackSettings) -> int:
-    """Take retrainings a step further; carry out every firing that is ready; returns how many there were.
+    """Carry out every firing that is ready; returns how many there were.
 
     A crash in between repeats the request under the same id, which acts once.
     """
-    retraining.advance(house)
-    triggers.look(house)
     due, fired = schedules.ready_firings(house), triggers.ready(house)
     for schedule, due_at in due:
         who, why = schedules.requester(house, schedule, due_at), f"{schedule.id}, {schedule.words}"

@@ -1,4 +1,4 @@
-"""When a trigger fires, in words: ``new data fish``, ``mAP below 0.5 of rtmdet-nano on fish``, ``failure on fish``, ``alert Stall``."""
+"""When a trigger fires, in words: ``new data fish``, ``mAP below 0.5 of rtmdet-nano on fish``, ``failure on fish``, ``alert stalled``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.errors import RequestError
 MAX_LETTERS = 200
 EXAMPLES = (
     "new data fish", "mAP below 0.5 of rtmdet-nano on fish", "mAP above 0.8 on fish", "mAP dropped by 0.02 on fish",
-    "success of rtmdet-nano on fish", "failure on fish", "alert Stall",
+    "success of rtmdet-nano on fish", "failure on fish", "alert stalled",
 )
 _NAME = r"[\w.-]+"
 _WHOSE = rf"(?: of (?P<preset>{_NAME}))?(?: on (?P<dataset>{_NAME}))?"

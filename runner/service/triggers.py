@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -48,9 +49,10 @@ class Happened:
 
 
 def add(house: House, who: Requester, *, words: str, command: str, cooldown: timedelta, dry_run: bool = False) -> Trigger:
-    """Keep a trigger that carries out ``command`` as the person. RequestError for words that are not understood, or no command."""
+    """Keep a trigger that carries out ``command`` as the person. RequestError for words that are not understood, an alert that no rule
+    makes, or no command."""
     who.must_be(Role.MEMBER, "add triggers")
-    parse_when(words)
+    _check_alert(house, parse_when(words))
     line = _checked(command)
     with house.store.writing() as db:
         added = triggers.add(
@@ -126,7 +128,7 @@ def _happened(house: House, event: Event) -> Iterator[Happened]:
             labels = alert["labels"]
             name, run_id, host = (str(labels.get(key, "")) for key in ("alertname", "run", "host"))
             names, about = {"alert": name, "run": run_id, "host": host}, f" for {run_id}" if run_id else ""
-            run = runs.get(db, run_id) if run_id else None
+            run = runs.find(db, run_id)
             yield Happened(f"alert:{alert['id']}:{alert['since']}", f"the alert {name} fires{about}", names, run, alert=name)
     elif event.kind == "state" and event.run_id is not None and event.payload.get("state") in (State.SUCCEEDED, State.FAILED):
         run = runs.get(db, event.run_id)
@@ -208,6 +210,14 @@ def _data(run: Run) -> str:
 
 def _requests_of(trigger: Trigger) -> str:
     return f"{DOOR}:{trigger.id}:"
+
+
+def _check_alert(house: House, when: When) -> None:
+    known = {rule.name.lower(): rule.name for rule in house.settings.alerts.all_rules}
+    if when.happening is Happening.ALERT and when.alert.lower() not in known:
+        near = difflib.get_close_matches(when.alert.lower(), known, n=1)
+        hint = f" Did you mean {known[near[0]]}?" if near else ""
+        raise RequestError(f"No rule makes an alert {when.alert}.{hint} There are: {', '.join(sorted(known.values()))}.")
 
 
 def _own(house: House, who: Requester, trigger_id: str, what: str) -> Trigger:

@@ -85,6 +85,12 @@ def get(db: Database, run_id: str) -> Run:
     return _run(row)
 
 
+def find(db: Database, run_id: str) -> Run | None:
+    """The run of that id, if there is one."""
+    row = db.conn.execute(f"SELECT {_COLUMNS} FROM runs WHERE id = ?", (run_id,)).fetchone()  # noqa: S608
+    return None if row is None else _run(row)
+
+
 def live(db: Database) -> list[Run]:
     """Every run that has not ended, oldest first."""
     rows = db.conn.execute(

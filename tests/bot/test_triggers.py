@@ -67,7 +67,7 @@ def outcomes(house: House, trigger: triggers.Trigger) -> list[Outcome]:
         ("map dropped by .02 on fish", When(Happening.DROPPED, None, "fish", 0.02)),
         ("failure", When(Happening.FAILURE)),
         ("success of rtmdet-nano", When(Happening.SUCCESS, "rtmdet-nano")),
-        ("alert Stall", When(Happening.ALERT, alert="Stall")),
+        ("alert stalled", When(Happening.ALERT, alert="stalled")),
     ],
 )
 def test_words_say_what_is_waited_for(text: str, when: When) -> None:
@@ -91,7 +91,7 @@ def test_the_lines_that_errors_show_are_understood(line: str) -> None:
         ("success of rtmdet-nano on fish", True), ("success on shark", False), ("success of yolox on fish", False),
         ("failure on fish", False),
         ("mAP above 0.6 on fish", True), ("mAP above 0.7 on fish", False), ("mAP below 0.71", True), ("mAP dropped by 0.01", False),
-        ("new data fish", False), ("alert Stall", False),
+        ("new data fish", False), ("alert stalled", False),
     ],
 )
 def test_a_training_that_succeeds_fires_what_waits_for_that(house: House, words: str, fires: bool) -> None:
@@ -148,9 +148,9 @@ def test_a_trigger_never_fires_for_what_it_made_itself(house: House) -> None:
 
 
 def test_an_alert_fires_once_however_often_its_group_is_told(house: House) -> None:
-    trigger = add(house, "alert stall", "stop {run}", cooldown=timedelta())
+    trigger = add(house, "alert stalled", "stop {run}", cooldown=timedelta())
     run = training(house)
-    alert = {"id": "x1", "since": "2026-11-21T00:00:00Z", "labels": {"alertname": "Stall", "run": run.id}}
+    alert = {"id": "x1", "since": "2026-11-21T00:00:00Z", "labels": {"alertname": "stalled", "run": run.id}}
     for _ in range(2):
         with house.store.writing() as db:
             events.record(db, "alert", at=house.now(), payload={"firing": [alert], "why": "first"})
@@ -161,6 +161,7 @@ def test_an_alert_fires_once_however_often_its_group_is_told(house: House) -> No
 def test_a_firing_is_carried_out_once_with_names_filled_in_and_told_in_its_channel(house: House) -> None:
     trigger = add(house, "new data fish", "run rtmdet-nano on {data}")
     came_in(house, "fish@2")
+    assert outcomes(house, trigger) == [Outcome.FIRED]
     assert carry_out_due(house, SlackSettings()) == 1
     assert carry_out_due(house, SlackSettings()) == 0
     trains = [run.spec for run in runs.newest(house.store.reading(), limit=10) if run.kind is Kind.TRAIN]
@@ -173,12 +174,17 @@ def test_a_firing_is_carried_out_once_with_names_filled_in_and_told_in_its_chann
 
 
 def test_a_name_from_outside_is_one_word_of_the_command(house: House) -> None:
-    trigger = add(house, "alert Odd", "show {host}")
-    alert = {"id": "x1", "since": "s", "labels": {"alertname": "Odd", "host": "a; stop r-1 --yes"}}
+    trigger = add(house, "alert gpu_hot", "show {host}")
+    alert = {"id": "x1", "since": "s", "labels": {"alertname": "gpu_hot", "host": "a; stop r-1 --yes"}}
     with house.store.writing() as db:
         events.record(db, "alert", at=house.now(), payload={"firing": [alert]})
     assert outcomes(house, trigger) == [Outcome.FIRED]
     assert triggers.ready(house)[0][1].command == "show 'a; stop r-1 --yes'"
+
+
+def test_an_alert_that_no_rule_makes_is_refused_with_the_nearest(house: House) -> None:
+    with pytest.raises(RequestError, match="Did you mean stalled"):
+        add(house, "alert stall")
 
 
 def test_a_verb_that_there_is_not_is_refused_at_once(house: House) -> None:
