@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 DOOR = "retraining"
+log = logging.getLogger(__name__)
 TASK_ORDER = ("segm", "bbox")
 """What a model is judged by, where it was measured by more than one: masks say more than boxes."""
 
@@ -85,6 +87,8 @@ def advance(house: House) -> int:
         except SignalboxError as error:
             _settle(house, retraining, Judgement(Verdict.FAILED, str(error)))
             went += 1
+        except Exception:  # one bad retraining must not stop the others
+            log.exception("The retraining %s cannot go on; it is tried again.", retraining.run_id)
     return went
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import logging
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ NAMES = ("run", "data", "alert", "host")
 """What ``{…}`` in a command may name, of what happened."""
 ALERT_EVENT = "alert"
 _CURSOR = "triggers"
+log = logging.getLogger(__name__)
 _MOST_EVENTS = 200
 _FARTHEST = 20
 _SHOWN = 3
@@ -95,12 +97,19 @@ def look(house: House) -> int:
         unread = events.after(db, outbox.cursor(db, _CURSOR), limit=_MOST_EVENTS)
         waiting = [(each, parse_when(each.words)) for each in triggers.all_triggers(db) if not each.paused]
         for event in unread if waiting else ():
-            for happened in _happened(house, event):
-                for trigger, when in waiting:
-                    if event.id > trigger.after_event and _matches(when, happened):
-                        _fire(house, trigger, happened)
+            try:
+                _look_at(house, event, waiting)
+            except Exception:  # one odd event must not stop all that come after it
+                log.exception("The event %s fires no trigger: it cannot be read.", event.id)
         outbox.move_cursor(db, _CURSOR, unread[-1].id)
         return len(unread)
+
+
+def _look_at(house: House, event: Event, waiting: Sequence[tuple[Trigger, When]]) -> None:
+    for happened in _happened(house, event):
+        for trigger, when in waiting:
+            if event.id > trigger.after_event and _matches(when, happened):
+                _fire(house, trigger, happened)
 
 
 def ready(house: House) -> list[tuple[Trigger, TriggerFiring]]:

@@ -218,3 +218,11 @@ NIGHTS = Path(__file__).parents[2] / "deploy" / "nights.md"
 def test_the_lines_of_the_guide_work(house: House, line: str) -> None:
     told, _ = tried(house, somebody(), line)
     assert told.ok, told.text
+
+
+def test_an_event_that_cannot_be_read_stops_none_of_those_after_it(house: House) -> None:
+    trigger = add(house, "success on fish")
+    with house.store.writing() as db:
+        events.record(db, "alert", at=house.now(), payload={"firing": ["no alert"]})
+    trained(house)
+    assert outcomes(house, trigger) == [Outcome.FIRED]
