@@ -28,7 +28,7 @@ from runner.ranks import copy_of
 from runner.service.house import House
 from runner.specs import ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
-from runner.store import hosts, runs
+from runner.store import attempts, hosts
 from runner.transports.sending import Progress
 
 FIRST_PORT, PORTS = 20_000, 12_000
@@ -52,7 +52,7 @@ def prepare(house: House, link: HostLink, run: Run, environment: Environment) ->
 
 def act(house: House, links: Mapping[str, HostLink], run: Run, decision: Meet | Stage | Launch | Stop | Collect) -> None:
     """What is done with a run's current attempt, or with its rank on a further host."""
-    ranks = runs.ranks(house.store.reading(), run.id, run.attempt)
+    ranks = attempts.ranks(house.store.reading(), run.id, run.attempt)
     attempt = ranks[0 if isinstance(decision, Collect) else decision.rank]
     link, first = links[attempt.host], links[ranks[0].host]
     match decision:
@@ -100,7 +100,7 @@ def lies_ready(house: House, link: HostLink, run: Run) -> bool:
 def _laid(house: House, link: HostLink, run: Run, wanted: Wanted) -> Laid:
     """In a thread of the host's."""
     basis = _basis(house, link.host, run)
-    attempt = runs.attempt_on(run, number=basis.number, host=link.host.name, root=link.host.root, now=house.now())
+    attempt = attempts.on(run, number=basis.number, host=link.host.name, root=link.host.root, now=house.now())
     work, order = _ordered(house, link, replace(run, attempt=attempt.number), attempt)
     acts.stage(
         link.transport, link.executor, work, order, run=replace(run, attempt=attempt.number), host=link.host, tell=link.tell, wanted=wanted
@@ -116,7 +116,7 @@ def _meet(house: House, link: HostLink, run: Run) -> None:
     """Where to look first differs from attempt to attempt: who asked before for the same may be about to listen there."""
     digest = hashlib.sha256(f"{run.nonce}/{run.attempt}".encode()).digest()
     first = FIRST_PORT + int.from_bytes(digest[:4], "big") % PORTS
-    taken = sorted(runs.ports_in_use(house.store.reading(), link.host.name))
+    taken = sorted(attempts.ports_in_use(house.store.reading(), link.host.name))
     link.act(run.id, "meet", lambda: acts.meet(link.transport, run=run, host=link.host, first=first, taken=taken))
 
 
@@ -124,7 +124,7 @@ def _note_stopped(house: House, link: HostLink, run: Run, attempt: Attempt) -> N
     """Of several ranks, those that we end say nothing of the cause."""
     if attempt.ended_at is None and not attempt.stopped and not link.busy(run.id):
         with house.store.writing() as db:
-            runs.note_stopped(db, attempt)
+            attempts.note_stopped(db, attempt)
 
 
 def _stage(house: House, link: HostLink, run: Run, attempt: Attempt, *, first: HostLink) -> None:

@@ -17,7 +17,7 @@ from runner.service.house import House
 from runner.slurm_words import why_it_waits
 from runner.specs import Kind
 from runner.states import Reason, State
-from runner.store import events, progress, runs
+from runner.store import attempts, events, progress, runs
 from runner.store.progress import LogPosition
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class AttemptIntake:
     def take(self, evidence: OfAttempt) -> None:
         """Apply one piece of evidence, or raise: then nothing of it is kept, and it has to be told again."""
         db = self._house.store.reading()
-        attempt = runs.attempt_in(db, evidence.directory)
+        attempt = attempts.in_directory(db, evidence.directory)
         if attempt is None or attempt.host != evidence.host:
             return
         run = runs.get(db, attempt.run_id)
@@ -88,14 +88,14 @@ class AttemptIntake:
             return
         with self._house.store.writing() as db:
             if nonce == "cancelled":
-                runs.note_fence(db, attempt)
+                attempts.note_fence(db, attempt)
                 return
             if nonce != run.nonce or len(fields) != 3 or not fields[0].isdigit():
                 self._contradict(run, attempt, f"has a strange claim ({evidence.text[:80]})")
                 return
-            runs.note_claim(db, attempt, pid=int(fields[0]), process_start=fields[1], boot_id=fields[2], now=self._house.now())
+            attempts.note_claim(db, attempt, pid=int(fields[0]), process_start=fields[1], boot_id=fields[2], now=self._house.now())
             events.record(db, "claimed", at=self._house.now(), run_id=run.id, payload={"attempt": attempt.number, "pid": int(fields[0])})
-            all_here = all(rank.claimed_at for rank in runs.ranks(db, run.id, attempt.number))
+            all_here = all(rank.claimed_at for rank in attempts.ranks(db, run.id, attempt.number))
             if all_here and run.state is State.RUNNING and run.reason in (Reason.STAGING, Reason.LAUNCHING):
                 self._move(run, Reason.WORKING)
         crash_point("runner.after_claim_seen")
@@ -179,7 +179,7 @@ class AttemptIntake:
         self._require_whole_log(attempt, evidence)
         ended_at = evidence.ended_at if isinstance(evidence, ExitSeen) else self._house.now()
         with self._house.store.writing() as db:
-            runs.note_exit(db, attempt, code=code, ended_at=ended_at, oom_kills=evidence.oom_kills)
+            attempts.note_exit(db, attempt, code=code, ended_at=ended_at, oom_kills=evidence.oom_kills)
         self.forget(evidence.directory)
         crash_point("runner.after_exit_seen")
 

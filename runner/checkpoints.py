@@ -12,7 +12,7 @@ from runner.errors import RequestError
 from runner.frameworks.base import Framework
 from runner.service.house import House
 from runner.specs import Start, StartMode
-from runner.store import progress, runs
+from runner.store import attempts, progress
 
 BEST, LATEST = "best", "latest"
 
@@ -67,8 +67,8 @@ def _age(left: Left) -> tuple[int, int]:
 
 
 def _left(db: Database, run_id: str) -> list[Left]:
-    attempts = {attempt.number: attempt for attempt in runs.attempts(db, run_id)}
-    return [Left(attempts[number], item) for number, item in progress.checkpoints(db, run_id) if not item.removed]
+    by_number = {attempt.number: attempt for attempt in attempts.of(db, run_id)}
+    return [Left(by_number[number], item) for number, item in progress.checkpoints(db, run_id) if not item.removed]
 
 
 def _best(there: Sequence[Left], measures: Mapping[int, float]) -> list[Left]:

@@ -21,7 +21,7 @@ from runner.service.house import House
 from runner.service.views import log_tail
 from runner.specs import ModelSpec, TrainSpec
 from runner.states import RESUMABLE_CAUSES, Reason
-from runner.store import events, hosts, progress, runs
+from runner.store import attempts, events, hosts, progress, runs
 from runner.store.connection import DatabaseError
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def refusal(error: Exception) -> tuple[Reason, str]:
 
 def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
     """Why an attempt failed, from its exit and the end of its log; on several hosts, from those of the rank that failed of itself."""
-    ranks = runs.ranks(house.store.reading(), run.id, attempt.number)
+    ranks = attempts.ranks(house.store.reading(), run.id, attempt.number)
     if len(ranks) < 2:
         return _cause(house, run, attempt)
     failed = sorted((rank for rank in ranks if rank.ended_at and rank.exit_code != 0), key=lambda rank: (rank.stopped, rank.ended_at))

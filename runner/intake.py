@@ -31,7 +31,7 @@ from runner.service.house import House
 from runner.slurm_words import why_never_begun
 from runner.specs import ModelSpec, TrainSpec
 from runner.states import Reason, State
-from runner.store import events, hosts, progress, runs
+from runner.store import attempts, events, hosts, progress, runs
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Intake:
 
     def _sweep(self, link: HostLink, evidence: ExitSeen) -> bool:
         """End what outlives a program that ended well: as long as it holds the devices, they are not free. The end is told again then."""
-        attempt = runs.attempt_in(self.house.store.reading(), evidence.directory)
+        attempt = attempts.in_directory(self.house.store.reading(), evidence.directory)
         if attempt is None or attempt.host != evidence.host or attempt.claimed_at is None or attempt.ended_at is not None:
             return False
         run, grace_s = runs.get(self.house.store.reading(), attempt.run_id), self.house.settings.limits.stop_grace_s
@@ -96,7 +96,7 @@ class Intake:
         if isinstance(evidence, Queued):
             link.launched[evidence.directory] = self.house.now()
         elif isinstance(evidence, Unstarted) and (why := why_never_begun(evidence)):
-            attempt = runs.attempt_in(self.house.store.reading(), evidence.directory)
+            attempt = attempts.in_directory(self.house.store.reading(), evidence.directory)
             if attempt is not None and attempt.claimed_at is None:
                 link.broken[attempt.run_id] = HostError(why)
 
@@ -146,7 +146,7 @@ class Intake:
         with self.house.store.writing() as db:
             hosts.note_trouble(db, known.name, why)
             for run in runs.live(db):
-                here = known.name in (rank.host for rank in runs.ranks(db, run.id, run.attempt))
+                here = known.name in (rank.host for rank in attempts.ranks(db, run.id, run.attempt))
                 if here and run.state is State.RUNNING and run.reason is not Reason.UNCLEAR:
                     runs.transition(db, run, Reason.UNCLEAR, now=self.house.now(), detail=why)
 
@@ -164,7 +164,7 @@ class Intake:
                 self._take_staged(run, outcome)
             case MetOutcome() if run.attempt == outcome.attempt:
                 with self.house.store.writing() as writing:
-                    runs.note_port(writing, runs.attempt(writing, run.id, outcome.attempt), outcome.port)
+                    attempts.note_port(writing, attempts.get(writing, run.id, outcome.attempt), outcome.port)
             case PreparedOutcome() | MetOutcome() | StagedOutcome() | LaunchedOutcome():
                 pass
             case StoppedOutcome():
@@ -184,12 +184,12 @@ class Intake:
         link = self._links.get(outcome.host)
         note = SYMBOLIC.format(host=outcome.host, count=outcome.symbolic) if outcome.symbolic else ""
         with self.house.store.writing() as db:
-            attempt = runs.rank_on(db, run.id, outcome.attempt, outcome.host)
+            attempt = attempts.rank_on(db, run.id, outcome.attempt, outcome.host)
             progress.forget_step(db, run.id)
-            runs.note_staged(db, attempt)
+            attempts.note_staged(db, attempt)
             if isinstance(run.spec, TrainSpec | ModelSpec) and run.spec.dataset is not None:
                 hosts.note_sent(db, outcome.host, str(run.spec.dataset))
-            if run.reason is Reason.STAGING and all(rank.staged for rank in runs.ranks(db, run.id, outcome.attempt)):
+            if run.reason is Reason.STAGING and all(rank.staged for rank in attempts.ranks(db, run.id, outcome.attempt)):
                 runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), detail=note)
         crash_point("runner.after_staging_noted")
         if link is not None:
@@ -218,14 +218,14 @@ class Intake:
     def _take_fence(self, run: Run, outcome: StoppedOutcome) -> None:
         fence = outcome.fence
         with self.house.store.writing() as db:
-            attempt = runs.rank_on(db, run.id, outcome.attempt, outcome.host)
+            attempt = attempts.rank_on(db, run.id, outcome.attempt, outcome.host)
             failed_by_itself = attempt.ended_at is not None and run.stop_requested_by is None
             if not fence.done and not failed_by_itself:
                 return  # somebody survived KILL, or the deadline cut it short: the next pass stops again
-            runs.note_fence(db, attempt)
+            attempts.note_fence(db, attempt)
             if run.spans > 1:  # concluded once all of them are over
                 if not fence.exited and attempt.claimed_at is not None and attempt.ended_at is None:
-                    runs.note_exit(db, attempt, code=None, ended_at=self.house.now())
+                    attempts.note_exit(db, attempt, code=None, ended_at=self.house.now())
                 return
             link = self._links.get(run.host or "")
             broken = link.broken.pop(run.id, None) if link else None
@@ -244,7 +244,7 @@ class Intake:
             return
         with self.house.store.writing() as db:
             progress.forget_step(db, run.id)
-            conclude(self.house, run, runs.attempt(db, run.id, number), made)
+            conclude(self.house, run, attempts.get(db, run.id, number), made)
         crash_point("runner.after_finished")
 
     def _take_failure(self, run: Run, outcome: FailedOutcome) -> None:
@@ -253,7 +253,7 @@ class Intake:
             return
         log.warning("%s of %s failed", outcome.act, run.id, exc_info=outcome.error)
         if outcome.act == "collect":
-            where = f"{runs.attempt(self.house.store.reading(), run.id, run.attempt).directory}/{RESULTS}"
+            where = f"{attempts.get(self.house.store.reading(), run.id, run.attempt).directory}/{RESULTS}"
             why = (str(outcome.error) or type(outcome.error).__name__).rstrip(".")
             left = f"What it made stays on {run.host} in {where}: {why}. `fetch {run.id} results` brings it."
             self._take_collected(run, run.attempt, Made(Brought(left=left)))

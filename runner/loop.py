@@ -61,7 +61,7 @@ from runner.service.house import House, open_house
 from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.states import Reason, State
-from runner.store import hosts, people, progress, runs
+from runner.store import attempts, hosts, people, progress, runs
 from runner.store.connection import DatabaseError
 from runner.store.live_runs import LiveRuns
 
@@ -167,7 +167,7 @@ class Runner:
     def _decide_all(self) -> None:
         db = self.house.store.reading()
         busy = {run_id for link in self._links.values() for run_id in link.busy_runs}
-        known = Pass(facts_of(db, self._links, self._live.values()), runs.current_ranks(db), busy)
+        known = Pass(facts_of(db, self._links, self._live.values()), attempts.current_ranks(db), busy)
         for link in self._links.values():
             self._unwatch_ended(link, known)
         candidates = self._candidates.among(self._live.values(), known.facts, partial(self._look_at, known))
@@ -233,7 +233,7 @@ class Runner:
         link = self._links.get(run.host or "")
         if link is None and run.spans == 1:
             return self._decide_without_host(run)
-        attempt = (known.ranks.get(run.id) or runs.ranks(self.house.store.reading(), run.id, run.attempt))[0]
+        attempt = (known.ranks.get(run.id) or attempts.ranks(self.house.store.reading(), run.id, run.attempt))[0]
         enforce(self.house, run, attempt)
         if link is None or run.spans > 1:
             return decide_ranks(run, parts_of(self.house, self._links, run), now=now)
@@ -298,20 +298,20 @@ class Runner:
 
     def _conclude(self, run: Run) -> None:
         broken = [link.broken.pop(run.id) for link in self._links.values() if run.id in link.broken]
-        attempt = runs.attempt(self.house.store.reading(), run.id, run.attempt)
+        attempt = attempts.get(self.house.store.reading(), run.id, run.attempt)
         found = judged(self.house, run, attempt)
         with self.house.store.writing() as db:
             if broken and run.stop_requested_by is None:
                 reason, sentence = refusal(broken[0])
                 runs.transition(db, run, reason, now=self.house.now(), detail=sentence)
             else:
-                conclude(self.house, run, runs.attempt(db, run.id, run.attempt), diagnosis=found)
+                conclude(self.house, run, attempts.get(db, run.id, run.attempt), diagnosis=found)
             crash_point("runner.before_end_committed")
         crash_point("runner.after_finished")
 
     def _watch(self, run: Run, ranks: Sequence[Attempt] = ()) -> None:
         db = self.house.store.reading()
-        for attempt in ranks or runs.ranks(db, run.id, run.attempt):
+        for attempt in ranks or attempts.ranks(db, run.id, run.attempt):
             link = self._links.get(attempt.host)
             more_to_hear = attempt.ended_at is None or run.reason is Reason.UNCLEAR
             if link is not None and link.connected and more_to_hear and not link.watches(attempt.directory):
@@ -336,7 +336,7 @@ class Runner:
         for directory in link.watched:
             if directory in under_way:
                 continue
-            attempt = runs.attempt_in(db, directory)
+            attempt = attempts.in_directory(db, directory)
             if attempt is None or attempt.ended_at is not None or runs.get(db, attempt.run_id).state.final:
                 link.unwatch(directory)
                 self._intake.forget(directory)

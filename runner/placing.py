@@ -17,7 +17,7 @@ from runner.queue_scene import Candidate, Learned, Scenes, Surroundings, surroun
 from runner.queueing.decide import Decisions, Preempt, Start, Wait, decide
 from runner.service.house import House
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts, runs
 from runner.store.connection import Store
 
 TOLD_POSITIONS = 20
@@ -103,9 +103,9 @@ class Placing:
                 hosts.lease(db, run, host, devices, now=now)
                 crash_point("runner.after_lease")
                 root = links[host].host.root
-                opened = runs.open_attempt(db, run, number=number, host=host, root=root, now=now, devices=len(devices), rank=rank)
+                opened = attempts.begin(db, run, number=number, host=host, root=root, now=now, devices=len(devices), rank=rank)
                 if ready:
-                    runs.note_staged(db, opened)
+                    attempts.note_staged(db, opened)
             reason = Reason.LAUNCHING if ready else Reason.STAGING
             run = runs.transition(db, run, reason, now=now, attempt=number, host=start.host)
         crash_point("runner.after_attempt_opened")

@@ -17,7 +17,7 @@ from runner.queueing.facts import Device, Foreign, Lock, Running, Scene, Waiting
 from runner.queueing.order import decayed
 from runner.service.house import House
 from runner.specs import ModelSpec, StartMode, TrainSpec, Turn
-from runner.store import hosts, locks, progress, runs, usage
+from runner.store import attempts, hosts, locks, progress, usage
 from runner.store.connection import Store
 from runner.time_left import time_left
 
@@ -250,7 +250,7 @@ def ends_at(db: Database, run: Run, learned: Learned, since: datetime, now: date
     """When a run will be done that holds devices ``since``: by its own epochs; before it logged any, by those of earlier runs."""
     at, epochs = progress.latest(db, run.id), (run.prepared or {}).get("epochs")
     if at is not None and isinstance(epochs, int) and run.attempt:
-        known = time_left(progress.epochs_seen(db, runs.attempt(db, run.id, run.attempt)), at, epochs)
+        known = time_left(progress.epochs_seen(db, attempts.get(db, run.id, run.attempt)), at, epochs)
         if known is not None:
             return now + known.left
     lasts_s = learned.lasts_s(run)

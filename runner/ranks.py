@@ -10,7 +10,7 @@ from runner.frameworks.base import LaunchPlan, Prepared, Ranks
 from runner.links import HostLink
 from runner.rank_decisions import Part
 from runner.service.house import House
-from runner.store import hosts, runs
+from runner.store import attempts, hosts
 
 START = "start"
 """Where a further host has its copy of the checkpoint that all start from, relative to the attempt's directory."""
@@ -22,7 +22,7 @@ def parts_of(house: House, links: Mapping[str, HostLink], run: Run) -> list[Part
     db = house.store.reading()
     there = {host.name for host in hosts.all_hosts(db)}
     found = []
-    for attempt in runs.ranks(db, run.id, run.attempt):
+    for attempt in attempts.ranks(db, run.id, run.attempt):
         link = links.get(attempt.host)
         if link is not None:
             broken = run.id in link.broken
@@ -38,7 +38,7 @@ def parts_of(house: House, links: Mapping[str, HostLink], run: Run) -> list[Part
 def rank_on(house: House, run: Run, host: Host, prepared: Prepared) -> tuple[Ranks, Prepared]:
     """Which of a run's ranks is on a host, and what was prepared as it is there: a checkpoint to start from lies elsewhere."""
     db = house.store.reading()
-    parts = runs.ranks(db, run.id, run.attempt)
+    parts = attempts.ranks(db, run.id, run.attempt)
     first, mine = parts[0], next(part for part in parts if part.host == host.name)
     address = hosts.get(db, first.host).meeting_address
     ranks = Ranks(processes=max(1, mine.devices), nodes=len(parts), node=mine.rank, address=address, port=first.port or 0)

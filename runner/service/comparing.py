@@ -18,7 +18,7 @@ from runner.service.house import House
 from runner.service.views import RunView
 from runner.specs import TrainSpec
 from runner.start_checkpoints import shown_start
-from runner.store import runs
+from runner.store import attempts
 
 MOST_RUNS = 6
 _CONTEXT = 1
@@ -59,7 +59,7 @@ def compare(house: House, run_ids: Sequence[str]) -> Comparison:
 def _gpu_hours(house: House, run: Run) -> float:
     """Of every attempt, from its start to its end; of what is at work until now."""
     spent = timedelta(0)
-    for attempt in runs.attempts(house.store.reading(), run.id):
+    for attempt in attempts.of(house.store.reading(), run.id):
         if attempt.claimed_at is not None:
             ended = attempt.ended_at or run.ended_at or house.now()
             spent += max(attempt.devices, 1) * (ended - attempt.claimed_at)

@@ -33,7 +33,7 @@ from runner.specs import (
     StartMode,
     TrainSpec,
 )
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress, runs
 
 LONGEST_BOARD_HOURS = 72.0
 WHOLE_RUN = ("config", "log", "tensorboard", "results", "all-checkpoints")
@@ -151,7 +151,7 @@ def submit_board(house: House, who: Requester, run_id: str, *, hours: float = 4.
         for live in runs.live(db):
             if isinstance(live.spec, BoardSpec) and live.spec.run_id == run.id and live.stop_requested_by is None:
                 return live
-        attempt = runs.attempt(db, run.id, run.attempt)
+        attempt = attempts.get(db, run.id, run.attempt)
         folder = f"{attempt.directory}/{_framework(house, spec).log_folder}"
         board = BoardSpec(
             run_id=run.id, host=hosts.get(db, attempt.host).name, framework=spec.preset.framework, environment=spec.preset.environment,
@@ -252,7 +252,7 @@ def _given(house: House, files: Sequence[Path | GivenFile]) -> tuple[GivenFile, 
 def _paths(house: House, run: Run, what: str) -> tuple[str, tuple[str, ...]]:
     """(directory, patterns below it) of what is wanted of a run, as the host's own program takes them (runner/host/gather.py)."""
     db = house.store.reading()
-    newest = runs.attempt(db, run.id, run.attempt).directory
+    newest = attempts.get(db, run.id, run.attempt).directory
     match what:
         case "config":
             # Not spec.json and command.sh: these may hold tokens, of a start checkpoint's URL and of an environment's variables.

@@ -14,7 +14,7 @@ from runner.learning_rate import LearningRate, scaled
 from runner.service.house import House
 from runner.specs import StartMode, TrainSpec
 from runner.states import Reason, State
-from runner.store import events, hosts, people, progress, runs
+from runner.store import attempts, events, hosts, people, progress, runs
 from runner.time_left import EpochSeen, TimeLeft, time_left
 
 RUNNER_SILENT_AFTER = timedelta(seconds=15)
@@ -139,7 +139,7 @@ def log_tail(house: House, run_id: str, *, lines: int = 50, limit_bytes: int = 2
     """
     db = house.store.reading()
     run = runs.get(db, run_id)
-    ranks = runs.ranks(db, run.id, run.attempt)
+    ranks = attempts.ranks(db, run.id, run.attempt)
     if rank and rank >= len(ranks):
         on = ", ".join(f"{each.rank} on {each.host}" for each in ranks) or "none yet"
         raise RequestError(f"{run.id} has no rank {rank}; its ranks are: {on}.")
@@ -170,7 +170,7 @@ def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[L
 
 
 def _view(db: Database, run: Run) -> RunView:
-    attempt = runs.attempt(db, run.id, run.attempt) if run.attempt else None
+    attempt = attempts.get(db, run.id, run.attempt) if run.attempt else None
     held = hosts.leases(db, run.id)
     host = hosts.find(db, run.host) if run.host else None
     spoken = runs.diagnosis(db, run.id)
@@ -184,7 +184,7 @@ def _view(db: Database, run: Run) -> RunView:
         checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
         diagnosis=diagnosis_from(spoken) if spoken else None, devices=held, last_seen=host.seen_at if host else None,
         epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (), host=host,
-        device_names=_names(db, host, held) if host and held else (), ranks=runs.ranks(db, run.id, run.attempt) if run.attempt else (),
+        device_names=_names(db, host, held) if host and held else (), ranks=attempts.ranks(db, run.id, run.attempt) if run.attempt else (),
     )
 
 

@@ -25,7 +25,7 @@ from runner.service.runs import submit_training
 from runner.settings import Role, Settings
 from runner.specs import Overrides
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts
 from tests.benchmarks.large_house import HOSTS, RUNNING, add_queue
 from tests.benchmarks.whole_house import PACED
 from tests.support.hosts import end_all
@@ -134,7 +134,7 @@ def _at_work(house: House) -> int:
 def _end(house: House, run_ids: list[str]) -> None:
     """A training outlives everything else here, as it should."""
     for run_id in run_ids:
-        for attempt in runs.attempts(house.store.reading(), run_id):
+        for attempt in attempts.of(house.store.reading(), run_id):
             end_all(attempt.marker)
 
 

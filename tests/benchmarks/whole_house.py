@@ -22,7 +22,7 @@ from runner.service.runs import submit_training
 from runner.settings import Access, Role, Settings
 from runner.specs import Overrides
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts, runs
 from tests.support.hosts import end_all
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, scripted_house
 from tests.support.slack_house import MANIFEST, until
@@ -94,7 +94,7 @@ def _nothing_left(house: House) -> Iterator[None]:
         yield
     finally:
         for run in runs.live(house.store.reading()):
-            for attempt in runs.attempts(house.store.reading(), run.id):
+            for attempt in attempts.of(house.store.reading(), run.id):
                 end_all(attempt.marker)
 
 

@@ -19,7 +19,7 @@ from runner.service.house import House
 from runner.service.outbox import Delivery
 from runner.settings import Role
 from runner.states import Reason
-from runner.store import events, progress, runs
+from runner.store import attempts, events, progress, runs
 from tests.support.payloads import assert_sendable
 from tests.support.words_house import ADA, BEN, NOW, add_dataset, at_work, somebody, training, words_house
 
@@ -75,7 +75,7 @@ def test_each_level_is_a_kind_of_news(house: House, levels: str, heard: list[str
     run = training(house)
     with house.store.writing() as db:
         run = runs.transition(db, run, Reason.LAUNCHING, now=NOW, attempt=1, host="gpu1")
-        runs.open_attempt(db, run, number=1, host="gpu1", root="/r", now=NOW)
+        attempts.begin(db, run, number=1, host="gpu1", root="/r", now=NOW)
         run = runs.transition(db, run, Reason.WORKING, now=NOW)
         events.record(db, "evaluation", at=NOW, run_id=run.id, payload={"epoch": 3, "task": "bbox", "ap": 0.5, "best": False})
     finished(house, run)
@@ -210,7 +210,7 @@ def test_epochs_of_a_subscribed_channel_come_in_the_thread(house: House) -> None
     run = at_work(house, training(house))
     assert say(house, "subscribe all epochs,failures --channel").ok
     with house.store.writing() as db:
-        attempt = runs.attempt(db, run.id, 1)
+        attempt = attempts.get(db, run.id, 1)
         progress.keep(db, attempt, [Evaluation(7, "bbox", 0.2)], progress.LogPosition(200), now=NOW)
         events.record(db, "evaluation", at=NOW, run_id=run.id, payload={"epoch": 7, "task": "bbox", "ap": 0.2, "best": False})
     (told,) = [each for each in owed_to(house, CHANNEL) if "epoch 7" in str(each.body.get("text"))]

@@ -20,7 +20,7 @@ from runner.service.waiting_lines import WantedFile, keep, waiting
 from runner.settings import Limits, Role
 from runner.specs import TrainSpec
 from runner.states import Reason
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress
 from tests.support.slack_house import DATASET, Json, SlackHouse, slack_house, until
 
 
@@ -42,7 +42,7 @@ def model(served: SlackHouse) -> Run:
         hosts.put(db, Host("gpu-1", TransportName.LOCAL, "/r"))
     run = served.start(served.submit(TrainSpec(preset=all_presets(served.house)["rtmdet-nano"], dataset=DATASET)))
     with served.house.store.writing() as db:
-        attempt = runs.attempt(db, run.id, 1)
+        attempt = attempts.get(db, run.id, 1)
         progress.keep(db, attempt, [Checkpoint("epoch_1.pth", 1)], progress.position(db, attempt), now=served.house.now())
         db.conn.execute("UPDATE runs SET host = 'gpu-1' WHERE id = ?", (run.id,))
     return served.move(run, Reason.COMPLETED)

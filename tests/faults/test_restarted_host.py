@@ -19,7 +19,7 @@ from bot.demo.processes import marked
 from runner.entities import Run
 from runner.service.runs import request_stop
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts
 from tests.support.hosts import eventually
 from tests.support.power import cut_power
 from tests.support.scripted_house import HOST, ScriptedHouse, empty_home, scripted_house
@@ -135,7 +135,7 @@ def test_a_restart_before_the_claim_starts_the_attempt_again(server: Server, mon
     with server.scripted.running():
         server.scripted.wait(run, Reason.LAUNCHING)
         db = server.scripted.house.store.reading()
-        eventually(lambda: runs.attempt(db, run.id, 1).staged)
+        eventually(lambda: attempts.get(db, run.id, 1).staged)
         monkeypatch.delenv("SIGNALBOX_CRASH_AT")
         server.go_down()
         server.scripted.wait(run, Reason.UNREACHABLE)

@@ -15,7 +15,7 @@ from runner.service.runs import submit_training
 from runner.service.views import log_tail
 from runner.specs import Overrides
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts
 from tests.runner.frameworks.conftest import training_environment
 from tests.support.namespaces import hosts_in, two_namespaces, why_not
 from tests.support.scripted_house import HOST, scripted_house, write_coco
@@ -42,7 +42,7 @@ def test_a_training_on_two_hosts_learns_together_through_gloo(training_environme
         )
         with scripted.running():
             seen = scripted.wait(run, Reason.COMPLETED, timeout_s=400)
-        first, second = runs.ranks(house.store.reading(), run.id, 1)
+        first, second = attempts.ranks(house.store.reading(), run.id, 1)
         said = "\n".join(log_tail(house, run.id, lines=2000))
         command = (Path(second.directory) / "command.sh").read_text()
     assert [checkpoint.name for _, checkpoint in seen.checkpoints][-1:] == ["epoch_1.pth"]

@@ -20,7 +20,7 @@ from runner.service.runs import submit_convert
 from runner.settings import Role
 from runner.specs import ConvertSpec, TrainSpec
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts, runs
 from tests.support.hosts import end_all
 from tests.support.run_rows import host_value
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, write_coco
@@ -107,7 +107,7 @@ def placed(scripted: ScriptedHouse, twin: Run) -> Run:
     with scripted.house.store.writing() as db:
         runs.keep_prepared(db, run.id, twin.prepared or {})
         hosts.lease(db, run, HOST, ("cpu:0",), now=scripted.house.now())
-        runs.open_attempt(db, run, number=1, host=HOST, root=str(scripted.root), now=scripted.house.now())
+        attempts.begin(db, run, number=1, host=HOST, root=str(scripted.root), now=scripted.house.now())
         return runs.transition(db, run, Reason.STAGING, now=scripted.house.now(), attempt=1, host=HOST)
 
 

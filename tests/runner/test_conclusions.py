@@ -16,7 +16,7 @@ from runner.evidence import Identity
 from runner.service.house import House
 from runner.specs import BootstrapSpec
 from runner.states import Reason, State
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress, runs
 from tests.support.run_rows import house_in, working
 
 
@@ -29,21 +29,21 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def ended(house: House, run: Run, code: int | None) -> Run:
     with house.store.writing() as db:
-        attempt = runs.attempt(db, run.id, run.attempt)
-        runs.note_exit(db, attempt, code=code, ended_at=house.now())
-        return conclude(house, run, runs.attempt(db, run.id, run.attempt))
+        attempt = attempts.get(db, run.id, run.attempt)
+        attempts.note_exit(db, attempt, code=code, ended_at=house.now())
+        return conclude(house, run, attempts.get(db, run.id, run.attempt))
 
 
 def again(house: House, run: Run) -> Run:
     with house.store.writing() as db:
-        attempt = runs.open_attempt(db, run, number=run.attempt + 1, host="gpu-1", root="/gpu-1", now=house.now())
+        attempt = attempts.begin(db, run, number=run.attempt + 1, host="gpu-1", root="/gpu-1", now=house.now())
         run = runs.transition(db, run, Reason.STAGING, now=house.now(), attempt=attempt.number)
         return runs.transition(db, run, Reason.WORKING, now=house.now())
 
 
 def reach(house: House, run: Run, epoch: int) -> None:
     with house.store.writing() as db:
-        attempt = runs.attempt(db, run.id, run.attempt)
+        attempt = attempts.get(db, run.id, run.attempt)
         progress.keep(db, attempt, [Progress(epoch, 1, 5)], progress.position(db, attempt), now=house.now())
 
 
@@ -121,8 +121,8 @@ def test_a_host_that_restarted_is_no_fault_of_the_run(
     run = working(house)
     with house.store.writing() as db:
         hosts.note_identity(db, "gpu-1", Identity("machine", "gpu-1", boot_id, "u", "python3"), now=house.now())
-        runs.note_exit(db, runs.attempt(db, run.id, 1), code=exit_code, ended_at=house.now(), oom_kills=oom_kills)
-        run = conclude(house, run, runs.attempt(db, run.id, 1))
+        attempts.note_exit(db, attempts.get(db, run.id, 1), code=exit_code, ended_at=house.now(), oom_kills=oom_kills)
+        run = conclude(house, run, attempts.get(db, run.id, 1))
     assert run.reason is reason
     assert ("gpu-1 restarted" in run.detail) is (boot_id == "another" and exit_code != 1)
 
@@ -163,9 +163,9 @@ def test_a_kill_is_the_kernels_only_where_its_counter_rose(house: House) -> None
     for kills in (1, 0):
         run = working(house)
         with house.store.writing() as db:
-            attempt = runs.attempt(db, run.id, run.attempt)
-            runs.note_exit(db, attempt, code=137, ended_at=house.now(), oom_kills=kills)
-            reasons.append(conclude(house, run, runs.attempt(db, run.id, run.attempt)).reason)
+            attempt = attempts.get(db, run.id, run.attempt)
+            attempts.note_exit(db, attempt, code=137, ended_at=house.now(), oom_kills=kills)
+            reasons.append(conclude(house, run, attempts.get(db, run.id, run.attempt)).reason)
     assert reasons == [Reason.HOST_OUT_OF_MEMORY, Reason.KILLED]
 
 
@@ -174,7 +174,7 @@ def test_what_was_made_but_cannot_be_kept_ends_the_run_and_leaves_nothing_half_m
     with house.store.writing() as db:
         spec = BootstrapSpec(host="gpu-1", environment="upstream", requirements={})
         run = runs.submit(db, spec, owner="U1", place=Place(), now=house.now())
-        runs.open_attempt(db, run, number=1, host="gpu-1", root="/gpu-1", now=house.now())
+        attempts.begin(db, run, number=1, host="gpu-1", root="/gpu-1", now=house.now())
         run = runs.transition(db, run, Reason.WORKING, now=house.now(), attempt=1, host="gpu-1")
     run = ended(house, run, 0)
     assert run.reason is Reason.INTERNAL_ERROR

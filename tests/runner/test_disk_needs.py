@@ -15,7 +15,7 @@ from runner.entities import Checkpoint, Run
 from runner.errors import RequestError
 from runner.service.runs import request_stop
 from runner.states import Reason
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress
 from tests.support.scripted_house import HOST, ScriptedHouse, scripted_house, write_coco
 
 HUGE = 10**18
@@ -39,7 +39,7 @@ def needs(house: ScriptedHouse, **overrides: int) -> DiskNeed:
 def wrote(house: ScriptedHouse, run: Run, size_bytes: int) -> None:
     """The run is known to have written a checkpoint of this size."""
     with house.house.store.writing() as db:
-        attempt = runs.attempt(db, run.id, 1)
+        attempt = attempts.get(db, run.id, 1)
         progress.keep(db, attempt, [Checkpoint("epoch_1.pth", 1, size_bytes=size_bytes)], progress.LogPosition(), now=house.house.now())
 
 

@@ -23,7 +23,7 @@ from runner.links import REST_S, HostLink
 from runner.service import views
 from runner.service.house import House
 from runner.states import Reason
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress, runs
 from tests.support.hosts import eventually
 from tests.support.run_rows import house_in, submitted, working
 
@@ -61,7 +61,7 @@ def connect(desk: Desk, identity: Identity = IDENTITY) -> None:
 
 def follow(desk: Desk, run: Run) -> str:
     """Have the run's attempt watched, as the loop does."""
-    attempt = runs.attempt(desk.house.store.reading(), run.id, 1)
+    attempt = attempts.get(desk.house.store.reading(), run.id, 1)
     desk.link.watch(WatchedAttempt(attempt.directory, attempt.marker, claimed=True))
     return attempt.directory
 
@@ -72,15 +72,15 @@ def log(desk: Desk, directory: str, offset: int, data: bytes) -> LogBytes:
 
 def test_evidence_of_what_is_not_watched_or_before_the_machine_is_known_counts_for_nothing(desk: Desk) -> None:
     run = working(desk.house)
-    directory = runs.attempt(desk.house.store.reading(), run.id, 1).directory
+    directory = attempts.get(desk.house.store.reading(), run.id, 1).directory
     end = ExitSeen("gpu-1", directory, 0, desk.house.now())
     desk.intake.take(end)
     connect(desk)
     desk.intake.take(end)
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    assert attempts.get(desk.house.store.reading(), run.id, 1).ended_at is None
     follow(desk, run)
     desk.intake.take(end)
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).exit_code == 0
+    assert attempts.get(desk.house.store.reading(), run.id, 1).exit_code == 0
 
 
 @pytest.mark.parametrize("what", ["exit", "vanished"])
@@ -93,11 +93,11 @@ def test_an_end_under_another_claim_counts_for_nothing_until_its_own_is_seen(des
     desk.intake.take(ClaimSeen("gpu-1", directory, f"{run.nonce}:9:9:boot"))
     assert desk.run(run).reason is Reason.UNCLEAR
     desk.intake.take(end)
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    assert attempts.get(desk.house.store.reading(), run.id, 1).ended_at is None
     desk.intake.take(ClaimSeen("gpu-1", directory, f"{run.nonce}:7:8:boot"))
     assert desk.run(run).reason is Reason.WORKING
     desk.intake.take(end)
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is not None
+    assert attempts.get(desk.house.store.reading(), run.id, 1).ended_at is not None
 
 
 def test_a_gap_in_a_log_is_read_again_from_what_is_committed(desk: Desk) -> None:
@@ -107,11 +107,11 @@ def test_a_gap_in_a_log_is_read_again_from_what_is_committed(desk: Desk) -> None
     desk.intake.take(log(desk, directory, 0, b"hello\n"))
     with pytest.raises(ConflictError):
         desk.intake.take(log(desk, directory, 9, b"world\n"))
-    attempt = runs.attempt(desk.house.store.reading(), run.id, 1)
+    attempt = attempts.get(desk.house.store.reading(), run.id, 1)
     assert progress.position(desk.house.store.reading(), attempt).offset == 6
     assert not desk.link.watches(directory)
     desk.intake.take(ExitSeen("gpu-1", directory, 0, desk.house.now()))  # what comes after the gap counts only in its turn
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    assert attempts.get(desk.house.store.reading(), run.id, 1).ended_at is None
     eventually(lambda: (follow(desk, run), desk.link.watches(directory))[1], timeout_s=REST_S + 5)
     desk.intake.take(log(desk, directory, 6, b"my world\n"))
     assert progress.position(desk.house.store.reading(), attempt).offset == 15
@@ -126,11 +126,11 @@ def test_an_end_whose_log_is_not_all_here_is_told_again(desk: Desk) -> None:
     end = ExitSeen("gpu-1", directory, 0, desk.house.now(), log_offset=15)
     with pytest.raises(ConflictError, match="9 bytes more"):
         desk.intake.take(end)
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).ended_at is None
+    assert attempts.get(desk.house.store.reading(), run.id, 1).ended_at is None
     eventually(lambda: (follow(desk, run), desk.link.watches(directory))[1], timeout_s=REST_S + 5)
     desk.intake.take(log(desk, directory, 6, b"my world\n"))
     desk.intake.take(end)
-    assert runs.attempt(desk.house.store.reading(), run.id, 1).exit_code == 0
+    assert attempts.get(desk.house.store.reading(), run.id, 1).exit_code == 0
 
 
 def test_the_mirror_of_a_log_that_began_anew_holds_nothing_older(desk: Desk) -> None:
@@ -183,7 +183,7 @@ def test_an_outcome_that_comes_too_late_changes_nothing(desk: Desk) -> None:
 def test_data_on_its_way_is_on_the_card_until_it_is_there(desk: Desk) -> None:
     run = submitted(desk.house)
     with desk.house.store.writing() as db:
-        runs.open_attempt(db, run, number=1, host="gpu-1", root="/gpu-1", now=desk.house.now())
+        attempts.begin(db, run, number=1, host="gpu-1", root="/gpu-1", now=desk.house.now())
         run = runs.transition(db, run, Reason.STAGING, now=desk.house.now(), attempt=1, host="gpu-1")
     step = WorkStep("fish@1", 300_000_000, 1_200_000_000, "bytes", 90_000_000.0)
     desk.intake.take(SendingStep(run.id, 2, step))
@@ -251,7 +251,7 @@ def test_what_was_begun_on_a_link_that_was_let_go_says_nothing_more(desk: Desk) 
 def ended_well(desk: Desk) -> Run:
     run = working(desk.house)
     with desk.house.store.writing() as db:
-        runs.note_exit(db, runs.attempt(db, run.id, 1), code=0, ended_at=desk.house.now())
+        attempts.note_exit(db, attempts.get(db, run.id, 1), code=0, ended_at=desk.house.now())
     return run
 
 

@@ -21,7 +21,7 @@ from runner.service.runs import request_stop, resume, submit_training
 from runner.settings import Role
 from runner.specs import Overrides, Turn
 from runner.states import Reason
-from runner.store import runs
+from runner.store import attempts, runs
 from tests.soak.house import SoakHouse, alive, end
 from tests.support.power import cut_power
 from tests.support.silence import cut_off, sessions
@@ -117,7 +117,7 @@ class Storm:
             self._cut_power(run, plan)
 
     def _cut_power(self, run: Run, plan: Plan) -> None:
-        attempt = runs.attempt(self.house.scripted.house.store.reading(), run.id, run.attempt)
+        attempt = attempts.get(self.house.scripted.house.store.reading(), run.id, run.attempt)
         if attempt.pid is not None and not Path(attempt.directory, "exit").exists() and cut_power(attempt):
             plan.cuts += 1
             self.done["power cuts"] += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.store import runs
+from runner.store import attempts, runs
 from tests.soak.house import SoakHouse, soak_house
 from tests.soak.storm import Storm
 from tests.support.hosts import eventually
@@ -42,7 +42,7 @@ def judged(house: SoakHouse, storm: Storm) -> list[str]:
     defects = [*storm.troubles, *judge(house.scripted.house, storm.plans, presence=house.presence, roots=house.roots)]
     db = house.scripted.house.store.reading()
     ends = Counter(f"{plan.kind}: {runs.get(db, plan.run_id).reason}" for plan in storm.plans.values())
-    attempts = sum(len(runs.attempts(db, run_id)) for run_id in storm.plans)
+    attempts = sum(len(attempts.of(db, run_id)) for run_id in storm.plans)
     say(f"{dict(storm.done)}; {len(storm.plans)} runs, {attempts} attempts; {dict(sorted(ends.items()))}; {len(defects)} defects")
     return defects
 

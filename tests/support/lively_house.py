@@ -11,7 +11,7 @@ from runner.entities import Checkpoint, Environment, Evaluation, Host, Place, Pr
 from runner.evidence import DeviceUse, Resources
 from runner.specs import DatasetRef, Overrides, Preset, Start, StartMode, TrainSpec
 from runner.states import Reason
-from runner.store import hosts, people, progress, runs
+from runner.store import attempts, hosts, people, progress, runs
 from tests.support.slack_house import SlackHouse
 from tests.support.words_house import add_dataset
 
@@ -107,7 +107,7 @@ class _Day:
         begun = self.now - timedelta(hours=hours_ago)
         with self.served.house.store.writing() as db:
             running = runs.transition(db, run, Reason.STAGING, now=begun, attempt=1, host=host)
-            attempt = runs.open_attempt(db, running, number=1, host=host, root="/home/train/.signalbox", now=begun)
+            attempt = attempts.begin(db, running, number=1, host=host, root="/home/train/.signalbox", now=begun)
             hosts.lease(db, running, host, [f"GPU-{host}-{device}"], now=begun)
             running = runs.transition(db, running, Reason.WORKING, now=begun)
             for epoch in range(1, epochs + 1):

@@ -11,7 +11,7 @@ from runner.service.house import House, open_house
 from runner.settings import Limits, Settings
 from runner.specs import ConvertSpec, DatasetRef, Preset, TrainSpec
 from runner.states import Reason
-from runner.store import hosts, runs
+from runner.store import attempts, hosts, runs
 
 SCRIPTED = Path(__file__).parent.parent / "scripted"
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -65,7 +65,7 @@ def working(house: House) -> Run:
     run = submitted(house)
     with house.store.writing() as db:
         hosts.lease(db, run, "gpu-1", ("cpu:0",), now=house.now())
-        attempt = runs.open_attempt(db, run, number=1, host="gpu-1", root="/gpu-1", now=house.now())
+        attempt = attempts.begin(db, run, number=1, host="gpu-1", root="/gpu-1", now=house.now())
         run = runs.transition(db, run, Reason.STAGING, now=house.now(), attempt=1, host="gpu-1")
-        runs.note_claim(db, attempt, pid=7, process_start="8", boot_id="boot", now=house.now())
+        attempts.note_claim(db, attempt, pid=7, process_start="8", boot_id="boot", now=house.now())
         return runs.transition(db, run, Reason.WORKING, now=house.now())

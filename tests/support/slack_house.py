@@ -29,7 +29,7 @@ from runner.settings import Access, Settings
 from runner.settings import Limits as HouseLimits
 from runner.specs import DatasetRef, Kind, ModelSpec, Preset, RunSpec, Start, TrainSpec
 from runner.states import Reason
-from runner.store import events, people, progress, runs
+from runner.store import attempts, events, people, progress, runs
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -117,13 +117,13 @@ class SlackHouse:
 
     def start(self, run: Run) -> Run:
         with self.house.store.writing() as db:
-            runs.open_attempt(db, run, number=1, host="gpu-1", root="/r", now=self.house.now())
+            attempts.begin(db, run, number=1, host="gpu-1", root="/r", now=self.house.now())
             run = runs.transition(db, run, Reason.LAUNCHING, now=self.house.now(), attempt=1)
             return runs.transition(db, run, Reason.WORKING, now=self.house.now())
 
     def log(self, run: Run, *records: Progress | Evaluation, best: bool = False) -> None:
         with self.house.store.writing() as db:
-            attempt = runs.attempt(db, run.id, 1)
+            attempt = attempts.get(db, run.id, 1)
             progress.keep(db, attempt, records, progress.position(db, attempt), now=self.house.now())
             for record in records:
                 if isinstance(record, Evaluation):

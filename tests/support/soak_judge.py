@@ -12,7 +12,7 @@ from runner.entities import Attempt, Event, Run
 from runner.service.house import House
 from runner.service.models import results_of
 from runner.states import Reason, State
-from runner.store import events, hosts, runs
+from runner.store import attempts, events, hosts, runs
 
 
 @dataclass
@@ -38,7 +38,7 @@ def judge(house: House, plans: dict[str, Plan], *, presence: Path, roots: Sequen
     for plan in plans.values():
         run = runs.get(db, plan.run_id)
         found += [f"{run.id} ({plan.kind}, {run.reason}): {sentence}" for sentence in _of_run(house, run, plan)]
-    attempts = {attempt.marker: attempt for plan in plans.values() for attempt in runs.attempts(db, plan.run_id)}
+    attempts = {attempt.marker: attempt for plan in plans.values() for attempt in attempts.of(db, plan.run_id)}
     return [*found, *_of_presence(presence, attempts), *_of_directories(roots, attempts), *orphans([*roots, presence])]
 
 
@@ -65,17 +65,17 @@ def _of_run(house: House, run: Run, plan: Plan) -> Iterator[str]:
     if not run.state.final:
         yield f"is lost: {run.detail or 'it says nothing'}"
         return
-    attempts, told = runs.attempts(db, run.id), events.of_run(db, run.id)
+    tries, told = attempts.of(db, run.id), events.of_run(db, run.id)
     expected = frozenset({Reason.BY_USER}) if plan.stop_asked else plan.expected
-    if len(attempts) > 1 and plan.expected == {Reason.CODE_ERROR}:
+    if len(tries) > 1 and plan.expected == {Reason.CODE_ERROR}:
         expected |= {Reason.COMPLETED}  # it fails only where it begins
     if run.reason not in expected:
         yield f"ended otherwise than asked ({', '.join(sorted(expected))}): {run.detail}"
-    yield from _of_story(run, plan, attempts, told)
-    for attempt in attempts:
+    yield from _of_story(run, plan, tries, told)
+    for attempt in tries:
         yield from _of_attempt(run, attempt)
     if run.reason is Reason.COMPLETED:
-        yield from _of_completed(house, run, plan, attempts)
+        yield from _of_completed(house, run, plan, tries)
 
 
 def _of_story(run: Run, plan: Plan, attempts: Sequence[Attempt], told: Sequence[Event]) -> Iterator[str]:
@@ -129,7 +129,7 @@ def _of_completed(house: House, run: Run, plan: Plan, attempts: Sequence[Attempt
         if not results_of(house, run.id):
             yield "what it made is not here"
         return
-    line = [*(runs.attempts(house.store.reading(), run.parent_id) if run.parent_id else ()), *attempts]
+    line = [*(attempts.of(house.store.reading(), run.parent_id) if run.parent_id else ()), *attempts]
     done = {point[:2] for attempt in line for point in _points(Path(attempt.directory))}
     missing = {(epoch, iteration) for epoch in range(1, plan.epochs + 1) for iteration in range(1, plan.iterations + 1)} - done
     if missing:

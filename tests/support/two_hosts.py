@@ -13,7 +13,7 @@ from bot.demo.processes import marked
 from runner.entities import Attempt, Environment, Run
 from runner.service.runs import submit_training
 from runner.specs import Overrides
-from runner.store import hosts, runs
+from runner.store import attempts, hosts, runs
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse
 
 SECOND = "gpu-2"
@@ -37,7 +37,7 @@ class TwoHosts:
     def ranks(self, run: Run, number: int = 0) -> list[Attempt]:
         """The ranks of an attempt, of the newest one where none is named."""
         db = self.scripted.house.store.reading()
-        return runs.ranks(db, run.id, number or runs.get(db, run.id).attempt)
+        return attempts.ranks(db, run.id, number or runs.get(db, run.id).attempt)
 
     def steps(self, rank: Attempt) -> list[str]:
         """``epoch iteration pid`` of every step that a rank took."""

@@ -17,7 +17,7 @@ from runner.service.house import House, Requester
 from runner.settings import Access, Role, Settings
 from runner.specs import ConvertSpec, DatasetRef, Overrides, Preset, Start, TrainSpec
 from runner.states import Reason
-from runner.store import hosts, people, progress, runs
+from runner.store import attempts, hosts, people, progress, runs
 from runner.store.connection import Store
 
 NOW = datetime(2026, 11, 21, 13, 32, tzinfo=UTC)
@@ -88,7 +88,7 @@ def at_work(house: House, run: Run, *, epochs: int = 7, best_epoch: int = 6, log
     begun = NOW - timedelta(minutes=41)
     with house.store.writing() as db:
         running = runs.transition(db, run, Reason.STAGING, now=begun, attempt=1, host="gpu1")
-        attempt = runs.open_attempt(db, running, number=1, host="gpu1", root="/root/.signalbox", now=begun)
+        attempt = attempts.begin(db, running, number=1, host="gpu1", root="/root/.signalbox", now=begun)
         hosts.lease(db, running, "gpu1", ["cpu:0"], now=begun)
         running = runs.transition(db, running, Reason.WORKING, now=begun)
         records: list[Progress | Evaluation | Checkpoint] = []

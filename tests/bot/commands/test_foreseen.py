@@ -22,7 +22,7 @@ from runner.service.plans import plan
 from runner.settings import Role
 from runner.specs import TrainSpec
 from runner.states import Reason
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress, runs
 from tests.support.payloads import assert_sendable
 from tests.support.words_house import ADA, BEN, NOW, add_dataset, somebody, training, words_house
 
@@ -55,8 +55,8 @@ def trained(house: House, *, checkpoint_bytes: int | None = 2 * GB, hours: float
     began = NOW - timedelta(hours=hours)
     with house.store.writing() as db:
         hosts.lease(db, run, "gpu1", ["GPU-0"], now=began)
-        attempt = runs.open_attempt(db, run, number=1, host="gpu1", root="/r", now=began, devices=1)
-        runs.note_claim(db, attempt, pid=1, process_start="1", boot_id="b", now=began)
+        attempt = attempts.begin(db, run, number=1, host="gpu1", root="/r", now=began, devices=1)
+        attempts.note_claim(db, attempt, pid=1, process_start="1", boot_id="b", now=began)
         run = runs.transition(db, run, Reason.WORKING, now=began, attempt=1, host="gpu1")
         runs.keep_prepared(db, run.id, PREPARED)
         for epoch in range(1, 6):
@@ -65,7 +65,7 @@ def trained(house: House, *, checkpoint_bytes: int | None = 2 * GB, hours: float
             file = Checkpoint(f"epoch_{epoch}.pth", epoch, size_bytes=checkpoint_bytes)
             progress.keep(db, attempt, [point, file], progress.LogPosition(), now=at)
         if ended:
-            runs.note_exit(db, attempt, code=0, ended_at=NOW)
+            attempts.note_exit(db, attempt, code=0, ended_at=NOW)
             run = runs.transition(db, runs.get(db, run.id), Reason.COMPLETED, now=NOW)
     return run
 

@@ -24,7 +24,7 @@ from runner.service.present import facts_now, foreseen
 from runner.settings import Role
 from runner.specs import TrainSpec, Turn
 from runner.states import Reason, State
-from runner.store import hosts, progress, runs
+from runner.store import attempts, hosts, progress, runs
 from tests.support.payloads import assert_sendable
 from tests.support.words_house import ADA, BEN, NOW, add_dataset, at_work, somebody, training, words_house
 
@@ -61,7 +61,7 @@ def trains(house: House, *, owner: str = ADA) -> Run:
     run = at_work(house, prepared(house, owner=owner))
     with house.store.writing() as db:
         db.conn.execute("UPDATE leases SET device = 'GPU-0' WHERE run_id = ?", (run.id,))
-        runs.note_claim(db, runs.attempt(db, run.id, 1), pid=7, process_start="8", boot_id="b", now=NOW - timedelta(minutes=40))
+        attempts.note_claim(db, attempts.get(db, run.id, 1), pid=7, process_start="8", boot_id="b", now=NOW - timedelta(minutes=40))
     return run
 
 
@@ -81,10 +81,10 @@ def ends(
     (house.settings.logs / f"{run.id}-1.log").write_text(log)
     with house.store.writing() as db:
         runs.note_preemption(db, run, "r-high", now=NOW)
-        runs.note_exit(db, runs.attempt(db, run.id, 1), code=code, ended_at=NOW, oom_kills=oom_kills)
+        attempts.note_exit(db, attempts.get(db, run.id, 1), code=code, ended_at=NOW, oom_kills=oom_kills)
         if by:
             runs.request_stop(db, run, by=by, now=NOW, reason=stopped)
-        return conclude(house, runs.get(db, run.id), runs.attempt(db, run.id, 1))
+        return conclude(house, runs.get(db, run.id), attempts.get(db, run.id, 1))
 
 
 def crashes(reason: Reason) -> Callable[[House], Run]:
@@ -144,7 +144,7 @@ def unreachable(house: House) -> Run:
     run = trains(house)
     with house.store.writing() as db:
         hosts.note_trouble(db, "gpu1", "No answer within 10 s.")
-        attempt = runs.attempt(db, run.id, 1)
+        attempt = attempts.get(db, run.id, 1)
         move = decide_running(run, attempt, connected=False, trouble="No answer within 10 s.", acting=False, launched_at=None, now=NOW)
         assert isinstance(move, Move)
         return runs.transition(db, run, move.reason, now=NOW, detail=move.detail)
@@ -152,7 +152,7 @@ def unreachable(house: House) -> Run:
 
 def vanished(house: House) -> Run:
     run = trains(house)
-    AttemptIntake(house).take(DirectoryGone("gpu1", runs.attempt(house.store.reading(), run.id, 1).directory))
+    AttemptIntake(house).take(DirectoryGone("gpu1", attempts.get(house.store.reading(), run.id, 1).directory))
     return run
 
 
@@ -160,7 +160,7 @@ def stopping(house: House) -> Run:
     run = trains(house)
     with house.store.writing() as db:
         runs.request_stop(db, run, by=BEN, now=NOW)
-        run, attempt = runs.get(db, run.id), runs.attempt(db, run.id, 1)
+        run, attempt = runs.get(db, run.id), attempts.get(db, run.id, 1)
         move = decide_running(run, attempt, connected=True, trouble="", acting=False, launched_at=None, now=NOW)
         assert isinstance(move, Move)
         return runs.transition(db, run, move.reason, now=NOW, detail=move.detail)
@@ -216,14 +216,14 @@ def _at_last(house: House, reason: Reason) -> Run:
     while run.state is State.PENDING:
         with house.store.writing() as db:
             number = run.attempt + 1
-            attempt = runs.open_attempt(db, run, number=number, host="gpu1", root="/r", now=NOW)
+            attempt = attempts.begin(db, run, number=number, host="gpu1", root="/r", now=NOW)
             (house.settings.logs / f"{run.id}-{number}.log").write_text((house.settings.logs / f"{run.id}-1.log").read_text())
             progress.keep(db, attempt, [], progress.LogPosition(), now=NOW)
             run = runs.transition(db, runs.get(db, run.id), Reason.WORKING, now=NOW, attempt=number, host="gpu1")
             db.conn.execute("UPDATE progress SET epoch = epoch + 1")  # each a little further
-            code = runs.attempt(db, run.id, 1).exit_code
-            runs.note_exit(db, attempt, code=code, ended_at=NOW)
-            run = conclude(house, run, runs.attempt(db, run.id, number))
+            code = attempts.get(db, run.id, 1).exit_code
+            attempts.note_exit(db, attempt, code=code, ended_at=NOW)
+            run = conclude(house, run, attempts.get(db, run.id, number))
     return run
 
 

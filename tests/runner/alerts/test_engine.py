@@ -19,7 +19,7 @@ from runner.service.house import House
 from runner.service.runs import request_stop
 from runner.specs import DatasetRef, TrainSpec
 from runner.states import Reason
-from runner.store import alerts, events, hosts, people, progress, runs
+from runner.store import alerts, attempts, events, hosts, people, progress, runs
 from tests.support.scripted_house import ScriptedHouse
 from tests.support.words_house import ADA, NANO, NOW, somebody, words_house
 
@@ -42,8 +42,8 @@ class Night:
         with self.house.store.writing() as db:
             run = runs.submit(db, SPEC, owner=ADA, place=Place("C0TRAIN01", "1.1"), now=self.now)
             run = runs.transition(db, run, Reason.STAGING, now=self.now, attempt=1, host="gpu1")
-            attempt = runs.open_attempt(db, run, number=1, host="gpu1", root="/r", now=self.now)
-            runs.note_claim(db, attempt, pid=1, process_start="1", boot_id="b", now=self.now)
+            attempt = attempts.begin(db, run, number=1, host="gpu1", root="/r", now=self.now)
+            attempts.note_claim(db, attempt, pid=1, process_start="1", boot_id="b", now=self.now)
             run = runs.transition(db, run, Reason.WORKING, now=self.now)
         self.logging[run.id] = 0
         return run
@@ -58,7 +58,7 @@ class Night:
                     self.logging[run_id] += 1
                     point = Progress(1, 10 * logged, 100_000, 1.0, step_s=0.5)
                     reached = progress.LogPosition(logged, grown_at=self.now)
-                    progress.keep(db, runs.attempt(db, run_id, 1), [point], reached, now=self.now)
+                    progress.keep(db, attempts.get(db, run_id, 1), [point], reached, now=self.now)
             self.engine.look()
 
     @property

@@ -27,7 +27,7 @@ from runner.service.given_files import keep_files
 from runner.service.house import House, Requester
 from runner.settings import Limits, Role
 from runner.specs import BoardSpec, FetchSpec, Kind, ModelSpec, ResultFile, StartMode
-from runner.store import progress, runs
+from runner.store import attempts, progress, runs
 from tests.support.run_rows import NOW, SPEC, house_in, submitted
 from tests.support.scripted_house import write_coco
 
@@ -50,7 +50,7 @@ def trained(house: House) -> Run:
     with house.store.writing() as db:
         run = runs.submit(db, spec, owner="U1", place=Place("C1"), now=house.now())
         for number, epochs in ((1, (1, 2)), (2, (3, 4))):
-            attempt = runs.open_attempt(db, run, number=number, host="gpu-1", root="/gpu-1", now=house.now())
+            attempt = attempts.begin(db, run, number=number, host="gpu-1", root="/gpu-1", now=house.now())
             records: list[Checkpoint | Evaluation] = []
             for epoch in epochs:
                 records.append(Checkpoint(f"epoch_{epoch}.pth", epoch, size_bytes=100 * epoch))
