@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from runner.entities import Place, Run
 from runner.errors import ConflictError, RequestError
-from runner.specs import ModelSpec, RunSpec, TrainSpec
+from runner.specs import Kind, ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time
@@ -90,10 +90,11 @@ def find(db: Database, run_id: str) -> Run | None:
     return None if row is None else _run(row)
 
 
-def live(db: Database) -> list[Run]:
-    """Every run that has not ended, oldest first."""
+def live(db: Database, kind: Kind | None = None) -> list[Run]:
+    """Every run that has not ended, of one kind where given, oldest first."""
     rows = db.conn.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at, id"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') AND (?1 IS NULL OR kind = ?1) ORDER BY created_at, id",  # noqa: S608
+        (kind,),
     )
     return [run for row in rows if (run := _readable(row)) is not None]
 
