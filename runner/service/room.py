@@ -9,7 +9,7 @@ from datetime import timedelta
 from sqlite_utils import Database
 
 from runner.decisions import Eligible
-from runner.disk_needs import DiskNeed, disks_of
+from runner.disk_needs import DiskNeed, DiskNeeds, disks_of
 from runner.entities import FreeDisk, Run
 from runner.errors import RequestError
 from runner.queueing.waiting_words import in_gb
@@ -64,8 +64,8 @@ def in_words(disk: OnHost) -> str:
 
 def on_hosts(house: House, db: Database, run: Run, names: Sequence[str]) -> tuple[OnHost, ...]:
     """What a run takes on the disks of hosts, and what these have free for it."""
-    needs, known = past_now(house).disk, {name: hosts.get(db, name) for name in names}
-    free = {disk.host: disk.free_bytes for disk in disks_of(db, needs, hosts.leases(db), known)}
+    needs, known = DiskNeeds(house), {name: hosts.get(db, name) for name in names}
+    free = {disk.host: disk.free_bytes for disk in disks_of(db, past_now(house).disk, hosts.leases(db), known)}
     said = {name: hosts.disk(db, name) for name in names}
     return tuple(
         OnHost(name, known[name].root, needs.on(run, name), FreeDisk(free[name], found.at) if (found := said[name]) else None)
