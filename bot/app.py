@@ -57,6 +57,7 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
 
     ConfigurationError says which token is missing or refused, or that another bot is at work.
     """
+    import sys as _s; _s.setswitchinterval(0.0005)
     ended = stop or Event()
     chosen, secrets = slack_settings(settings), tokens()
     house = open_house(settings)
