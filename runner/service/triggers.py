@@ -12,6 +12,7 @@ from datetime import timedelta
 from runner.checkpoints import measured
 from runner.entities import Event, Place, Run
 from runner.errors import RequestError
+from runner.service.alerts import rules
 from runner.service.house import House, Requester, role_of
 from runner.settings import Role
 from runner.specs import Kind, ModelSpec, TrainSpec
@@ -222,7 +223,7 @@ def _requests_of(trigger: Trigger) -> str:
 
 
 def _check_alert(house: House, when: When) -> None:
-    known = {rule.name.lower(): rule.name for rule in house.settings.alerts.all_rules}
+    known = {rule.name.lower(): rule.name for rule in rules(house).values()}
     if when.happening is Happening.ALERT and when.alert.lower() not in known:
         near = difflib.get_close_matches(when.alert.lower(), known, n=1)
         hint = f" Did you mean {known[near[0]]}?" if near else ""

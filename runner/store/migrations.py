@@ -349,6 +349,12 @@ def revisions(db: Database) -> None:
     _carry_out(db, _REVISIONS)
 
 
+@migrations()
+def rules(db: Database) -> None:
+    """What people changed of alert rules, beside the settings."""
+    _carry_out(db, "CREATE TABLE rules (name TEXT PRIMARY KEY, change TEXT NOT NULL, person TEXT NOT NULL, at TEXT NOT NULL);\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():
