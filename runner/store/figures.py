@@ -46,11 +46,12 @@ def runs_by_reason(db: Database) -> Mapping[str, int]:
 def waits(db: Database, bounds_s: Sequence[float]) -> list[Waits]:
     """The waits of all trainings that were ever started, by priority."""
     within = "".join(f", total(waited <= {bound})" for bound in bounds_s)
-    rows = db.conn.execute(
-        "WITH begun AS MATERIALIZED (SELECT priority, (julianday(started_at) - julianday(created_at)) * 86400.0 AS waited FROM runs"
-        " INDEXED BY runs_by_wait WHERE kind = 'train' AND started_at IS NOT NULL)"
-        f" SELECT priority, count(*), total(waited) {within} FROM begun GROUP BY priority"  # noqa: S608 - numbers of our own
+    begun = (
+        "SELECT priority, (julianday(started_at) - julianday(created_at)) * 86400.0 AS waited FROM runs"
+        " INDEXED BY runs_by_wait WHERE kind = 'train' AND started_at IS NOT NULL"
     )
+    counted = f"SELECT priority, count(*), total(waited) {within} FROM begun GROUP BY priority"  # noqa: S608 - numbers of our own
+    rows = db.conn.execute(f"WITH begun AS MATERIALIZED ({begun}) {counted}")
     return [Waits(row[0], [int(each) for each in tuple(row)[3:]], row[1], row[2]) for row in rows]
 
 

@@ -246,6 +246,7 @@ CREATE INDEX hook_calls_by_time ON hook_calls(told_at);
 ALTER TABLE hosts ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE heartbeats ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE heartbeats ADD COLUMN passes_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE triggers ADD COLUMN most INTEGER;
 CREATE INDEX runs_by_reason ON runs(reason);
 CREATE INDEX runs_by_wait ON runs(priority, created_at, started_at) WHERE kind = 'train' AND started_at IS NOT NULL;
 CREATE INDEX events_missed ON events(kind) WHERE kind = 'schedule_missed';
