@@ -1,8 +1,9 @@
 """What a trigger may wait for. A cause is one class, and whatever may fire a trigger is an event first.
 
 To add a cause: record an event where it happens, write its class here, and put it into :data:`Cause` and :data:`CAUSES`. A class has
-``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be, ``check``, which raises
-RequestError for what can never happen here, and ``look``, which yields what of an event it waits for.
+``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be (ANY: also others, not
+known beforehand), ``check``, which raises RequestError for what can never happen here, and ``look``, which yields what of an event it
+waits for.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
+from runner.alerts.matching import Matcher, all_match, matcher
 from runner.checkpoints import measured
 from runner.entities import Event, Run
 from runner.errors import RequestError
 from runner.service import presets
+from runner.service.hooks import EVENT as HOOK_EVENT
 from runner.service.house import House
 from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.states import State
@@ -25,6 +28,7 @@ from runner.store import progress, runs
 
 MAX_LETTERS = 200
 ALERT_EVENT = "alert"
+ANY = "…"
 _NAME = r"[\w.-]+"
 _WHOSE = rf"(?: of (?P<preset>{_NAME}))?(?: on (?P<dataset>{_NAME}))?"
 
@@ -133,10 +137,42 @@ class AlertFires:
                 )
 
 
-Cause = NewData | Result | RunEnded | AlertFires
-CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires)
+@dataclass(frozen=True, slots=True)
+class HookTold:
+    """A hook was told of it: an alert of Alertmanager's or Grafana's by its alertname, anything else by its name. Its labels are names.
+    What is over counts only where the words ask for it."""
+
+    WORDS = re.compile(rf"hook (?P<hook>{_NAME})(?P<resolved> resolved)?(?: where (?P<where>.+))?", re.IGNORECASE)
+    EXAMPLES = ("hook DiskFailing", "hook DiskFailing resolved where severity=critical and host!=gpu1")
+    NAMES = ("host", "run", "data", ANY)
+    hook: str
+    resolved: str | None = None
+    where: str | None = None
+
+    def check(self, _house: House) -> None:
+        try:
+            matchers = self._matchers()
+        except ValueError as error:
+            raise RequestError(f"{error} (between them: and)") from error
+        if any("~" in each.operator for each in matchers):  # a pattern of a person's over a text of anybody's may take for ever
+            raise RequestError("What a hook tells is compared with = or !=; there are no patterns here.")
+
+    def look(self, db: Database, event: Event) -> Iterator[Happened]:
+        said = event.payload
+        if event.kind != HOOK_EVENT or str(said["name"]).lower() != self.hook.lower() or bool(said["resolved"]) != bool(self.resolved):
+            return
+        labels = {str(name): str(value) for name, value in dict[str, object](said["labels"]).items()}  # type: ignore[call-overload]
+        if all_match(self._matchers(), labels):
+            because = f"a hook was told of {said['name']}{', which is over' if self.resolved else ''}"
+            yield Happened(f"hook:{said['key']}", because, labels, runs.find(db, labels.get("run", "")))
+
+    def _matchers(self) -> list[Matcher]:
+        return [matcher(each) for each in re.split(r"\s+and\s+", self.where or "", flags=re.IGNORECASE) if each]
+
+
+Cause = NewData | Result | RunEnded | AlertFires | HookTold
+CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires, HookTold)
 EXAMPLES = tuple(example for cause in CAUSES for example in cause.EXAMPLES)
-NAMES = tuple(dict.fromkeys(name for cause in CAUSES for name in cause.NAMES))
 
 
 def parse_cause(text: str) -> Cause:
