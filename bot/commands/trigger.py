@@ -31,13 +31,13 @@ def _resume(asking: Asking, order: str) -> Answer:
 trigger = group(TRIGGERS, "Commands that are carried out when something happens.", listed=_listed, resume=_resume)
 
 
-@trigger.command("add", help="Carry out a command when there is new data, a result, a failure or an alert.", context_settings=AS_TYPED)
-@click.option("--cooldown", callback=span, default="10m", metavar="1h", help="how long it does not fire again")
+@trigger.command("add", help="Carry out a command on new data, a result, a failure, an alert or a file.", context_settings=AS_TYPED)
+@click.option("--cooldown", callback=span, metavar="1h", help="how long it does not fire again: 10m, for files 0")
 @click.option("--rehearse", is_flag=True, help="only note in `trigger list` what it would have done")
 @click.argument("when", metavar='<"when">')
 @click.argument("command", metavar="<command …>", nargs=-1, type=click.UNPROCESSED, required=True)
 @click.pass_obj
-def add(asking: Asking, *, cooldown: timedelta, rehearse: bool, when: str, command: tuple[str, ...]) -> Answer:
+def add(asking: Asking, *, cooldown: timedelta | None, rehearse: bool, when: str, command: tuple[str, ...]) -> Answer:
     line = line_of(asking, command, before=["trigger", "add", when], names=NAMES)
     kept = triggers.add(asking.house, asking.who, words=when, command=line, cooldown=cooldown, dry_run=rehearse)
     does = "It is only noted" if rehearse else "It is carried out"
@@ -49,7 +49,8 @@ verb = Verb(
     trigger, Topic.TRAIN,
     examples=(
         "trigger", "trigger list", 'trigger add "new data fish" retrain rtmdet-nano on fish',
-        'trigger add --cooldown 6h "mAP dropped by 0.02 on fish" eval {run} --split val', "trigger pause t-7f3k", "trigger resume t-7f3k",
+        'trigger add --cooldown 6h "mAP dropped by 0.02 on fish" eval {run} --split val',
+        'trigger add "file gpu1:/data/incoming/*.zip" data add fish {file}', "trigger pause t-7f3k", "trigger resume t-7f3k",
         "trigger remove t-7f3k", "trigger remove t-7f3k --yes",
     ),
 )

@@ -1,16 +1,18 @@
 """What a trigger may wait for. A cause is one class, and whatever may fire a trigger is an event first.
 
 To add a cause: record an event where it happens, write its class here, and put it into :data:`Cause` and :data:`CAUSES`. A class has
-``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be, ``check``, which raises
-RequestError for what can never happen here, and ``look``, which yields what of an event it waits for.
+``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be, the ``COOLDOWN`` that
+is usual, ``check``, which raises RequestError for what can never happen here, and ``look``, which yields what of an event it waits for.
 """
 
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
@@ -18,13 +20,15 @@ from runner.checkpoints import measured
 from runner.entities import Event, Run
 from runner.errors import RequestError
 from runner.service import presets
-from runner.service.house import House
+from runner.service.house import House, Requester
+from runner.settings import Role
 from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.states import State
-from runner.store import progress, runs
+from runner.store import hosts, past_runs, progress, runs
 
 MAX_LETTERS = 200
 ALERT_EVENT = "alert"
+USUAL_COOLDOWN = timedelta(minutes=10)
 _NAME = r"[\w.-]+"
 _WHOSE = rf"(?: of (?P<preset>{_NAME}))?(?: on (?P<dataset>{_NAME}))?"
 
@@ -47,9 +51,10 @@ class NewData:
     WORDS = re.compile(rf"new (?:data|version)(?: (?:of|in))? (?P<dataset>{_NAME})", re.IGNORECASE)
     EXAMPLES = ("new data fish",)
     NAMES = ("run", "data")
+    COOLDOWN = USUAL_COOLDOWN
     dataset: str
 
-    def check(self, house: House) -> None:
+    def check(self, _house: House, _who: Requester) -> None:
         """Its first version may be still to come."""
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -67,11 +72,12 @@ class RunEnded:
     WORDS = re.compile(rf"(?P<how>success|failure){_WHOSE}", re.IGNORECASE)
     EXAMPLES = ("success of rtmdet-nano on fish", "failure on fish")
     NAMES = ("run", "data")
+    COOLDOWN = USUAL_COOLDOWN
     how: str
     preset: str | None = None
     dataset: str | None = None
 
-    def check(self, house: House) -> None:
+    def check(self, house: House, _who: Requester) -> None:
         _check_whose(house, self.preset, self.dataset)
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -87,12 +93,13 @@ class Result:
     WORDS = re.compile(rf"map (?P<how>below|above|dropped by) (?P<value>0?\.\d+|[01](?:\.\d+)?){_WHOSE}", re.IGNORECASE)
     EXAMPLES = ("mAP below 0.5 of rtmdet-nano on fish", "mAP above 0.8 on fish", "mAP dropped by 0.02 on fish")
     NAMES = ("run", "data")
+    COOLDOWN = USUAL_COOLDOWN
     how: str
     value: str
     preset: str | None = None
     dataset: str | None = None
 
-    def check(self, house: House) -> None:
+    def check(self, house: House, _who: Requester) -> None:
         _check_whose(house, self.preset, self.dataset)
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -117,9 +124,10 @@ class AlertFires:
     WORDS = re.compile(rf"alert (?P<alert>{_NAME})", re.IGNORECASE)
     EXAMPLES = ("alert stalled",)
     NAMES = ("alert", "run", "host")
+    COOLDOWN = USUAL_COOLDOWN
     alert: str
 
-    def check(self, house: House) -> None:
+    def check(self, house: House, _who: Requester) -> None:
         _check_known("alert", self.alert.lower(), {rule.name.lower() for rule in house.settings.alerts.all_rules})
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -133,8 +141,55 @@ class AlertFires:
                 )
 
 
-Cause = NewData | Result | RunEnded | AlertFires
-CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires)
+@dataclass(frozen=True, slots=True)
+class FileAppears:
+    """A file comes into a folder of a host. No event tells of it: the runner looks there (runner.file_looks)."""
+
+    WORDS = re.compile(rf"(?:on )?(?:new )?file (?P<host>{_NAME}):(?P<path>/.*)", re.IGNORECASE)
+    EXAMPLES = ("file gpu-1:/data/incoming/*.zip",)
+    NAMES = ("file", "host")
+    COOLDOWN = timedelta()
+    """Each file counts."""
+    host: str
+    path: str
+
+    @property
+    def folder(self) -> str:
+        """Where it looks."""
+        return posixpath.dirname(self.path).rstrip("/")
+
+    @property
+    def pattern(self) -> str:
+        """How the files are named, as find(1) has it."""
+        return posixpath.basename(self.path)
+
+    def check(self, house: House, who: Requester) -> None:
+        who.must_be(Role.OPERATOR, "look into folders of hosts")
+        known = {host.name: host for host in hosts.all_hosts(house.store.reading())}
+        _check_known("host", self.host, known)
+        folder = self.folder
+        if not self.pattern or not folder or ".." in folder.split("/") or any(mark in folder for mark in "*?["):
+            raise RequestError(f"{self.path!r} names no files of one folder; write {self.EXAMPLES[0]}, with stars in the last part only.")
+        if not self.path.isprintable() or f"{folder}/".startswith(f"{known[self.host].root}/"):
+            raise RequestError(f"{folder!r} is Signalbox's own folder, or has letters that cannot be typed. Choose another.")
+
+    def look(self, _db: Database, _event: Event) -> Iterator[Happened]:
+        yield from ()
+
+    def key(self, name: str, size_bytes: int, written: str) -> str:
+        """What replaces a file is another."""
+        return f"file:{name}:{size_bytes}:{written}"
+
+    def happened(self, house: House, name: str, size_bytes: int, written: str, *, at: datetime) -> Happened:
+        """That a file came. Whose doing it may be: a run that was at work on the host, and was told of the folder."""
+        file = f"{self.host}:{self.folder}/{name}"
+        makers = past_runs.told_of(house.store.reading(), self.folder, host=self.host, at=at)
+        because = f"{file} came ({size_bytes:,} bytes)"
+        return Happened(self.key(name, size_bytes, written), because, {"file": file, "host": self.host}, makers[0] if makers else None)
+
+
+Cause = NewData | Result | RunEnded | AlertFires | FileAppears
+CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires, FileAppears)
 EXAMPLES = tuple(example for cause in CAUSES for example in cause.EXAMPLES)
 NAMES = tuple(dict.fromkeys(name for cause in CAUSES for name in cause.NAMES))
 
