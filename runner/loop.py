@@ -24,6 +24,7 @@ from runner import acting
 from runner.acts import Outcome, SendingStep
 from runner.alerts.engine import AlertEngine
 from runner.approving import unapproved
+from runner.bot_watch import watch_bot
 from runner.collecting import forget_old
 from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
@@ -91,6 +92,7 @@ class Runner:
         self._alerts = AlertEngine(house)
         self._files = FileLooks(house)
         self._beaten: datetime | None = None
+        self._passes, self._passes_s = 0, 0.0
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
@@ -142,6 +144,7 @@ class Runner:
         if idle and time.monotonic() - self._decided_at < LOOK_AROUND_S:
             return
         self._live, self._decided_at = live, time.monotonic()
+        self._passes += 1
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
         self._guard(partial(end_locks, self.house), about="locks that have expired")
@@ -149,6 +152,7 @@ class Runner:
         self._guard(self._forget_old, about="results of long ago")
         self._guard(self._alerts.look, about="the alerts")
         self._guard(partial(self._files.look, self._links), about="the files that triggers wait for")
+        self._passes_s += time.monotonic() - self._decided_at
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -355,7 +359,7 @@ class Runner:
         now = self.house.now()
         if self._beaten is None or now - self._beaten >= BEAT:
             with self.house.store.writing() as db:
-                people.beat(db, "runner", pid=os.getpid(), now=now)
+                people.beat(db, "runner", pid=os.getpid(), now=now, passes=self._passes, passes_s=self._passes_s)
             self._beaten = now
 
     def _guard(self, step: Callable[[], None], *, about: str) -> None:
@@ -386,4 +390,5 @@ def run_runner(settings: Settings) -> None:
 
         signal.signal(signal.SIGTERM, leave)
         signal.signal(signal.SIGINT, leave)
+        watch_bot(house)
         runner.run()

@@ -1,8 +1,9 @@
 """What a trigger may wait for. A cause is one class, and whatever may fire a trigger is an event first.
 
 To add a cause: record an event where it happens, write its class here, and put it into :data:`Cause` and :data:`CAUSES`. A class has
-``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be, the ``COOLDOWN`` that
-is usual, ``check``, which raises RequestError for what can never happen here, and ``look``, which yields what of an event it waits for.
+``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be (ANY: also others, not
+known beforehand), ``check``, which raises RequestError for what can never happen here, and ``look``, which yields what of an event it
+waits for.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlite_utils import Database
 
+from runner.alerts.matching import Matcher, all_match, matcher
 from runner.checkpoints import measured
 from runner.entities import Event, Run
 from runner.errors import RequestError
 from runner.service import presets
+from runner.service.hooks import EVENT as HOOK_EVENT
 from runner.service.house import House, Requester
 from runner.settings import Role
 from runner.specs import Kind, ModelSpec, TrainSpec
@@ -28,7 +31,7 @@ from runner.store import hosts, past_runs, progress, runs
 
 MAX_LETTERS = 200
 ALERT_EVENT = "alert"
-USUAL_COOLDOWN = timedelta(minutes=10)
+ANY = "…"
 _NAME = r"[\w.-]+"
 _WHOSE = rf"(?: of (?P<preset>{_NAME}))?(?: on (?P<dataset>{_NAME}))?"
 
@@ -36,12 +39,13 @@ _WHOSE = rf"(?: of (?P<preset>{_NAME}))?(?: on (?P<dataset>{_NAME}))?"
 @dataclass(frozen=True, slots=True)
 class Happened:
     """Something that a trigger waited for. ``key`` tells it from all others, ``because`` says it in a sentence, ``names`` stand for
-    ``{…}`` in the command; ``run`` is whose doing it was, None where it was none's."""
+    ``{…}`` in the command; ``run`` is whose doing it was, None where it was none's. ``unsafe``: nobody could type them."""
 
     key: str
     because: str
     names: Mapping[str, str]
     run: Run | None = None
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,6 @@ class NewData:
     WORDS = re.compile(rf"new (?:data|version)(?: (?:of|in))? (?P<dataset>{_NAME})", re.IGNORECASE)
     EXAMPLES = ("new data fish",)
     NAMES = ("run", "data")
-    COOLDOWN = USUAL_COOLDOWN
     dataset: str
 
     def check(self, _house: House, _who: Requester) -> None:
@@ -72,7 +75,6 @@ class RunEnded:
     WORDS = re.compile(rf"(?P<how>success|failure){_WHOSE}", re.IGNORECASE)
     EXAMPLES = ("success of rtmdet-nano on fish", "failure on fish")
     NAMES = ("run", "data")
-    COOLDOWN = USUAL_COOLDOWN
     how: str
     preset: str | None = None
     dataset: str | None = None
@@ -93,7 +95,6 @@ class Result:
     WORDS = re.compile(rf"map (?P<how>below|above|dropped by) (?P<value>0?\.\d+|[01](?:\.\d+)?){_WHOSE}", re.IGNORECASE)
     EXAMPLES = ("mAP below 0.5 of rtmdet-nano on fish", "mAP above 0.8 on fish", "mAP dropped by 0.02 on fish")
     NAMES = ("run", "data")
-    COOLDOWN = USUAL_COOLDOWN
     how: str
     value: str
     preset: str | None = None
@@ -124,7 +125,6 @@ class AlertFires:
     WORDS = re.compile(rf"alert (?P<alert>{_NAME})", re.IGNORECASE)
     EXAMPLES = ("alert stalled",)
     NAMES = ("alert", "run", "host")
-    COOLDOWN = USUAL_COOLDOWN
     alert: str
 
     def check(self, house: House, _who: Requester) -> None:
@@ -148,8 +148,6 @@ class FileAppears:
     WORDS = re.compile(rf"(?:on )?(?:new )?file (?P<host>{_NAME}):(?P<path>/.*)", re.IGNORECASE)
     EXAMPLES = ("file gpu-1:/data/incoming/*.zip",)
     NAMES = ("file", "host")
-    COOLDOWN = timedelta()
-    """Each file counts."""
     host: str
     path: str
 
@@ -170,7 +168,7 @@ class FileAppears:
         folder = self.folder
         if not self.pattern or not folder or ".." in folder.split("/") or any(mark in folder for mark in "*?["):
             raise RequestError(f"{self.path!r} names no files of one folder; write {self.EXAMPLES[0]}, with stars in the last part only.")
-        if not self.path.isprintable() or f"{folder}/".startswith(f"{known[self.host].root}/"):
+        if not self.path.isprintable() or f"{posixpath.normpath(folder)}/".startswith(f"{known[self.host].root}/"):
             raise RequestError(f"{folder!r} is Signalbox's own folder, or has letters that cannot be typed. Choose another.")
 
     def look(self, _db: Database, _event: Event) -> Iterator[Happened]:
@@ -184,14 +182,48 @@ class FileAppears:
         """That a file came. Whose doing it may be: a run that was at work on the host, and was told of the folder."""
         file = f"{self.host}:{self.folder}/{name}"
         makers = past_runs.told_of(house.store.reading(), self.folder, host=self.host, at=at)
-        because = f"{file} came ({size_bytes:,} bytes)"
-        return Happened(self.key(name, size_bytes, written), because, {"file": file, "host": self.host}, makers[0] if makers else None)
+        return Happened(
+            self.key(name, size_bytes, written), f"{file} came ({size_bytes:,} bytes)", {"file": file, "host": self.host},
+            makers[0] if makers else None, unsafe=not name.isprintable() or "\ufffd" in name,
+        )
 
 
-Cause = NewData | Result | RunEnded | AlertFires | FileAppears
-CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires, FileAppears)
+@dataclass(frozen=True, slots=True)
+class HookTold:
+    """A hook was told of it: an alert of Alertmanager's or Grafana's by its alertname, anything else by its name. Its labels are names.
+    What is over counts only where the words ask for it."""
+
+    WORDS = re.compile(rf"hook (?P<hook>{_NAME})(?P<resolved> resolved)?(?: where (?P<where>.+))?", re.IGNORECASE)
+    EXAMPLES = ("hook DiskFailing", "hook DiskFailing resolved where severity=critical and host!=gpu1")
+    NAMES = ("host", "run", "data", ANY)
+    hook: str
+    resolved: str | None = None
+    where: str | None = None
+
+    def check(self, _house: House, _who: Requester) -> None:
+        try:
+            matchers = self._matchers()
+        except ValueError as error:
+            raise RequestError(f"{error} (between them: and)") from error
+        if any("~" in each.operator for each in matchers):  # a pattern of a person's over a text of anybody's may take for ever
+            raise RequestError("What a hook tells is compared with = or !=; there are no patterns here.")
+
+    def look(self, db: Database, event: Event) -> Iterator[Happened]:
+        said = event.payload
+        if event.kind != HOOK_EVENT or str(said["name"]).lower() != self.hook.lower() or bool(said["resolved"]) != bool(self.resolved):
+            return
+        labels = {str(name): str(value) for name, value in dict[str, object](said["labels"]).items()}  # type: ignore[call-overload]
+        if all_match(self._matchers(), labels):
+            because = f"a hook was told of {said['name']}{', which is over' if self.resolved else ''}"
+            yield Happened(f"hook:{said['key']}", because, labels, runs.find(db, labels.get("run", "")))
+
+    def _matchers(self) -> list[Matcher]:
+        return [matcher(each) for each in re.split(r"\s+and\s+", self.where or "", flags=re.IGNORECASE) if each]
+
+
+Cause = NewData | Result | RunEnded | AlertFires | FileAppears | HookTold
+CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires, FileAppears, HookTold)
 EXAMPLES = tuple(example for cause in CAUSES for example in cause.EXAMPLES)
-NAMES = tuple(dict.fromkeys(name for cause in CAUSES for name in cause.NAMES))
 
 
 def parse_cause(text: str) -> Cause:

@@ -11,11 +11,11 @@ from datetime import timedelta
 from runner.entities import Run
 from runner.errors import RequestError
 from runner.service import standing_orders
-from runner.service.causes import NAMES, FileAppears, Happened, parse_cause
+from runner.service.causes import ANY, FileAppears, Happened, parse_cause
 from runner.service.house import House, Requester
 from runner.service.standing_orders import TRIGGERS
 from runner.settings import Role
-from runner.store import events, outbox, past_runs, runs, triggers
+from runner.store import events, observations, outbox, past_runs, runs, triggers
 from runner.store.triggers import Outcome, Trigger, TriggerFiring
 
 __all__ = [
@@ -23,10 +23,12 @@ __all__ = [
     "waiting_for_files",
 ]
 
+COOLDOWN = timedelta(minutes=10)
+_HOUR = timedelta(hours=1)
 _CURSOR = "triggers"
 _NAMED = re.compile(r"\{(\w+)\}")
-_UNSAFE = re.compile(r"-|[\w.-]*=|.*\ufffd", re.DOTALL)
-"""What a command would read as an option of its own, or what is no name in UTF-8."""
+_OPTION = re.compile(r"-|[\w.-]*=")
+"""What a command would read as an option of its own."""
 log = logging.getLogger(__name__)
 _MOST_EVENTS = 200
 _FARTHEST = 20
@@ -34,24 +36,28 @@ _SHOWN = 3
 
 
 def add(
-    house: House, who: Requester, *, words: str, command: str, cooldown: timedelta | None = None, dry_run: bool = False
+    house: House, who: Requester, *, words: str, command: str, cooldown: timedelta | None = None, most: int | None = None,
+    dry_run: bool = False,
 ) -> Trigger:
-    """Keep a trigger that carries out ``command`` as the person; ``cooldown`` None: as its cause has it. RequestError for words that are
-    not understood, for what can never happen, and for no command or one that names what this cause does not know."""
+    """Keep a trigger that carries out ``command`` as the person, ``most`` times an hour; ``cooldown`` None: 10 minutes, or none where
+    there is a most, and for files. RequestError for words that are not understood, for what can never happen, and for no command or one
+    that names what this cause does not know."""
     who.must_be(Role.MEMBER, "add triggers")
     cause = parse_cause(words)
     cause.check(house, who)
     line = standing_orders.checked(TRIGGERS, command, example='"new data fish" retrain rtmdet-nano on fish')
-    unknown = [f"{{{name}}}" for name in NAMES if f"{{{name}}}" in line and name not in cause.NAMES]
-    if unknown:
+    unknown = [f"{{{name}}}" for name in _NAMED.findall(line) if name not in cause.NAMES]
+    if unknown and ANY not in cause.NAMES:
         known = ", ".join(f"{{{name}}}" for name in cause.NAMES)
         raise RequestError(f"What “{words}” waits for has no {', '.join(unknown)}; its command may name {known}.")
+    usual = timedelta() if most or isinstance(cause, FileAppears) else COOLDOWN
     with house.store.writing() as db:
-        added = triggers.add(
-            db, words=" ".join(words.split()), command=line, owner=who.person, channel=who.place.channel,
-            cooldown=cause.COOLDOWN if cooldown is None else cooldown,
-            dry_run=dry_run, now=house.now(),
+        added = Trigger(
+            TRIGGERS.new_id(), " ".join(words.split()), line, who.person, who.place.channel, house.now(),
+            usual if cooldown is None else cooldown, most, dry_run,
+            paused=False, after_event=observations.newest_event(db),
         )
+        triggers.add(db, added)
         standing_orders.record(house, who, TRIGGERS, added, "added")
     return added
 
@@ -99,10 +105,12 @@ def fire(house: House, trigger: Trigger, happened: Happened) -> None:
     outcome = Outcome.DRY_RUN if trigger.dry_run else Outcome.FIRED
     if happened.run is not None and _is_product(house, happened.run, trigger):
         outcome = Outcome.OWN_PRODUCT
-    elif any(_UNSAFE.match(value) or not value.isprintable() for value in happened.names.values()):
+    elif happened.unsafe or any(_OPTION.match(happened.names.get(name, "")) for name in _NAMED.findall(trigger.command)):
         outcome = Outcome.UNSAFE
     elif fired is not None and now - fired < trigger.cooldown:
         outcome = Outcome.COOLING
+    elif trigger.most is not None and triggers.fired_since(db, trigger.id, now - _HOUR) >= trigger.most:
+        outcome = Outcome.TOO_OFTEN
     command = _filled(trigger.command, happened.names)
     with house.store.writing() as db:
         triggers.keep_firing(db, TriggerFiring(trigger.id, happened.key, now, outcome, command, happened.because))
