@@ -272,14 +272,24 @@ class Runner:
                 self._act(run, decision)
             case Several():
                 self._watch(run)
-                for each in decision.decisions:
-                    self._guard(partial(self._apply, run, each, ranks), about=run.id)
+                self._apply_each(run, decision, ranks)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
                 self._watch(run, ranks)
             case _:
                 pass
+
+    def _apply_each(self, run: Run, several: Several, ranks: Sequence[Attempt]) -> None:
+        """What one host refuses keeps nothing from the others; it is raised once they have their turn."""
+        errors = []
+        for each in several.decisions:
+            try:
+                self._apply(run, each, ranks)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _move(self, run: Run, decision: Move) -> None:
         if (run.reason, run.detail) != (decision.reason, decision.detail):
