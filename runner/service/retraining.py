@@ -179,7 +179,7 @@ def _step(house: House, retraining: Retraining) -> bool:
     if not training.state.final:
         return False
     if training.state is not State.SUCCEEDED:
-        return _settle(house, retraining, Judgement(Verdict.FAILED, f"The training ended: {training.reason.in_words}."))
+        return _settle(house, retraining, Judgement(Verdict.FAILED, _end_of("training", training)))
     if retraining.eval_id is None:
         return _measure(house, retraining, training)
     measuring = [runs.get(db, each) for each in (retraining.eval_id, retraining.champion_eval_id) if each]
@@ -187,8 +187,13 @@ def _step(house: House, retraining: Retraining) -> bool:
         return False
     failed = [run for run in measuring if run.state is not State.SUCCEEDED]
     if failed:
-        return _settle(house, retraining, Judgement(Verdict.FAILED, f"The evaluation {failed[0].id} ended: {failed[0].reason.in_words}."))
+        return _settle(house, retraining, Judgement(Verdict.FAILED, _end_of(f"evaluation {failed[0].id}", failed[0])))
     return _settle(house, retraining, _judged(house, retraining))
+
+
+def _end_of(what: str, run: Run) -> str:
+    """Its cause is told by the card in the morning, for whoever has not seen its alert."""
+    return " ".join(part for part in (f"The {what} ended: {run.reason.in_words}.", run.detail) if part)
 
 
 def _measure(house: House, retraining: Retraining, training: Run) -> bool:
