@@ -21,10 +21,11 @@ from bot.verb import Asking
 from bot.views.submitted import dry_answer
 from runner.service import requests
 from runner.service.house import DatabaseError, House, Requester
+from runner.service.standing_orders import NOUNS
 from runner.settings import Role
 from runner.specs import GivenFile
 
-OWN_LINES = frozenset({"terminal", "button", "schedule", "trigger", "modal"})
+OWN_LINES = frozenset({"terminal", "button", "modal", *NOUNS})
 """Doors whose lines no phone has touched."""
 _log = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,8 +9,8 @@ from sqlite3 import Row
 
 from sqlite_utils import Database
 
-from runner.errors import RequestError
 from runner.store.connection import required_time, to_text
+from runner.store.standing_orders import Book
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Outcome(StrEnum):
     COOLING = "cooling down"
     OWN_PRODUCT = "its own product"
     DRY_RUN = "dry run"
+    UNSAFE = "not carried out: a name in it would be read as an option"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,37 +56,13 @@ def add(
 ) -> Trigger:
     """Keep a new trigger."""
     newest = db.conn.execute("SELECT coalesce(max(id), 0) AS newest FROM events").fetchone()["newest"]
-    trigger_id = "t-" + secrets.token_hex(2)
+    trigger_id = BOOK.new_id()
     db.conn.execute(
         "INSERT INTO triggers (id, words, command, owner, channel, created_at, cooldown_s, dry_run, after_event)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (trigger_id, words, command, owner, channel, to_text(now), cooldown.total_seconds(), int(dry_run), newest),
     )
-    return get(db, trigger_id)
-
-
-def get(db: Database, trigger_id: str) -> Trigger:
-    """The trigger of that id."""
-    row = db.conn.execute("SELECT * FROM triggers WHERE id = ?", (trigger_id,)).fetchone()
-    if row is None:
-        raise RequestError(f"There is no trigger {trigger_id}. `trigger list` shows them.")
-    return _trigger(row)
-
-
-def all_triggers(db: Database) -> list[Trigger]:
-    """Every trigger, oldest first."""
-    return [_trigger(row) for row in db.conn.execute("SELECT * FROM triggers ORDER BY created_at")]
-
-
-def pause(db: Database, trigger_id: str, *, paused: bool) -> None:
-    """Let a trigger pass over what happens, or not any more."""
-    db.conn.execute("UPDATE triggers SET paused = ? WHERE id = ?", (int(paused), trigger_id))
-
-
-def remove(db: Database, trigger_id: str) -> None:
-    """Forget a trigger and its firings."""
-    db.conn.execute("DELETE FROM trigger_firings WHERE trigger_id = ?", (trigger_id,))
-    db.conn.execute("DELETE FROM triggers WHERE id = ?", (trigger_id,))
+    return BOOK.get(db, trigger_id)
 
 
 def keep_firing(db: Database, firing: TriggerFiring) -> bool:
@@ -115,7 +91,7 @@ def firings(db: Database, trigger_id: str, *, limit: int) -> list[TriggerFiring]
 def untaken(db: Database) -> list[tuple[Trigger, TriggerFiring]]:
     """What fired and was not yet carried out, oldest first."""
     rows = db.conn.execute("SELECT * FROM trigger_firings WHERE taken_at IS NULL ORDER BY at, rowid").fetchall()
-    return [(get(db, row["trigger_id"]), _firing(row)) for row in rows]
+    return [(BOOK.get(db, row["trigger_id"]), _firing(row)) for row in rows]
 
 
 def take(db: Database, firing: TriggerFiring, *, now: datetime) -> None:
@@ -134,3 +110,6 @@ def _trigger(row: Row) -> Trigger:
 
 def _firing(row: Row) -> TriggerFiring:
     return TriggerFiring(row["trigger_id"], row["key"], required_time(row["at"]), Outcome(row["outcome"]), row["command"], row["because"])
+
+
+BOOK = Book("trigger", "trigger_firings", _trigger)

@@ -122,7 +122,7 @@ def test_fine_tune_resume_convert_import_and_schedule(served: SlackHouse, day: L
 
     plan, scheduled = agree(served, bare(served, "schedule add"), {"when": "every weekday 02:30", "command": "run rtmdet-nano on fish"})
     assert "Next" in plan and "Next" in scheduled
-    assert [each.command for each in schedules.all_schedules(served.house.store.reading())] == ["run rtmdet-nano on fish"]
+    assert [each.command for each in schedules.BOOK.all(served.house.store.reading())] == ["run rtmdet-nano on fish"]
 
     told = agree(served, bare(served, "trigger add"), {"when": "new data fish", "command": "eval {run} --split val", "cooldown": "6h"})[1]
     assert "It is carried out as you" in told

@@ -20,6 +20,7 @@ from .own_code import lay_down
 from .processes import set_processes
 from .proof import built
 from .request import SCHEMA, USING_SCHEMA, check_request
+from .splits import chosen_split
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -85,19 +86,6 @@ def wanted_of(spec: Mapping[str, Any], dataset: Mapping[str, Any] | None, classe
         check_classes(classes, dataset)
         values["reordered"] = list(dataset["classes"]) != classes
     return values
-
-
-def chosen_split(spec: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
-    """The split asked for; else the test split, else the one a training is measured on, else for a prediction whatever there is."""
-    splits, name = dataset["splits"], dataset.get("name") or "the dataset"
-    fallback = [] if spec["kind"] == "eval" else sorted(splits)
-    chosen = spec.get("split") or next((split for split in ["test", "val", *fallback] if split in splits), "val")
-    if chosen in splits:
-        return chosen
-    if chosen in dataset["images"]:
-        sentence = "The %s split of %s has no annotations, so nothing can be measured on it; `predict` needs none." % (chosen, name)
-        raise BadSpecError(sentence, "split")
-    raise BadSpecError("%s has no %s split; it has: %s." % (name, chosen, ", ".join(sorted(splits)) or "none"), "split")
 
 
 def check_classes(classes: Sequence[str], dataset: Mapping[str, Any]) -> None:
