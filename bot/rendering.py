@@ -94,8 +94,9 @@ def _retraining(house: House, delivery: Delivery) -> Message:
     settled = retraining_with(house, _run_of(delivery))
     assert settled is not None
     measured, champion = (view(house, each) if each else None for each in (settled.eval_id, settled.champion_eval_id))
-    text, blocks = retraining_card(settled, measured, champion)
-    curve = _curve(house, view(house, settled.run_id), "retraining")
+    trained = view(house, settled.run_id)
+    text, blocks = retraining_card(settled, trained, measured, champion)
+    curve = _curve(house, trained, "retraining")
     return Message(text, blocks, Place(delivery.channel), pictures=[curve, *worse_than_champion(house, settled)])
 
 

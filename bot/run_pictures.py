@@ -16,9 +16,9 @@ from runner.service.views import points, view
 
 DETECTIONS = "detections"
 SUBJECTS = ("loss", "lr", "classes", DETECTIONS)
-MOST_IMAGES = 3
-"""Of the worst, and of the best: a phone shows six rows on one screen."""
-MOST_WORSE = 4
+MOST_IMAGES = 2
+"""Of the worst, and of the best. A taller picture is shown narrower, and then no box of it can be seen."""
+MOST_WORSE = 3
 _TITLES = {"loss": "Loss and mAP of", "lr": "Learning rate of", "classes": "AP by class of", DETECTIONS: "Worst and best images of"}
 
 

@@ -191,7 +191,7 @@ def test_ten_nights(nights: Nights) -> None:
 def _the_first_champion(nights: Nights) -> str:
     morning = nights.through(19)
     text, run_id = _one_card(morning)
-    assert "New champion" in text and "It is the first: mAP 0.500." in text
+    assert "New champion of" in text and "It is the first: mAP 0.500." in text
     assert morning.champion == run_id
     return run_id
 
@@ -207,7 +207,7 @@ def _more_and_better_data(nights: Nights, champion: str) -> str:
     nights.add_data(learned=learned(0.6, 1, 2, 3, 4, cod=0.6, eel=0.6))
     morning = nights.through(21)
     text, run_id = _one_card(morning)
-    assert "New champion" in text and "mAP 0.600 against 0.500 (+0.100)" in text
+    assert "New champion of" in text and "mAP 0.600 against 0.500 (+0.100)" in text
     assert morning.champion == run_id != champion
     assert _worse(morning) is None, "it is worse in no image"
     return run_id
@@ -260,7 +260,7 @@ def _a_crash_at_three(nights: Nights) -> str:
     text, run_id = _one_card(morning)
     assert run_id == training.id
     assert len(attempts.of(nights.db, run_id)) == 2
-    assert "New champion" in text and "mAP 0.700 against 0.600" in text
+    assert "New champion of" in text and "mAP 0.700 against 0.600" in text
     assert list(morning.alerts) == []
     return run_id
 
@@ -284,7 +284,7 @@ def _the_last_night(nights: Nights, champion: str) -> None:
     nights.add_data(learned=learned(0.8, 1, 2, 3, 4, cod=0.8, eel=0.8))
     morning = nights.through(28)
     text, run_id = _one_card(morning)
-    assert "New champion" in text and "mAP 0.800 against 0.700" in text
+    assert "New champion of" in text and "mAP 0.800 against 0.700" in text
     assert [each.run_id for each in retraining.history(nights.house, "quick", "fish")][:2] == [run_id, champion]
 
 
