@@ -24,6 +24,7 @@ from runner import acting
 from runner.acts import Outcome, SendingStep
 from runner.alerts.engine import AlertEngine
 from runner.approving import unapproved
+from runner.bot_watch import watch_bot
 from runner.collecting import forget_old
 from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
@@ -48,6 +49,7 @@ from runner.decisions import (
 from runner.entities import Attempt, Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
 from runner.evidence import Evidence, Heartbeat, LogBytes, Resources, WatchedAttempt
+from runner.file_looks import FileLooks
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
@@ -88,7 +90,9 @@ class Runner:
         self._intake = Intake(house, self._links)
         self._placing = Placing(house)
         self._alerts = AlertEngine(house)
+        self._files = FileLooks(house)
         self._beaten: datetime | None = None
+        self._passes, self._passes_s = 0, 0.0
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
@@ -124,6 +128,7 @@ class Runner:
 
     def close(self) -> None:
         """Let go of every host."""
+        self._files.close()
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -139,12 +144,15 @@ class Runner:
         if idle and time.monotonic() - self._decided_at < LOOK_AROUND_S:
             return
         self._live, self._decided_at = live, time.monotonic()
+        self._passes += 1
         self._guard(self._sync_links, about="the hosts")
         self._guard(self._decide_all, about="the runs")
         self._guard(partial(end_locks, self.house), about="locks that have expired")
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
         self._guard(self._alerts.look, about="the alerts")
+        self._guard(partial(self._files.look, self._links), about="the files that triggers wait for")
+        self._passes_s += time.monotonic() - self._decided_at
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -264,14 +272,24 @@ class Runner:
                 self._act(run, decision)
             case Several():
                 self._watch(run)
-                for each in decision.decisions:
-                    self._guard(partial(self._apply, run, each, ranks), about=run.id)
+                self._apply_each(run, decision, ranks)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
                 self._watch(run, ranks)
             case _:
                 pass
+
+    def _apply_each(self, run: Run, several: Several, ranks: Sequence[Attempt]) -> None:
+        """What one host refuses keeps nothing from the others; it is raised once they have their turn."""
+        errors = []
+        for each in several.decisions:
+            try:
+                self._apply(run, each, ranks)
+            except Exception as error:  # noqa: BLE001 - raised below
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _move(self, run: Run, decision: Move) -> None:
         if (run.reason, run.detail) != (decision.reason, decision.detail):
@@ -351,7 +369,7 @@ class Runner:
         now = self.house.now()
         if self._beaten is None or now - self._beaten >= BEAT:
             with self.house.store.writing() as db:
-                people.beat(db, "runner", pid=os.getpid(), now=now)
+                people.beat(db, "runner", pid=os.getpid(), now=now, passes=self._passes, passes_s=self._passes_s)
             self._beaten = now
 
     def _guard(self, step: Callable[[], None], *, about: str) -> None:
@@ -382,4 +400,5 @@ def run_runner(settings: Settings) -> None:
 
         signal.signal(signal.SIGTERM, leave)
         signal.signal(signal.SIGINT, leave)
+        watch_bot(house)
         runner.run()

@@ -84,8 +84,8 @@ def note_seen(db: Database, name: str, *, now: datetime, host_time: datetime | N
 
 
 def note_trouble(db: Database, name: str, trouble: str) -> None:
-    """Keep why the host does not answer."""
-    db.conn.execute("UPDATE hosts SET trouble = ? WHERE name = ?", (trouble, name))
+    """Keep why the host does not answer, and count it."""
+    db.conn.execute("UPDATE hosts SET trouble = ?, failures = failures + 1 WHERE name = ?", (trouble, name))
 
 
 def note_resources(db: Database, resources: Resources, *, now: datetime | None = None) -> None:

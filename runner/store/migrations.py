@@ -240,6 +240,18 @@ CREATE INDEX progress_by_memory ON progress(run_id, memory_mib);
 CREATE INDEX trainings_begun ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train' AND started_at IS NOT NULL;
 """
 
+_OUTSIDE = """
+CREATE TABLE hook_calls (key TEXT PRIMARY KEY, told_at TEXT NOT NULL);
+CREATE INDEX hook_calls_by_time ON hook_calls(told_at);
+ALTER TABLE hosts ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE heartbeats ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE heartbeats ADD COLUMN passes_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE triggers ADD COLUMN most INTEGER;
+CREATE INDEX runs_by_reason ON runs(reason);
+CREATE INDEX runs_by_wait ON runs(priority, created_at, started_at) WHERE kind = 'train' AND started_at IS NOT NULL;
+CREATE INDEX events_missed ON events(kind) WHERE kind = 'schedule_missed';
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -347,6 +359,12 @@ def subscriptions(db: Database) -> None:
 def revisions(db: Database) -> None:
     """A number that tells which runs have changed; the points of a run by epoch; trainings that have begun, by preset."""
     _carry_out(db, _REVISIONS)
+
+
+@migrations()
+def outside_world(db: Database) -> None:
+    """What was told through the hooks; what /metrics counts, where it has to be quick."""
+    _carry_out(db, _OUTSIDE)
 
 
 @migrations()

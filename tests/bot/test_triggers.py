@@ -14,7 +14,7 @@ from bot.settings import SlackSettings
 from bot.typed_text import split_like_a_shell
 from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
-from runner.service import standing_orders, triggers
+from runner.service import hooks, standing_orders, triggers
 from runner.service.causes import EXAMPLES, AlertFires, Cause, NewData, Result, RunEnded, parse_cause
 from runner.service.house import House
 from runner.service.standing_orders import TRIGGERS
@@ -261,7 +261,7 @@ NIGHTS = Path(__file__).parents[2] / "deploy" / "nights.md"
 
 @pytest.mark.parametrize("line", [line for block in NIGHTS.read_text().split("```")[1::2] for line in block.strip().splitlines()])
 def test_the_lines_of_the_guide_work(house: House, line: str) -> None:
-    told, _ = tried(house, somebody(), line)
+    told, _ = tried(house, somebody(role=Role.OPERATOR), line)
     assert told.ok, told.text
 
 
@@ -271,3 +271,59 @@ def test_an_event_that_cannot_be_read_stops_none_of_those_after_it(house: House)
         events.record(db, "alert", at=house.now(), payload={"firing": ["no alert"]})
     trained(house)
     assert outcomes(house, trigger) == [Outcome.FIRED]
+
+
+def told_by_hook(house: House, name: str = "DiskFailing", *, key: str = "k1", resolved: bool = False, **labels: str) -> None:
+    hooks.keep(house, [hooks.HookCall(key, name, labels, resolved)])
+
+
+@pytest.mark.parametrize(
+    ("words", "fires"),
+    [
+        ("hook DiskFailing", True), ("hook diskfailing", True), ("hook DiskFull", False), ("hook DiskFailing resolved", False),
+        ("hook DiskFailing where severity=critical and host!=gpu2", True), ("hook DiskFailing where severity=info", False),
+    ],
+)
+def test_a_hook_fires_what_waits_for_its_name_and_labels(house: House, words: str, fires: bool) -> None:
+    trigger = add(house, words, "host drain {host}")
+    told_by_hook(house, severity="critical", host="gpu1")
+    assert outcomes(house, trigger) == ([Outcome.FIRED] if fires else [])
+    assert [firing.command for _, firing in triggers.ready(house)] == (["host drain gpu1"] if fires else [])
+
+
+def test_the_end_of_what_a_hook_told_fires_only_what_asks_for_it(house: House) -> None:
+    begins, ends = add(house, "hook DiskFailing", "host drain {host}"), add(house, "hook DiskFailing resolved", "host resume {host}")
+    told_by_hook(house, key="end", resolved=True, host="gpu1")
+    assert (outcomes(house, begins), outcomes(house, ends)) == ([], [Outcome.FIRED])
+
+
+def test_a_hook_may_name_any_of_its_labels_and_only_what_a_command_names_has_to_be_safe(house: House) -> None:
+    trigger = add(house, "hook DiskFailing", "say {instance} {told}", cooldown=timedelta())
+    told_by_hook(house, instance="gpu1:9100 <!channel>", expr="-1 < x")
+    told_by_hook(house, key="k2", instance="--to")
+    assert outcomes(house, trigger) == [Outcome.UNSAFE, Outcome.FIRED]
+    assert split_like_a_shell(triggers.ready(house)[0][1].command) == ["say", "gpu1:9100 <!channel>", "{told}"]
+
+
+def test_a_trigger_fires_no_more_than_its_most_an_hour(house: House) -> None:
+    trigger = triggers.add(house, somebody(role=Role.OPERATOR), words="hook DiskFailing", command="ps", most=2)
+    for key in ("a", "b", "c"):
+        told_by_hook(house, key=key)
+    assert sorted(outcomes(house, trigger)) == [Outcome.FIRED, Outcome.FIRED, Outcome.TOO_OFTEN]
+    later = replace(house, now=lambda: house.now() + timedelta(minutes=61))
+    told_by_hook(later, key="d")
+    assert outcomes(later, trigger)[0] is Outcome.FIRED
+    assert len(triggers.ready(house)) == 3
+
+
+def test_a_run_that_a_hook_names_does_not_fire_what_made_it(house: House) -> None:
+    trigger = add(house, "hook Slow", "retry {run}")
+    made = came_in(house, "fish@3", request_id=f"trigger:{trigger.id}:x")
+    told_by_hook(house, "Slow", run=made.id)
+    assert outcomes(house, trigger) == [Outcome.OWN_PRODUCT]
+
+
+@pytest.mark.parametrize(("words", "said"), [("hook X where a~b", "no matcher"), ("hook X where a=b and c=~d+", "no patterns")])
+def test_what_a_hook_cannot_be_compared_with_is_refused(house: House, words: str, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        add(house, words)

@@ -38,6 +38,8 @@ def main() -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if scenario.get("child"):
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True, pass_fds=held)
+    if scenario.get("load_from"):
+        say(f"Load checkpoint from {Path(scenario['load_from']).read_bytes()!r}")
     first = json.loads(given.resume.read_text())["epoch"] + 1 if given.resume else 1
     rank, ranks = map(int, given.rank.split("/"))
     together = Together(given.meet, rank, ranks, patience_s=scenario["patience_s"]) if ranks > 1 else None

@@ -53,7 +53,9 @@ class ScriptedHouse:
 
     def wait(self, run: Run, *reasons: Reason, timeout_s: float = 60.0) -> RunView:
         """Wait until the run has one of the reasons; fails with its story when it does not, or ends otherwise."""
-        return self.wait_until(run, lambda seen: seen.run.reason in reasons, timeout_s=timeout_s)
+        seen = self.wait_until(run, lambda seen: seen.run.reason in reasons or seen.run.state.final, timeout_s=timeout_s)
+        assert seen.run.reason in reasons, f"{run.id} is {seen.run.reason}: {seen.run.detail}; prepared {seen.run.prepared}; {seen.attempt}"
+        return seen
 
     def wait_until(self, run: Run, condition: Callable[[RunView], object], *, timeout_s: float = 60.0) -> RunView:
         deadline = time.monotonic() + timeout_s

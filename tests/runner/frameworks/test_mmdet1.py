@@ -81,7 +81,11 @@ def test_several_hosts_and_slurm(tmp_path: Path) -> None:
     spec = at.training(gpus=4)
     prepared = at.prepare(spec)
     ranks = Ranks(processes=4, nodes=2, node=1, address="10.0.0.5", port=20001)
-    program = json.loads(framework.train(spec, prepared, at.environment, ranks).files["companion.json"])["program"]
+    plan = framework.train(spec, prepared, at.environment, ranks)
+    program = json.loads(plan.files["companion.json"])["program"]
+    config: dict[str, dict[str, object]] = {}
+    exec(plan.files["run_config.py"], config)
+    assert config["evaluation"]["gpu_collect"] is True, "hosts share no folder to leave results in"
     assert program[1:9] == [
         "-m", "torch.distributed.launch", "--nnodes=2", "--node_rank=1", "--master_addr=10.0.0.5", "--nproc_per_node=4",
         "--master_port=20001", "--use_env",
@@ -91,6 +95,14 @@ def test_several_hosts_and_slurm(tmp_path: Path) -> None:
     assert program[1:4] == ["registering_launcher.py", "signalbox_dataset", f"{at.environment.code}/tools/train.py"]
     assert program[-2:] == ["--launcher", "slurm"]
     assert plan.variables["MASTER_PORT"] == "20001"
+    assert b"gpu_collect" not in plan.files["run_config.py"]
+
+
+def test_the_first_release_spans_no_hosts_and_says_why(tmp_path: Path) -> None:
+    at = Standin(tmp_path, "1.0.0")
+    spec = at.training(gpus=2)
+    with pytest.raises(BadSpecError, match=r"^MMDetection 1\.0\.0 measures .* servers share none.* Leave --hosts out; releases from 1\.1"):
+        framework.train(spec, at.prepare(spec), at.environment, Ranks(processes=1, nodes=2, address="10.0.0.5"))
 
 
 def test_the_frameworks_own_scaling_where_it_comes_to_the_rate_wanted(tmp_path: Path) -> None:
