@@ -42,7 +42,8 @@ class Attachment:
 class Message:
     """Text (always set), blocks, where, and for whom alone. With ``part`` it is a run's card, showing the moment ``as_of``.
 
-    With ``files`` it shares these, and is ``instead`` where Slack does not take them. ``edits`` is the ts of a message that it replaces.
+    With ``files`` it shares these, and is ``instead`` where Slack does not take them. ``edits`` is the ts of a message that it replaces,
+    ``replaces`` the response_url of a click: the message that was clicked is replaced, also where only one person sees it.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Message:
     files: Sequence[Attachment] = ()
     instead: str = ""
     edits: str | None = None
+    replaces: str = ""
 
     @property
     def digest(self) -> str:

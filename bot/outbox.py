@@ -92,7 +92,7 @@ class Outbox:
         message = self._rendered(lane, delivery)
         if message is None or (is_member(delivery.channel) and (message := self._to_person(lane, delivery, message)) is None):
             return False
-        if delivery.state == "sending" and message.edits is None:  # an edit may be repeated safely
+        if delivery.state == "sending" and not (message.edits or message.replaces):  # these may be repeated safely
             return self._find_again(lane, delivery, message)
         if message.files:
             return self._share(lane, delivery, message)
@@ -112,7 +112,7 @@ class Outbox:
         if delivery.id in self._unthreaded:
             message = replace(message, place=Place(message.place.channel))
         if delivery.id in self._anew:
-            message = replace(message, edits=None)
+            message = replace(message, edits=None, replaces="")
         return message.plain() if delivery.id in self._plain else message
 
     def _to_person(self, lane: str, delivery: Delivery, message: Message) -> Message | None:
@@ -173,7 +173,10 @@ class Outbox:
         """``shown`` is the message with its pictures; the message alone tells later whether anything has changed."""
         rows.mark_sending(self._house, delivery)
         crash_point("bot.after_marked_sending")
-        outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if shown.person else _POST, **_arguments(delivery, shown))
+        if shown.replaces:
+            outcome = self._slack.respond(shown.replaces, text=shown.text, blocks=list(shown.blocks))
+        else:
+            outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if shown.person else _POST, **_arguments(delivery, shown))
         crash_point("bot.after_sent")
         self._holds.hold(delivery.channel, _POST, 0.0 if shown.person else POST_INTERVAL_S)
         return self._conclude(lane, delivery, message, outcome)
@@ -197,7 +200,7 @@ class Outbox:
         rows.put_back(self._house, delivery, error=str(outcome), not_before=None)
         if outcome.error in _OUR_STANDING:
             self._wait(lane, outcome)
-        elif outcome.error in EDIT_GONE and message.edits:
+        elif message.replaces or (outcome.error in EDIT_GONE and message.edits):
             self._anew.add(delivery.id)
         elif outcome.error in _THREAD_GONE and message.place.thread:
             self._unthreaded.add(delivery.id)

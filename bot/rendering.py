@@ -66,7 +66,8 @@ def _text(house: House, delivery: Delivery) -> Message:
         thread = view(house, delivery.run_id).run.place.thread
     person = body.get("person")
     return Message(
-        str(body["text"]), _blocks(body), Place(delivery.channel, str(thread) if thread else None), person=str(person) if person else None
+        str(body["text"]), _blocks(body), Place(delivery.channel, str(thread) if thread else None), person=str(person) if person else None,
+        replaces=str(body.get("replaces") or ""),
     )
 
 
@@ -78,8 +79,8 @@ def _alert(house: House, delivery: Delivery) -> Message:
 
 def _approval(house: House, delivery: Delivery) -> Message:
     run = view(house, _run_of(delivery)).run
-    text, blocks = approval_request(run, approvals.approvers(house, run))
-    return Message(text, blocks, Place(delivery.channel))
+    shown = approval_request(run, approvals.approvers(house, run), approvals.decision(house, run), zone=house.settings.time_zone)
+    return Message(*shown, Place(delivery.channel), edits=_edited(house, delivery))
 
 
 def _result(house: House, delivery: Delivery) -> Message:
@@ -133,14 +134,19 @@ def _report(house: House, delivery: Delivery) -> Message:
 def _alert_group(house: House, delivery: Delivery) -> Message:
     body = delivery.body
     shown = group_message(body, _rule_of(house, body), zone=house.settings.time_zone)
-    edits = posted_ts(house, str(body["edits"])) if "edits" in body else None
-    return Message(*shown, Place(delivery.channel), edits=edits)
+    return Message(*shown, Place(delivery.channel), edits=_edited(house, delivery))
 
 
 def _alert_in_thread(house: House, delivery: Delivery) -> Message:
     listed: Mapping[str, Any] = delivery.body["alert"]  # type: ignore[assignment]  # what the runner recorded
     thread = view(house, _run_of(delivery)).run.place.thread
     return Message(thread_text(listed, rule(house, listed["labels"]["alertname"])), (), Place(delivery.channel, thread))
+
+
+def _edited(house: House, delivery: Delivery) -> str | None:
+    """Where the message stands that a delivery replaces."""
+    edits = delivery.body.get("edits")
+    return posted_ts(house, str(edits)) if edits else None
 
 
 def _rule_of(house: House, told: Mapping[str, Any]) -> Rule | None:

@@ -7,7 +7,6 @@ makes of a model is written in its annotations (tests/scripted).
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -271,7 +270,7 @@ def _the_hour_that_comes_twice(nights: Nights, champion: str) -> None:
     with nights.scripted.running():
         nights.until(lambda: nights.settled(26), "the end of the first 02:30")
     nights.clock.jump(datetime(2025, 10, 26, 2, 30, 1, tzinfo=BERLIN, fold=1))
-    [schedule] = schedules.all_schedules(nights.db)
+    [schedule] = schedules.BOOK.all(nights.db)
     assert settle(nights.house.store, schedule.id, now=nights.clock()) is None, "at the second 02:30 it is done already"
     morning = nights.morning()
     text, _ = _one_card(morning)
@@ -291,10 +290,10 @@ def _the_last_night(nights: Nights, champion: str) -> None:
 def _one_card(morning: Morning) -> tuple[str, str]:
     """(its text, its run)."""
     [card] = morning.cards
-    found = re.search(r"`(r-\w+)`", card.text)
-    assert found, card.text
     assert_sendable(card.text, card.blocks)
-    return card.text, found[1]
+    lines = [element["value"] for block in card.blocks if block["type"] == "actions" for element in block["elements"]]
+    [run_id] = [line.removeprefix("show ") for line in lines if line.startswith("show ")]
+    return card.text, run_id
 
 
 def _worse(morning: Morning) -> bytes | None:
