@@ -96,10 +96,8 @@ class Outbox:
             return self._find_again(lane, delivery, message)
         if message.files:
             return self._share(lane, delivery, message)
-        file = self._pictures.file_for(message.picture) if message.picture else Stage.NOT_COMING
-        if file is Stage.ON_ITS_WAY:
-            return False
-        return self._send(lane, delivery, message, file_id=None if isinstance(file, Stage) else file)
+        pictures = self._pictures.files_for(message.pictures)
+        return pictures is not None and self._send(lane, delivery, message, message.with_pictures(pictures))
 
     def _rendered(self, lane: str, delivery: Delivery) -> Message | None:
         try:
@@ -160,7 +158,7 @@ class Outbox:
             return False
         if isinstance(files, Stage):
             self._plain.add(delivery.id)
-            return self._send(lane, delivery, message.plain(), file_id=None)
+            return self._send(lane, delivery, message.plain(), message.plain())
         shown = {"channel_id": message.place.channel, "thread_ts": message.place.thread, "initial_comment": message.text}
         rows.mark_sending(self._house, delivery)
         crash_point("bot.after_marked_sending")
@@ -171,16 +169,16 @@ class Outbox:
             outcome = Done({})
         return self._conclude(lane, delivery, message, outcome)
 
-    def _send(self, lane: str, delivery: Delivery, message: Message, *, file_id: str | None) -> bool:
-        shown = message.with_picture(file_id) if file_id else message
+    def _send(self, lane: str, delivery: Delivery, message: Message, shown: Message) -> bool:
+        """``shown`` is the message with its pictures; the message alone tells later whether anything has changed."""
         rows.mark_sending(self._house, delivery)
         crash_point("bot.after_marked_sending")
         if shown.replaces:
             outcome = self._slack.respond(shown.replaces, text=shown.text, blocks=list(shown.blocks))
         else:
-            outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if message.person else _POST, **_arguments(delivery, shown))
+            outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if shown.person else _POST, **_arguments(delivery, shown))
         crash_point("bot.after_sent")
-        self._holds.hold(delivery.channel, _POST, 0.0 if message.person else POST_INTERVAL_S)
+        self._holds.hold(delivery.channel, _POST, 0.0 if shown.person else POST_INTERVAL_S)
         return self._conclude(lane, delivery, message, outcome)
 
     def _conclude(self, lane: str, delivery: Delivery, message: Message, outcome: Outcome) -> bool:
@@ -206,7 +204,7 @@ class Outbox:
             self._anew.add(delivery.id)
         elif outcome.error in _THREAD_GONE and message.place.thread:
             self._unthreaded.add(delivery.id)
-        elif message.files or (outcome.error in _TOO_RICH and (message.blocks or message.picture) and delivery.id not in self._plain):
+        elif message.files or (outcome.error in _TOO_RICH and (message.blocks or message.pictures) and delivery.id not in self._plain):
             _log.error("Slack refused the blocks or files of %s: %s. It is sent as text.", delivery.id, outcome)
             self._plain.add(delivery.id)
         else:
@@ -229,8 +227,8 @@ class Outbox:
         rows.note_sent(self._house, delivery, ts=ts or None, card=card)
         self._holds.succeeded(lane, _POST)
         self._forget(delivery)
-        if message.picture is not None:
-            self._pictures.forget(message.picture)
+        for picture in message.pictures:
+            self._pictures.forget(picture)
 
     def _give_up(self, delivery: Delivery, error: str) -> None:
         _log.error("The %s %s for %s is given up: %s.", delivery.kind, delivery.id, delivery.channel, error)
