@@ -87,7 +87,7 @@ class Placing:
         for each in decisions.preempts:
             guard(partial(self._preempt, each), about=each.run_id)
         for promise in decisions.promised:
-            guard(partial(acting.lay_ahead, self._house, links[promise.host], queued[promise.run_id]), about=promise.run_id)
+            guard(partial(acting.lay_ahead, self._house, links, promise.host, queued[promise.run_id]), about=promise.run_id)
 
     def _wait(self, run: Run, reason: Reason, detail: str) -> None:
         with self._house.store.writing() as db:

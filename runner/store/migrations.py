@@ -367,6 +367,18 @@ def outside_world(db: Database) -> None:
     _carry_out(db, _OUTSIDE)
 
 
+@migrations()
+def rules(db: Database) -> None:
+    """What people changed of alert rules, beside the settings."""
+    _carry_out(db, "CREATE TABLE rules (name TEXT PRIMARY KEY, change TEXT NOT NULL, person TEXT NOT NULL, at TEXT NOT NULL);\n")
+
+
+@migrations()
+def published_champions(db: Database) -> None:
+    """A retraining may publish what it promotes: as which preset, and the run that does it."""
+    _carry_out(db, "ALTER TABLE retrainings ADD COLUMN publish TEXT;\nALTER TABLE retrainings ADD COLUMN export_id TEXT;\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():
