@@ -61,7 +61,8 @@ class Placing:
             link.ahead.keep(queued)
         clear_away(self._house, links)
         now = self._house.now()
-        around = surroundings(self._house.store.reading(), [link.host for link in links.values()], now=now)
+        # What was on its devices before a host fell silent says nothing of what is there now.
+        around = surroundings(self._house.store.reading(), [link.host for link in links.values() if link.looked], now=now)
         if not candidates or not self._is_due(candidates, around, now):
             return
         begun = time.monotonic()
