@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -49,6 +50,7 @@ from runner.decisions import (
 from runner.entities import Attempt, Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
 from runner.evidence import Evidence, Heartbeat, LogBytes, Resources, WatchedAttempt
+from runner.file_looks import FileLooks
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
@@ -89,6 +91,7 @@ class Runner:
         self._intake = Intake(house, self._links)
         self._placing = Placing(house)
         self._alerts = AlertEngine(house)
+        self._files = FileLooks(house)
         self._beaten: datetime | None = None
         self._passes, self._passes_s = 0, 0.0
         self._forgotten: datetime | None = None
@@ -126,6 +129,7 @@ class Runner:
 
     def close(self) -> None:
         """Let go of every host."""
+        self._files.close()
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -148,6 +152,7 @@ class Runner:
         self._guard(self._tidy, about="what ended runs left")
         self._guard(self._forget_old, about="results of long ago")
         self._guard(self._alerts.look, about="the alerts")
+        self._guard(partial(self._files.look, self._links), about="the files that triggers wait for")
         self._passes_s += time.monotonic() - self._decided_at
 
     def _tidy(self) -> None:
@@ -268,24 +273,15 @@ class Runner:
                 self._act(run, decision)
             case Several():
                 self._watch(run)
-                self._apply_each(run, decision, ranks)
+                with ExitStack() as turns:  # what one host refuses keeps nothing from the others, and is raised after them
+                    for each in reversed(decision.decisions):
+                        turns.callback(self._apply, run, each, ranks)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
                 self._watch(run, ranks)
             case _:
                 pass
-
-    def _apply_each(self, run: Run, several: Several, ranks: Sequence[Attempt]) -> None:
-        """What one host refuses keeps nothing from the others; it is raised once they have their turn."""
-        errors = []
-        for each in several.decisions:
-            try:
-                self._apply(run, each, ranks)
-            except Exception as error:  # noqa: BLE001 - raised below
-                errors.append(error)
-        if errors:
-            raise errors[0]
 
     def _move(self, run: Run, decision: Move) -> None:
         if (run.reason, run.detail) != (decision.reason, decision.detail):

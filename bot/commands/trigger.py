@@ -31,10 +31,8 @@ def _resume(asking: Asking, order: str) -> Answer:
 trigger = group(TRIGGERS, "Commands that are carried out when something happens.", listed=_listed, resume=_resume)
 
 
-@trigger.command(
-    "add", help="Carry out a command when there is new data, a result, a failure or an alert, or a hook is told.", context_settings=AS_TYPED
-)
-@click.option("--cooldown", callback=span, metavar="1h", help="how long it does not fire again; 10m, or none with --most")
+@trigger.command("add", help="Carry out a command on new data, a result, a failure, an alert, a file or a hook.", context_settings=AS_TYPED)
+@click.option("--cooldown", callback=span, metavar="1h", help="how long it does not fire again; 10m, none with --most or for files")
 @click.option("--most", type=click.IntRange(1, 1000), metavar="N", help="how often it fires within an hour")
 @click.option("--rehearse", is_flag=True, help="only note in `trigger list` what it would have done")
 @click.argument("when", metavar='<"when">')
@@ -56,6 +54,7 @@ verb = Verb(
     examples=(
         "trigger", "trigger list", 'trigger add "new data fish" retrain rtmdet-nano on fish',
         'trigger add --cooldown 6h "mAP dropped by 0.02 on fish" eval {run} --split val',
+        'trigger add "file gpu1:/data/incoming/*.zip" data add fish {file}',
         'trigger add --most 5 "hook DiskFailing where severity=critical" host drain {host}', "trigger pause t-7f3k",
         "trigger resume t-7f3k", "trigger remove t-7f3k", "trigger remove t-7f3k --yes",
     ),

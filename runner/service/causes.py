@@ -9,9 +9,11 @@ waits for.
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlite_utils import Database
 
@@ -20,11 +22,13 @@ from runner.checkpoints import measured
 from runner.entities import Event, Run
 from runner.errors import RequestError
 from runner.service import presets
+from runner.service.alerts import rules
 from runner.service.hooks import EVENT as HOOK_EVENT
-from runner.service.house import House
+from runner.service.house import House, Requester
+from runner.settings import Role
 from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.states import State
-from runner.store import progress, runs
+from runner.store import hosts, past_runs, progress, runs
 
 MAX_LETTERS = 200
 ALERT_EVENT = "alert"
@@ -36,12 +40,13 @@ _WHOSE = rf"(?: of (?P<preset>{_NAME}))?(?: on (?P<dataset>{_NAME}))?"
 @dataclass(frozen=True, slots=True)
 class Happened:
     """Something that a trigger waited for. ``key`` tells it from all others, ``because`` says it in a sentence, ``names`` stand for
-    ``{…}`` in the command; ``run`` is whose doing it was, None where it was none's."""
+    ``{…}`` in the command; ``run`` is whose doing it was, None where it was none's. ``unsafe``: nobody could type them."""
 
     key: str
     because: str
     names: Mapping[str, str]
     run: Run | None = None
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class NewData:
     NAMES = ("run", "data")
     dataset: str
 
-    def check(self, house: House) -> None:
+    def check(self, _house: House, _who: Requester) -> None:
         """Its first version may be still to come."""
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -75,7 +80,7 @@ class RunEnded:
     preset: str | None = None
     dataset: str | None = None
 
-    def check(self, house: House) -> None:
+    def check(self, house: House, _who: Requester) -> None:
         _check_whose(house, self.preset, self.dataset)
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -96,7 +101,7 @@ class Result:
     preset: str | None = None
     dataset: str | None = None
 
-    def check(self, house: House) -> None:
+    def check(self, house: House, _who: Requester) -> None:
         _check_whose(house, self.preset, self.dataset)
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
@@ -123,8 +128,8 @@ class AlertFires:
     NAMES = ("alert", "run", "host")
     alert: str
 
-    def check(self, house: House) -> None:
-        _check_known("alert", self.alert.lower(), {rule.name.lower() for rule in house.settings.alerts.all_rules})
+    def check(self, house: House, _who: Requester) -> None:
+        _check_known("alert", self.alert.lower(), {name.lower() for name in rules(house)})
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
         firing = event.payload.get("firing") if event.kind == ALERT_EVENT else None
@@ -135,6 +140,53 @@ class AlertFires:
                 yield Happened(
                     f"alert:{alert['id']}:{alert['since']}", because, {"alert": name, "run": run, "host": host}, runs.find(db, run)
                 )
+
+
+@dataclass(frozen=True, slots=True)
+class FileAppears:
+    """A file comes into a folder of a host. No event tells of it: the runner looks there (runner.file_looks)."""
+
+    WORDS = re.compile(rf"(?:on )?(?:new )?file (?P<host>{_NAME}):(?P<path>/.*)", re.IGNORECASE)
+    EXAMPLES = ("file gpu-1:/data/incoming/*.zip",)
+    NAMES = ("file", "host")
+    host: str
+    path: str
+
+    @property
+    def folder(self) -> str:
+        """Where it looks."""
+        return posixpath.dirname(self.path).rstrip("/")
+
+    @property
+    def pattern(self) -> str:
+        """How the files are named, as find(1) has it."""
+        return posixpath.basename(self.path)
+
+    def check(self, house: House, who: Requester) -> None:
+        who.must_be(Role.OPERATOR, "look into folders of hosts")
+        known = {host.name: host for host in hosts.all_hosts(house.store.reading())}
+        _check_known("host", self.host, known)
+        folder = self.folder
+        if not self.pattern or not folder or ".." in folder.split("/") or any(mark in folder for mark in "*?["):
+            raise RequestError(f"{self.path!r} names no files of one folder; write {self.EXAMPLES[0]}, with stars in the last part only.")
+        if not self.path.isprintable() or f"{posixpath.normpath(folder)}/".startswith(f"{known[self.host].root}/"):
+            raise RequestError(f"{folder!r} is Signalbox's own folder, or has letters that cannot be typed. Choose another.")
+
+    def look(self, _db: Database, _event: Event) -> Iterator[Happened]:
+        yield from ()
+
+    def key(self, name: str, size_bytes: int, written: str) -> str:
+        """What replaces a file is another."""
+        return f"file:{name}:{size_bytes}:{written}"
+
+    def happened(self, house: House, name: str, size_bytes: int, written: str, *, at: datetime) -> Happened:
+        """That a file came. Whose doing it may be: a run that was at work on the host, and was told of the folder."""
+        file = f"{self.host}:{self.folder}/{name}"
+        makers = past_runs.told_of(house.store.reading(), self.folder, host=self.host, at=at)
+        return Happened(
+            self.key(name, size_bytes, written), f"{file} came ({size_bytes:,} bytes)", {"file": file, "host": self.host},
+            makers[0] if makers else None, unsafe=not name.isprintable() or "\ufffd" in name,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +201,7 @@ class HookTold:
     resolved: str | None = None
     where: str | None = None
 
-    def check(self, _house: House) -> None:
+    def check(self, _house: House, _who: Requester) -> None:
         try:
             matchers = self._matchers()
         except ValueError as error:
@@ -170,8 +222,8 @@ class HookTold:
         return [matcher(each) for each in re.split(r"\s+and\s+", self.where or "", flags=re.IGNORECASE) if each]
 
 
-Cause = NewData | Result | RunEnded | AlertFires | HookTold
-CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires, HookTold)
+Cause = NewData | Result | RunEnded | AlertFires | FileAppears | HookTold
+CAUSES: tuple[type[Cause], ...] = (NewData, Result, RunEnded, AlertFires, FileAppears, HookTold)
 EXAMPLES = tuple(example for cause in CAUSES for example in cause.EXAMPLES)
 
 

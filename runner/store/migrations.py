@@ -373,6 +373,18 @@ def outside_world(db: Database) -> None:
 
 
 @migrations()
+def rules(db: Database) -> None:
+    """What people changed of alert rules, beside the settings."""
+    _carry_out(db, "CREATE TABLE rules (name TEXT PRIMARY KEY, change TEXT NOT NULL, person TEXT NOT NULL, at TEXT NOT NULL);\n")
+
+
+@migrations()
+def published_champions(db: Database) -> None:
+    """A retraining may publish what it promotes: as which preset, and the run that does it."""
+    _carry_out(db, "ALTER TABLE retrainings ADD COLUMN publish TEXT;\nALTER TABLE retrainings ADD COLUMN export_id TEXT;\n")
+
+
+@migrations()
 def laid_ahead(db: Database) -> None:
     """Directories that were laid on hosts before their runs' turn."""
     _carry_out(db, _LAID_AHEAD)

@@ -39,7 +39,8 @@ class Outcome(StrEnum):
     TOO_OFTEN = "too often within an hour"
     OWN_PRODUCT = "its own product"
     DRY_RUN = "dry run"
-    UNSAFE = "not carried out: a name in it would be read as an option"
+    UNSAFE = "not carried out: what it names cannot be typed safely"
+    BLIND = "cannot look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ def firings(db: Database, trigger_id: str, *, limit: int) -> list[TriggerFiring]
     """The newest firings of a trigger."""
     rows = db.conn.execute("SELECT * FROM trigger_firings WHERE trigger_id = ? ORDER BY at DESC, rowid DESC LIMIT ?", (trigger_id, limit))
     return [_firing(row) for row in rows]
+
+
+def keys(db: Database, trigger_id: str) -> set[str]:
+    """The keys of all firings of a trigger."""
+    return {row["key"] for row in db.conn.execute("SELECT key FROM trigger_firings WHERE trigger_id = ?", (trigger_id,))}
 
 
 def untaken(db: Database) -> list[tuple[Trigger, TriggerFiring]]:
