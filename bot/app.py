@@ -1,4 +1,5 @@
-"""The bot: slack-bolt over a socket or HTTP, and the threads beside it, of which some also work where chat is off. One per database."""
+"""The bot: slack-bolt over a socket or HTTP, the web server, and threads beside them, of which some also work where chat is off.
+One per database."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from threading import Event, Thread, current_thread, main_thread
@@ -20,6 +21,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.socket_mode.client import BaseSocketModeClient
 
 from bot import hours
+from bot.ack_times import time_acks
 from bot.calls import Done, Refused, Slack, web_client
 from bot.commands import verbs
 from bot.delivering import deliver
@@ -28,12 +30,15 @@ from bot.firings import carry_out_due
 from bot.groups import Groups
 from bot.home import Homes, overview
 from bot.listeners import Identity, Listeners
-from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens
+from bot.runner_watch import tell_of_runner
+from bot.settings import APP_TOKEN, BOT_TOKEN, SlackSettings, Tokens, slack_settings, tokens, web_port, web_tokens
 from bot.uploads import Uploads, clear_partial
 from bot.waiting_files import WaitingFiles, clear_settled
-from bot.web import serving
+from bot.web import Served, serving
 from runner.errors import ConfigurationError
 from runner.service import people, retraining, triggers
+from runner.service.health import troubles
+from runner.service.heartbeat import DeadMansSwitch
 from runner.service.house import House, open_house
 from runner.service.imports import readable_formats
 from runner.settings import Settings
@@ -72,15 +77,18 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
     with _only_bot(house), _ended_by_signals(ended):
         verbs()  # a broken command stops the start, loudly
         readable_formats()  # and so does a broken format; no dialog has to wait for them later
-        with _at_work(_without_slack(house, chosen, ended), ended):
+        processes = ("runner", "bot", "socket") if secrets is not None and secrets.app else ("runner", "bot")
+        served = Served(house, web_tokens(), processes)
+        works = {**_without_slack(house, chosen, ended), **_watching(house, processes, ended, chat=secrets is not None)}
+        with serving(served, web_port(settings, secrets)), _at_work(works, ended, served.threads):
             if secrets is None:
                 _log.info("Chat is off: neither %s nor %s is set. Schedules are carried out; the terminal serves.", BOT_TOKEN, APP_TOKEN)
                 ended.wait()
             else:
-                _chat(house, chosen, secrets, ended)
+                _chat(house, chosen, secrets, ended, served)
 
 
-def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -> None:
+def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event, served: Served) -> None:
     slack = Slack(web_client(secrets, settings))
     identity = identify(slack, stop)
     if identity is None:
@@ -91,12 +99,13 @@ def _chat(house: House, settings: SlackSettings, secrets: Tokens, stop: Event) -
     app, works = build_app(house, identity, secrets, settings, homes), _with_slack(house, slack, settings, secrets, stop)
     works["homes"] = lambda: _every(HOMES_WAKE_S, stop, lambda: homes.step(house, slack), first=lambda: overview(house))
     if secrets.signing_secret:
-        with _at_work(works, stop), serving(app, settings.http):
+        served.slack = app
+        with _at_work(works, stop, served.threads):
             stop.wait()
         return
     handler = build_socket(app, secrets, settings)
     works["socket"] = lambda: _every(BEAT_S, stop, lambda: _note_ping(house, handler))
-    with _at_work(works, stop):
+    with _at_work(works, stop, served.threads):
         _connect(handler, stop)
         stop.wait()
         handler.close()  # type: ignore[no-untyped-call]
@@ -112,6 +121,7 @@ def build_app(house: House, identity: Identity, secrets: Tokens, settings: Slack
     secret = secrets.signing_secret or None
     app = App(client=web_client(secrets, settings), signing_secret=secret, name="signalbox", process_before_response=True)
     Listeners(house, identity, homes or Homes()).register(app)
+    time_acks(app)
     return app
 
 
@@ -157,6 +167,12 @@ def _without_slack(house: House, settings: SlackSettings, stop: Event) -> Works:
     }
 
 
+def _watching(house: House, processes: Sequence[str], stop: Event, *, chat: bool) -> Works:
+    wanted = house.settings.heartbeat
+    switch = DeadMansSwitch(house, lambda: troubles(house, processes, messages=chat), url=wanted.url, fail_url=wanted.fail_url)
+    return {"dead man's switch": lambda: _every(BEAT_S, stop, switch.step)}
+
+
 def _with_slack(house: House, slack: Slack, settings: SlackSettings, secrets: Tokens, stop: Event) -> dict[str, Callable[[], None]]:
     downloader = Downloader(secrets, settings.call_timeout_s)
     uploads, waiting, groups = Uploads(house, slack, downloader), WaitingFiles(house, slack, downloader), Groups(house, slack)
@@ -166,13 +182,15 @@ def _with_slack(house: House, slack: Slack, settings: SlackSettings, secrets: To
         "waiting files": lambda: _every(UPLOADS_WAKE_S, stop, lambda: waiting.step(stop)),
         "hours": lambda: _every(BEAT_S, stop, lambda: hours.step(house)),
         "groups": lambda: _every(BEAT_S, stop, groups.step),
+        "runner watch": lambda: _every(BEAT_S, stop, lambda: tell_of_runner(house, settings)),
     }
 
 
 @contextmanager
-def _at_work(works: Works, stop: Event) -> Iterator[None]:
+def _at_work(works: Works, stop: Event, all_threads: list[Thread]) -> Iterator[None]:
     """Each of these in a thread of its own; leaving, by whatever way, stops the bot and waits for them."""
     threads = [Thread(target=work, name=name, daemon=True) for name, work in works.items()]
+    all_threads += threads
     for thread in threads:
         thread.start()
     try:

@@ -12,18 +12,17 @@ from pathlib import Path
 
 import humanize
 
-from bot.settings import APP_TOKEN, BOT_TOKEN, EVENTS_PATH, Tokens, slack_settings, tokens
+from bot.settings import APP_TOKEN, BOT_TOKEN, Tokens, slack_settings, tokens, web_port
 from bot.views.words import count
 from recipes.errors import DatasetError
 from recipes.yaml_lines import read_yaml
 from runner.entities import Host
 from runner.errors import ConfigurationError
-from runner.service.health import Health, health
+from runner.service.health import SILENT_AFTER, Health, health
 from runner.service.house import House
 from runner.settings import Settings
 
 MANIFEST = Path(__file__).parent.parent / "deploy" / "slack-manifest.yaml"
-SILENT_AFTER = timedelta(seconds=30)
 UNSEEN_AFTER = timedelta(minutes=2)
 LOW_SPACE_BYTES = 2_000_000_000
 CALL_TIMEOUT_S = 5
@@ -60,10 +59,12 @@ def report(
     now = house.now()
     checks = [*_database(found), _process(found, "runner", now), _process(found, "bot", now)]
     chosen = _chat(environment)
+    if port := web_port(settings, chosen if isinstance(chosen, Tokens) else None):
+        checks.append(_web(settings.web.address, port))
     if isinstance(chosen, Check):
         checks.append(chosen)
     else:
-        checks.append(_web(settings) if chosen.signing_secret else _socket(found, now))
+        checks += [] if chosen.signing_secret else [_socket(found, now)]
         checks += _slack(chosen, settings, manifest) if ask_slack else []
         checks += _access(settings)
     return [*checks, *_hosts(found, now), *_environments(found)]
@@ -122,14 +123,13 @@ def _socket(found: Health, now: datetime) -> Check:
     return Check("socket", Outcome.OK, f"Slack pinged the bot {_ago(now - ping)}.")
 
 
-def _web(settings: Settings) -> Check:
-    http = slack_settings(settings).http
-    where = f"http://{http.address}:{http.port}{EVENTS_PATH}"
+def _web(address: str, port: int) -> Check:
+    where = f"http://{address}:{port}"
     try:
-        with socket.create_connection((http.address, http.port), timeout=CALL_TIMEOUT_S):
-            return Check("web", Outcome.OK, f"It listens on {where}; Slack posts to the address in front of it.")
+        with socket.create_connection((address, port), timeout=CALL_TIMEOUT_S):
+            return Check("web", Outcome.OK, f"The bot listens on {where}.")
     except OSError as error:
-        remedy = "Restart the bot, and see slack.http in the settings."
+        remedy = "Restart the bot, and see web in the settings."
         return Check("web", Outcome.FAIL, f"Nothing listens on {where} ({error.strerror or error}).", remedy)
 
 

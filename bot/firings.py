@@ -12,6 +12,7 @@ from bot.views.words import code, prose
 from runner.service import outbox, schedules, triggers
 from runner.service.house import House, Requester
 from runner.service.outbox import NewDelivery
+from runner.service.standing_orders import SCHEDULES, TRIGGERS, requester
 
 _log = logging.getLogger(__name__)
 
@@ -23,10 +24,10 @@ def carry_out_due(house: House, settings: SlackSettings) -> int:
     """
     due, fired = schedules.ready_firings(house), triggers.ready(house)
     for schedule, due_at in due:
-        who, why = schedules.requester(house, schedule, due_at), f"{schedule.id}, {schedule.words}"
+        who, why = requester(house, SCHEDULES, schedule, due_at.isoformat()), f"{schedule.id}, {schedule.words}"
         _carry_out(house, settings, who, schedule.command, why, partial(schedules.take_firing, house, schedule, due_at))
     for trigger, firing in fired:
-        who, why = triggers.requester(house, trigger, firing), f"{trigger.id}: {firing.because}"
+        who, why = requester(house, TRIGGERS, trigger, firing.key), f"{trigger.id}: {firing.because}"
         _carry_out(house, settings, who, firing.command, why, partial(triggers.take, house, firing))
     return len(due) + len(fired)
 

@@ -37,9 +37,12 @@ FORMS: Mapping[str, Form] = {form.path: form for form in (
     Form("run", "Train", "Train it", ("preset", "dataset", "epochs", "lr", "batch", "gpus", "host", "eval_every", "limit", "after")),
     Form("finetune", "Fine-tune", "Fine-tune it", ("model", "dataset", "checkpoint", "epochs", "lr", "batch", "gpus", "limit")),
     Form("resume", "Resume", "Resume it", ("run", "checkpoint", "epochs", "lr")),
+    Form("predict", "Predict with…", "Predict it", ("run", "dataset", "split", "checkpoint", "score")),
     Form("convert", "Convert a dataset", "Convert it", ("dataset", "recipe", "name", "parameters")),
     Form("data add", "Import a dataset", "Import it", ("name", "source", "format_name", "sha256")),
     Form("schedule add", "Schedule a command", "Schedule it", ("when", "command")),
+    Form("rules set", "Alert rule", "Change it", ("name", "when", "numbers", "for_", "severity", "state", "means", "do")),
+    Form("silence", "Silence alerts", "Silence them", ("what", "lasts", "reason")),
     Form("trigger add", "Add a trigger", "Add it", ("when", "command", "cooldown")),
 )}  # fmt: skip
 

@@ -17,6 +17,7 @@ from bot import grammar
 from bot.access import Refusal, Speaker, known_teams, refusal
 from bot.answer import Answer
 from bot.calls import Done, Slack
+from bot.confirming import QUESTION
 from bot.dialogs import carried_out, filled_in, open_form, place_of, show_answer
 from bot.form_table import FORMS
 from bot.home import Homes
@@ -37,7 +38,9 @@ from runner.service.outbox import NewDelivery
 from runner.settings import Role
 
 COMMAND = "/train"
-SHORTCUT = "train"
+SHORTCUT, PREDICT = "train", "predict_with"
+_MOST_FILES = 5
+"""A dialog remembers 3,000 characters."""
 _ACTION = re.compile(r"command:.+")
 _FORM = re.compile(r"form:.+")
 _MENTION = re.compile(r"<@(?P<person>[UW][A-Z0-9]+)(?:\|[^>]*)?>")
@@ -72,6 +75,7 @@ class Listeners:
         app.view(FORM)(self.on_filled)
         app.view(PLAN)(self.on_agreed)
         app.message_shortcut(CALLBACK)(self.on_import)
+        app.message_shortcut(PREDICT)(self.on_predict)
         app.view(CALLBACK)(self.on_import_chosen)
 
     def on_command(self, ack: Ack, body: Json, client: WebClient) -> None:
@@ -116,7 +120,7 @@ class Listeners:
         elif refused is not None:
             self._whisper(refused.sentence, f"refusal:{trigger}", speaker.person, place)
         else:
-            self._answer(who, line)
+            self._answer(who, line, replaces=_text(body, "response_url") if action.get("block_id") == QUESTION else "")
         ack()
 
     def on_form(self, ack: Ack, body: Json, client: WebClient) -> None:
@@ -170,6 +174,23 @@ class Listeners:
             opened = Slack(client).call("views.open", trigger_id=trigger, view=dialog)
             trouble = "" if isinstance(opened, Done) else "Slack did not open the dialog in time. Try it again."
         self._whisper(trouble, f"import:{trigger}", person, Place(channel, thread))
+        ack()
+
+    def on_predict(self, ack: Ack, body: Json, client: WebClient) -> None:
+        """The message shortcut: the form that asks which model looks at the message's pictures."""
+        message, person, channel = _mapping(body, "message"), _text(_mapping(body, "user"), "id"), _text(_mapping(body, "channel"), "id")
+        trigger, place = _text(body, "trigger_id"), Place(channel, _text(message, "thread_ts") or None)
+        refused, role = self._admit(Speaker(person, channel, _teams(body)))
+        files = attached_files(message)
+        if refused is not None:
+            trouble = refused.sentence
+        elif not 0 < len(files) <= _MOST_FILES:
+            many = f"That message has {len(files)} files; {_MOST_FILES} at most fit here. Say `@signalbox predict RUN` in its thread."
+            trouble = many if files else "That message has no picture and no video."
+        else:
+            who = Requester(person, role, "modal", trigger, place)
+            trouble = open_form(self._house, Slack(client), who, "predict", trigger=trigger, ask_channel=False, files=files)
+        self._whisper(trouble, f"predict:{trigger}", person, place)
         ack()
 
     def on_import_chosen(self, ack: Ack, body: Json, view: Json) -> None:
@@ -236,13 +257,17 @@ class Listeners:
         crash_point("bot.after_request_commit")
         return with_silence(given, self._house)
 
-    def _answer(self, who: Requester, text: str, *, attached: Sequence[SharedFile] = ()) -> None:
+    def _answer(self, who: Requester, text: str, *, attached: Sequence[SharedFile] = (), replaces: str = "") -> None:
+        """Owe the answer; to the button of a question it stands in the question's stead, so that this is not asked any more."""
         given = self._carry_out(who, text, attached=attached)
+        channel = who.place.channel
+        if not channel:
+            return
         body: dict[str, object] = {"text": given.text, "blocks": list(given.blocks), "thread": who.place.thread}
-        if not given.public:
-            body["person"] = who.person
-        if who.place.channel:
-            outbox.add(self._house, NewDelivery(f"answer:{who.request_id}", who.place.channel, "text", body))
+        private = {**body, "person": who.person, "replaces": replaces}
+        outbox.add(self._house, NewDelivery(f"answer:{who.request_id}", channel, "text", body if given.public else private))
+        if given.public and replaces:
+            outbox.add(self._house, NewDelivery(f"answered:{who.request_id}", channel, "text", private))
 
     def _whisper(self, sentence: str, delivery_id: str, person: str, place: Place) -> None:
         if sentence and place.channel:

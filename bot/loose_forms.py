@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from bot.verb import CommandError, Verb, nearest
 from bot.views.blocks import quoted
 
 DRY_RUN = "--dry-run"
+_ASSIGNS = re.compile(r"[\w.-]*=(?!.*://)")
 _HELP = frozenset({"--help", "-h", "-?"})
 
 
@@ -98,7 +100,7 @@ def _strict(verb: Verb, path: list[str], command: click.Command, words: list[str
             strict.append(option.lower() + equals + value)
         elif word.lower() in verb.words:
             strict += _meaning(verb, command, words, place)
-        elif "=" in word and "://" not in word:
+        elif _ASSIGNS.match(word):
             strict += _assignment(verb, [verb.name, *path, *words], word, command)
         else:
             strict.append(word)

@@ -13,17 +13,11 @@ from runner.settings import Settings
 
 SLACK_API_URL = "https://slack.com/api/"
 BOT_TOKEN, APP_TOKEN, SIGNING_SECRET = "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "SLACK_SIGNING_SECRET"
+WEB_TOKENS = ("SIGNALBOX_METRICS_TOKEN", "SIGNALBOX_HOOK_TOKEN", "SIGNALBOX_HOOK_SECRET")
+LEAST_LETTERS = 16
+USUAL_PORT = 3000
 EVENTS_PATH = "/slack/events"
 """The request URL's path where Slack posts to the bot."""
-
-
-class Http(BaseModel):
-    """Where the bot listens for what Slack posts, behind whatever ends TLS; only with a signing secret instead of an app token."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    address: str = "127.0.0.1"
-    port: int = Field(default=3000, ge=1, le=65535)
 
 
 class SlackSettings(BaseModel):
@@ -35,7 +29,16 @@ class SlackSettings(BaseModel):
     call_timeout_s: int = Field(default=10, gt=0)
     edits_per_minute: int = Field(default=40, gt=0, le=45)
     """Progress edits of all cards together; Slack takes about 50 a minute, and changes of state need some of them."""
-    http: Http = Http()
+
+
+@dataclass(frozen=True, slots=True)
+class WebTokens:
+    """What callers of the web server have to know; never printed. ``metrics`` empty: anybody may read figures. Neither ``hook`` nor
+    ``hook_secret``: nobody may post to hooks."""
+
+    metrics: str = field(default="", repr=False)
+    hook: str = field(default="", repr=False)
+    hook_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,20 @@ def slack_settings(settings: Settings) -> SlackSettings:
         first = error.errors()[0]
         key = ".".join(("slack", *(str(part) for part in first["loc"])))
         raise ConfigurationError(f"The setting {key} is wrong: {first['msg']}. deploy/settings.sample.yaml shows every key.") from error
+
+
+def web_port(settings: Settings, secrets: Tokens | None) -> int | None:
+    """Where the bot's web server listens; None: there is none."""
+    return settings.web.port or (USUAL_PORT if secrets is not None and secrets.signing_secret else None)
+
+
+def web_tokens(environment: Mapping[str, str] = os.environ) -> WebTokens:
+    """The tokens of the web server. ConfigurationError for one that could be guessed."""
+    given = [environment.get(name, "").strip() for name in WEB_TOKENS]
+    for name, token in zip(WEB_TOKENS, given, strict=True):
+        if token and len(token) < LEAST_LETTERS:
+            raise ConfigurationError(f"{name} has {len(token)} letters; it needs {LEAST_LETTERS}. `openssl rand -hex 32` makes one.")
+    return WebTokens(*given)
 
 
 def tokens(environment: Mapping[str, str] = os.environ) -> Tokens | None:

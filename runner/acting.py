@@ -16,19 +16,18 @@ from runner.allotting import allotment_of, is_cluster
 from runner.crash_points import crash_point
 from runner.decisions import Collect, HostFacts, Launch, Meet, Stage, Stop, environment_on
 from runner.entities import Attempt, Environment, Host, Run
-from runner.errors import BadSpecError
+from runner.errors import BadSpecError, UnreachableError
 from runner.executors.base import LaunchOrder
 from runner.kinds import all_kinds
 from runner.kinds.base import Work
 from runner.links import HostLink
 from runner.prepare_requests import framework_of, prepare_request
-from runner.preparing import prepared_from
 from runner.publishing import exported
-from runner.ranks import copy_of
+from runner.ranks import copy_of, lies_on
 from runner.service.house import House
 from runner.specs import ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
-from runner.store import attempts, hosts
+from runner.store import attempts, hosts, laid
 from runner.transports.sending import Progress
 
 FIRST_PORT, PORTS = 20_000, 12_000
@@ -54,7 +53,7 @@ def act(house: House, links: Mapping[str, HostLink], run: Run, decision: Meet | 
     """What is done with a run's current attempt, or with its rank on a further host."""
     ranks = attempts.ranks(house.store.reading(), run.id, run.attempt)
     attempt = ranks[0 if isinstance(decision, Collect) else decision.rank]
-    link, first = links[attempt.host], links[ranks[0].host]
+    link = links[attempt.host]
     match decision:
         case Meet():
             _meet(house, link, run)
@@ -66,7 +65,7 @@ def act(house: House, links: Mapping[str, HostLink], run: Run, decision: Meet | 
         case Collect():
             _collect(house, link, run, attempt)
         case Stage():
-            _stage(house, link, run, attempt, first=first)
+            _stage(house, links, run, attempt)
         case Launch():
             _launch(house, link, run, attempt)
 
@@ -83,12 +82,12 @@ def _launch(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
     link.act(run.id, "launch", lambda: acts.launch(link.transport, link.executor, order, run=run, root=root, again=again))
 
 
-def lay_ahead(house: House, link: HostLink, run: Run) -> None:
+def lay_ahead(house: House, links: Mapping[str, HostLink], host: str, run: Run) -> None:
     """Have a waiting run's next attempt laid where it will probably run, so that its start takes one call. A cluster holds the queue of
     its own that an attempt is handed to at once."""
-    just_now = house.now() - START_FIRST
+    link, just_now = links[host], house.now() - START_FIRST
     if link.connected and not is_cluster(link.host) and all(at < just_now for at in link.launched.values()):
-        link.ahead.lay(run, partial(_laid, house, link, run))
+        link.ahead.lay(run, partial(_laid, house, links, host, run))
 
 
 def lies_ready(house: House, link: HostLink, run: Run) -> bool:
@@ -97,11 +96,15 @@ def lies_ready(house: House, link: HostLink, run: Run) -> bool:
     return laid is not None and laid.basis == _basis(house, link.host, run)
 
 
-def _laid(house: House, link: HostLink, run: Run, wanted: Wanted) -> Laid:
+def _laid(house: House, links: Mapping[str, HostLink], host: str, run: Run, wanted: Wanted) -> Laid:
     """In a thread of the host's."""
+    link = links[host]
     basis = _basis(house, link.host, run)
     attempt = attempts.on(run, number=basis.number, host=link.host.name, root=link.host.root, now=house.now())
     work, order = _ordered(house, link, replace(run, attempt=attempt.number), attempt)
+    with house.store.writing() as db:
+        laid.note(db, attempt)
+    _bring_checkpoint(house, links, run, attempt)
     acts.stage(
         link.transport, link.executor, work, order, run=replace(run, attempt=attempt.number), host=link.host, tell=link.tell, wanted=wanted
     )
@@ -127,26 +130,35 @@ def _note_stopped(house: House, link: HostLink, run: Run, attempt: Attempt) -> N
             attempts.note_stopped(db, attempt)
 
 
-def _stage(house: House, link: HostLink, run: Run, attempt: Attempt, *, first: HostLink) -> None:
-    """On a further host, what all start from has to be brought from the first."""
+def _stage(house: House, links: Mapping[str, HostLink], run: Run, attempt: Attempt) -> None:
+    link = links[attempt.host]
     work, order = _ordered(house, link, run, attempt)
-    prepared = prepared_from(run.prepared) if attempt.rank and run.prepared else None
-    copy, laying = copy_of(prepared, attempt) if prepared else None, link.ahead.take(run.id)
+    laying = link.ahead.take(run.id)
 
     def staged() -> Outcome:
         if laying is not None:  # not two at once in one directory, where one might already start what the other still lays
             wait([laying])
-        if prepared is not None and prepared.checkpoint is not None and copy is not None:
-            with house.catalog.staging() as scratch:
-                acts.pass_on(
-                    first.transport, link.transport, prepared.checkpoint, copy, store=f"{link.host.root}/objects", scratch=scratch,
-                    progress=_told(link, run, "start checkpoint"),
-                )
+        _bring_checkpoint(house, links, run, attempt)
         return acts.stage(
             link.transport, link.executor, work, order, run=run, host=link.host, tell=link.tell, wanted=lambda: link.wants(run.id)
         )
 
     link.act(run.id, "stage", staged)
+
+
+def _bring_checkpoint(house: House, links: Mapping[str, HostLink], run: Run, attempt: Attempt) -> None:
+    """What a run starts from lies on the host where it was proved; on any other it has to be brought from there."""
+    copy, source = copy_of(run, attempt), links.get(lies_on(run))
+    if copy is None or run.prepared is None:
+        return
+    if source is None:
+        raise UnreachableError(f"{lies_on(run)}, where the start checkpoint of {run.id} lies, was removed.")
+    link, path = links[attempt.host], str(run.prepared["checkpoint"])
+    with house.catalog.staging() as scratch:
+        acts.pass_on(
+            source.transport, link.transport, path, copy, store=f"{link.host.root}/objects", scratch=scratch,
+            known=house.catalog.objects.path(path.rpartition("/")[2]), progress=_told(link, run, "start checkpoint"),
+        )
 
 
 def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:

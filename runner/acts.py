@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
 import shlex
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import BinaryIO, cast
 
 from runner.collecting import Brought, bring
 from runner.crash_points import crash_point
@@ -21,16 +21,22 @@ from runner.executors.base import Allotment, Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
-from runner.specs import TrainSpec
+from runner.specs import Kind, TrainSpec
 from runner.start_checkpoints import StartCheckpoints
 from runner.transports.base import Transport
 from runner.transports.sending import Progress
+
+log = logging.getLogger(__name__)
 
 PREPARE_TIMEOUT_S = 300.0
 SEND_TIMEOUT_S = 6 * 3600.0
 LAUNCH_TIMEOUT_S = 30.0
 TOLD_EVERY_S = 1.0
 RESULTS = "results"
+FOUND_BOXES = Path(str(resources.files("runner.host") / "found_boxes.py"))
+FOUND_TIMEOUT_S = 600.0
+_PART = re.compile(r"|\.index|\.data-\d{5}-of-\d{5}")
+"""Behind the name of a checkpoint: nothing, or what TensorFlow's files of one are called."""
 FREE_PORT = Path(str(resources.files("runner.host") / "free_port.py"))
 
 
@@ -152,19 +158,33 @@ def meet(transport: Transport, *, run: Run, host: Host, first: int, taken: Seque
     return MetOutcome(run.id, run.attempt, int(said))
 
 
-def pass_on(source: Transport, target: Transport, path: str, copy: str, *, store: str, scratch: Path, progress: Progress) -> None:
-    """Copy a checkpoint from one host to another by way of this machine, whole or not at all."""
-    there = target.shell(f"[ -e {shlex.quote(copy)} ]", timeout_s=LAUNCH_TIMEOUT_S)
-    if there.exit_code == 0:
-        return
-    with tempfile.NamedTemporaryFile(dir=scratch) as here:
-        source.get(path, cast("BinaryIO", here), limit_bytes=shutil.disk_usage(scratch).free // 2, timeout_s=SEND_TIMEOUT_S)
-        here.flush()
-        here.seek(0)
-        digest = hashlib.file_digest(here, "sha256").hexdigest()
-        target.put_objects(store, [(digest, Path(here.name))], timeout_s=SEND_TIMEOUT_S, progress=progress)
+def pass_on(
+    source: Transport, target: Transport, path: str, copy: str, *, store: str, scratch: Path, known: Path, progress: Progress
+) -> None:
+    """Copy a checkpoint, which may be a prefix of files, from one host to another by way of this machine, whole or not at all. ``known``
+    is where the object lies here that it is by its name, if it is one."""
     folder, _, name = copy.rpartition("/")
-    target.link_tree(store, folder, {name: digest}, timeout_s=LAUNCH_TIMEOUT_S)
+    if target.shell(f"[ -d {shlex.quote(folder)} ]", timeout_s=LAUNCH_TIMEOUT_S).exit_code == 0:
+        return
+    if known.is_file():
+        target.put_objects(store, [(name, known)], timeout_s=SEND_TIMEOUT_S, progress=progress)
+        target.link_tree(store, folder, {name: name}, timeout_s=LAUNCH_TIMEOUT_S)
+        return
+    found = source.shell(f"for file in {shlex.quote(path)}*; do printf '%s\\0' \"$file\"; done", timeout_s=LAUNCH_TIMEOUT_S)
+    said = found.stdout.decode("utf-8", "surrogateescape").split("\0")
+    parts = [each for each in said if each.startswith(path) and _PART.fullmatch(each.removeprefix(path))]
+    sent: dict[str, str] = {}
+    for number, part in enumerate(parts):
+        here = scratch / str(number)
+        with here.open("w+b") as file:
+            source.get(part, file, limit_bytes=shutil.disk_usage(scratch).free // 2, timeout_s=SEND_TIMEOUT_S)
+            file.seek(0)
+            sent[name + part.removeprefix(path)] = digest = hashlib.file_digest(file, "sha256").hexdigest()
+        target.put_objects(store, [(digest, here)], timeout_s=SEND_TIMEOUT_S, progress=progress)
+        here.unlink()
+    if not sent:
+        raise HostError(f"The checkpoint {path} is no longer there.")
+    target.link_tree(store, folder, sent, timeout_s=LAUNCH_TIMEOUT_S)
 
 
 def order_for(
@@ -237,7 +257,16 @@ def collect(
     exported: Callable[[Path], Mapping[str, object]],
 ) -> CollectedOutcome:
     """Bring here what an attempt that ended well left below ``results/``, and find out what it is."""
+    if run.kind is Kind.EVAL:
+        _make_smaller(transport, host, attempt)
     brought = bring(transport, host, f"{attempt.directory}/{RESULTS}", place, limit_bytes=limit_bytes, progress=progress)
     made = exported(place)
     crash_point("runner.after_collected")
     return CollectedOutcome(run.id, attempt.number, brought, made)
+
+
+def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> None:
+    """What an evaluation found, for pictures of it. Without these it is an evaluation all the same, so only silence stops it."""
+    done = transport.python(host.python or "python3", FOUND_BOXES, arguments=(attempt.directory,), timeout_s=FOUND_TIMEOUT_S)
+    if done.exit_code:
+        log.warning("What %s found cannot be drawn: %s", attempt.marker, done.stderr.decode("utf-8", "replace").strip()[-300:])

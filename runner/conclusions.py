@@ -78,7 +78,7 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
     ranks = attempts.ranks(house.store.reading(), run.id, attempt.number)
     if len(ranks) < 2:
         return _cause(house, run, attempt)
-    failed = sorted((rank for rank in ranks if rank.ended_at and rank.exit_code != 0), key=lambda rank: (rank.stopped, rank.ended_at))
+    failed = sorted((rank for rank in ranks if rank.ended_at and rank.exit_code != 0), key=_nearness)
     late = [rank for rank in ranks if rank.claimed_at is None]
     if late and all(rank.stopped for rank in failed):
         sentence = f"{run.id} did not start on {' and '.join(rank.host for rank in late)}, so it was ended on its other hosts."
@@ -87,6 +87,11 @@ def cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:
     # That the others were lost is what every rank says but the one that they lost.
     rank, found = next(((rank, each) for rank, each in known if each.reason is not Reason.COLLECTIVE_TIMEOUT), known[0])
     return replace(found, sentence=f"On {rank.host}: {found.sentence}")
+
+
+def _nearness(rank: Attempt) -> tuple[object, ...]:
+    """How near a rank's end is to the cause: one that vanished says nothing, and is known to have ended after those that lost it."""
+    return rank.stopped, rank.exit_code is not None, rank.ended_at
 
 
 def _cause(house: House, run: Run, attempt: Attempt) -> Diagnosis:

@@ -134,7 +134,7 @@ def decide_pending(
         if any(not facts.trouble for facts in silent):
             return Nothing()  # still connecting
         return Move(Reason.WAITING_FOR_HOST, _out_of_reach(silent))
-    if needs.prepares and (run.prepared is None or run.prepared.get("recheck")):
+    if needs.prepares and (run.prepared is None or run.prepared.get("recheck") or _lost(run, answering)):
         leading = next((facts for facts in answering if facts.host.name == needs.first), answering[0])
         environment = environment_on(leading, needs)
         assert environment is not None
@@ -241,6 +241,13 @@ def _fits(host: Host, needs: Needs) -> bool:
     if needs.host is not None:
         return host.name == needs.host and not (host.drained and needs.devices)
     return not host.drained and host.name != "local"
+
+
+def _lost(run: Run, answering: Sequence[HostFacts]) -> bool:
+    """Whether nobody can be asked any more for the checkpoint that a run starts from: what proves it next has it."""
+    prepared = run.prepared or {}
+    proved_on = prepared.get("host") if prepared.get("checkpoint") else None
+    return proved_on is not None and all(facts.host.name != proved_on for facts in answering)
 
 
 def _prepared_with(run: Run) -> str:

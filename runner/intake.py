@@ -26,7 +26,8 @@ from runner.entities import Host, Run
 from runner.errors import HostError
 from runner.evidence import Connected, Disconnected, Evidence, ExitSeen, Heartbeat, Identity, OfAttempt, Queued, Resources, Unstarted
 from runner.links import HostLink
-from runner.preparing import as_values
+from runner.preparing import as_values, prepared_from
+from runner.ranks import lies_on, with_checkpoint
 from runner.service.house import House
 from runner.slurm_words import why_never_begun
 from runner.specs import ModelSpec, TrainSpec
@@ -117,6 +118,7 @@ class Intake:
                         hosts.note_seen(db, evidence.host, now=self.house.now(), host_time=evidence.host_time)
                     case Resources() if link.connected:
                         neighbours.note(self.house, db, evidence)
+                        link.looked = True
         except BaseException:
             if isinstance(evidence, Connected):
                 link.reconnect()  # said once a connection, and nothing else counts before it
@@ -199,9 +201,12 @@ class Intake:
         values = as_values(outcome.prepared)
         if run.prepared is not None:
             kept = {key: run.prepared[key] for key in run.prepared if key != "recheck"}
+            if kept["checkpoint"] and outcome.prepared.checkpoint and outcome.host != lies_on(run):
+                kept["config"] = with_checkpoint(prepared_from(kept), outcome.prepared.checkpoint).config
             values = kept | {key: values[key] for key in ("checkpoint", "checkpoint_epoch", "refused")}
         else:
             values["environment"] = outcome.environment
+        values["host"] = outcome.host
         prepared, now = outcome.prepared, self.house.now()
         with self.house.store.writing() as db:
             progress.forget_step(db, run.id)

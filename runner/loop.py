@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import gc
 import logging
-import os
 import queue
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -24,6 +24,7 @@ from runner import acting
 from runner.acts import Outcome, SendingStep
 from runner.alerts.engine import AlertEngine
 from runner.approving import unapproved
+from runner.bot_watch import watch_bot
 from runner.collecting import forget_old
 from runner.conclusions import conclude, judged, refusal
 from runner.crash_points import crash_point
@@ -48,11 +49,13 @@ from runner.decisions import (
 from runner.entities import Attempt, Host, Run, TransportName
 from runner.errors import ConfigurationError, ConflictError
 from runner.evidence import Evidence, Heartbeat, LogBytes, Resources, WatchedAttempt
+from runner.file_looks import FileLooks
 from runner.intake import Intake
 from runner.kinds import all_kinds
 from runner.links import HostLink
 from runner.passes import Pass, facts_of
 from runner.placing import Placing, together
+from runner.pulse import Pulse
 from runner.queue_scene import Candidate, Candidates, Found, turn_of
 from runner.rank_decisions import decide_ranks
 from runner.ranks import parts_of
@@ -61,7 +64,7 @@ from runner.service.house import House, open_house
 from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.states import Reason, State
-from runner.store import attempts, hosts, people, progress, runs
+from runner.store import attempts, hosts, progress, runs
 from runner.store.connection import DatabaseError
 from runner.store.live_runs import LiveRuns
 
@@ -69,7 +72,6 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.05
 LOOK_AROUND_S = 1.0
-BEAT = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=1)
 MOST_AT_ONCE = 500
 QUIET = (LogBytes, Heartbeat, Resources, SendingStep)
@@ -88,7 +90,8 @@ class Runner:
         self._intake = Intake(house, self._links)
         self._placing = Placing(house)
         self._alerts = AlertEngine(house)
-        self._beaten: datetime | None = None
+        self._files = FileLooks(house)
+        self._pulse = Pulse(house)
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
@@ -124,6 +127,7 @@ class Runner:
 
     def close(self) -> None:
         """Let go of every host."""
+        self._files.close()
         for link in self._links.values():
             link.close()
         self._links.clear()
@@ -133,18 +137,20 @@ class Runner:
         logs, signs of life), and no run has changed, there is nothing to decide until the next look around."""
         for arrival in arrivals:
             self._guard(partial(self._intake.take, arrival), about=repr(arrival)[:200])
-        self._guard(self._beat, about="the runner's sign of life")
+        self._guard(self._pulse.beat, about="the runner's sign of life")
         known, live = self._live, self._looked.look(self.house.store)
         idle = bool(arrivals) and live is known and all(isinstance(arrival, QUIET) for arrival in arrivals)
         if idle and time.monotonic() - self._decided_at < LOOK_AROUND_S:
             return
         self._live, self._decided_at = live, time.monotonic()
-        self._guard(self._sync_links, about="the hosts")
-        self._guard(self._decide_all, about="the runs")
-        self._guard(partial(end_locks, self.house), about="locks that have expired")
-        self._guard(self._tidy, about="what ended runs left")
-        self._guard(self._forget_old, about="results of long ago")
-        self._guard(self._alerts.look, about="the alerts")
+        with self._pulse.timed():
+            self._guard(self._sync_links, about="the hosts")
+            self._guard(self._decide_all, about="the runs")
+            self._guard(partial(end_locks, self.house), about="locks that have expired")
+            self._guard(self._tidy, about="what ended runs left")
+            self._guard(self._forget_old, about="results of long ago")
+            self._guard(self._alerts.look, about="the alerts")
+            self._guard(partial(self._files.look, self._links), about="the files that triggers wait for")
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -264,8 +270,9 @@ class Runner:
                 self._act(run, decision)
             case Several():
                 self._watch(run)
-                for each in decision.decisions:
-                    self._guard(partial(self._apply, run, each, ranks), about=run.id)
+                with ExitStack() as turns:  # what one host refuses keeps nothing from the others, and is raised after them
+                    for each in reversed(decision.decisions):
+                        turns.callback(self._apply, run, each, ranks)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
@@ -347,13 +354,6 @@ class Runner:
         with self.house.store.writing() as db:
             hosts.put(db, local)
 
-    def _beat(self) -> None:
-        now = self.house.now()
-        if self._beaten is None or now - self._beaten >= BEAT:
-            with self.house.store.writing() as db:
-                people.beat(db, "runner", pid=os.getpid(), now=now)
-            self._beaten = now
-
     def _guard(self, step: Callable[[], None], *, about: str) -> None:
         try:
             step()
@@ -382,4 +382,5 @@ def run_runner(settings: Settings) -> None:
 
         signal.signal(signal.SIGTERM, leave)
         signal.signal(signal.SIGINT, leave)
+        watch_bot(house)
         runner.run()

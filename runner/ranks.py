@@ -1,4 +1,4 @@
-"""What a training on several hosts is on each of them: its number among them, where they meet, and what it starts from there."""
+"""What a training is on each of its hosts: its number among them, where they meet, and what it starts from there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from dataclasses import replace
 from runner.entities import Attempt, Host, Run
 from runner.frameworks.base import LaunchPlan, Prepared, Ranks
 from runner.links import HostLink
+from runner.preparing import prepared_from
 from runner.rank_decisions import Part
 from runner.service.house import House
 from runner.store import attempts, hosts
 
-START = "start"
-"""Where a further host has its copy of the checkpoint that all start from, relative to the attempt's directory."""
+BROUGHT = "brought"
+"""Where a host has its copy of a checkpoint that was proved on another, relative to the attempt's directory."""
 _INTERFACES = ("NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME")
 
 
@@ -35,24 +36,41 @@ def parts_of(house: House, links: Mapping[str, HostLink], run: Run) -> list[Part
     return found
 
 
-def rank_on(house: House, run: Run, host: Host, prepared: Prepared) -> tuple[Ranks, Prepared]:
-    """Which of a run's ranks is on a host, and what was prepared as it is there: a checkpoint to start from lies elsewhere."""
+def rank_on(house: House, run: Run, host: Host) -> Ranks:
+    """Which of a run's ranks is on a host."""
     db = house.store.reading()
     parts = attempts.ranks(db, run.id, run.attempt)
     first, mine = parts[0], next(part for part in parts if part.host == host.name)
     address = hosts.get(db, first.host).meeting_address
-    ranks = Ranks(processes=max(1, mine.devices), nodes=len(parts), node=mine.rank, address=address, port=first.port or 0)
-    copy, original = copy_of(prepared, mine), prepared.checkpoint
-    if copy is None or original is None:
-        return ranks, prepared
-    return ranks, replace(prepared, checkpoint=copy, config=prepared.config.replace(repr(original)[1:-1], repr(copy)[1:-1]))
+    return Ranks(processes=max(1, mine.devices), nodes=len(parts), node=mine.rank, address=address, port=first.port or 0)
 
 
-def copy_of(prepared: Prepared, attempt: Attempt) -> str | None:
-    """Where a further host has its own copy of the checkpoint to start from; None where there is none, or it is the first host's."""
-    if attempt.rank == 0 or prepared.checkpoint is None:
+def prepared_on(house: House, run: Run, host: Host) -> Prepared:
+    """What was prepared, as it is on a host of the run's attempt: a checkpoint to start from may have been brought there."""
+    prepared, rank = prepared_from(run.prepared or {}), 0
+    if run.spans > 1:
+        rank = attempts.rank_on(house.store.reading(), run.id, run.attempt, host.name).rank
+    copy = copy_of(run, attempts.on(run, number=run.attempt, host=host.name, root=host.root, now=house.now(), rank=rank))
+    return prepared if copy is None else with_checkpoint(prepared, copy)
+
+
+def with_checkpoint(prepared: Prepared, path: str) -> Prepared:
+    """The same with its checkpoint at another path."""
+    original = repr(prepared.checkpoint)[1:-1]
+    return replace(prepared, checkpoint=path, config=prepared.config.replace(original, repr(path)[1:-1]))
+
+
+def copy_of(run: Run, attempt: Attempt) -> str | None:
+    """Where an attempt has its own copy of the checkpoint to start from; None where there is none, or it was proved on that host."""
+    checkpoint = (run.prepared or {}).get("checkpoint")
+    if checkpoint is None or attempt.host == lies_on(run):
         return None
-    return f"{attempt.directory}/{START}/{prepared.checkpoint.rpartition('/')[2]}"
+    return f"{attempt.directory}/{BROUGHT}/{str(checkpoint).rpartition('/')[2]}"
+
+
+def lies_on(run: Run) -> str:
+    """The host on which a run was prepared, where its checkpoint was proved."""
+    return str((run.prepared or {}).get("host") or run.host)
 
 
 def with_interface(plan: LaunchPlan, host: Host) -> LaunchPlan:

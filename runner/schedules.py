@@ -60,7 +60,7 @@ def settle(store: Store, schedule_id: str, *, now: datetime, grace: timedelta = 
     """
     fired = None
     with store.writing() as db:
-        schedule = next((row for row in schedules.all_schedules(db) if row.id == schedule_id), None)
+        schedule = schedules.BOOK.find(db, schedule_id)
         owed = due(schedule, now=now, grace=grace) if schedule else Due()
         if schedule and owed.missed:
             latest = owed.missed[-1]
@@ -114,7 +114,7 @@ class ScheduleEngine:
 
     def _look(self) -> None:
         with self._connection():
-            rows = [schedule for schedule in schedules.all_schedules(self._store.reading()) if not schedule.paused]
+            rows = [schedule for schedule in schedules.BOOK.all(self._store.reading()) if not schedule.paused]
             kept = {_LOOK, *(schedule.id for schedule in rows)}
             for job in self._scheduler.get_jobs():
                 if job.id not in kept:

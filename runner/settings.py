@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -80,6 +81,30 @@ class Imports(_Group):
     private_addresses: bool = False
 
 
+class Web(_Group):
+    """The bot's web server, behind whatever ends TLS: signs of life, figures, hooks, and what Slack posts.
+
+    ``port`` None: there is no server, but where Slack posts (with a signing secret), and then it is 3000.
+    """
+
+    address: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=1, le=65535)
+
+
+class Heartbeat(_Group):
+    """Who is called while all is well: ``url`` by the bot, once a minute. The runner calls ``fail_url`` while the bot is silent."""
+
+    url: str | None = None
+    fail_url: str | None = None
+
+    @field_validator("url", "fail_url")
+    @classmethod
+    def _for_the_web(cls, url: str | None) -> str | None:
+        if url is not None and not (url.startswith(("http://", "https://")) and urlsplit(url).hostname):
+            raise ValueError("it must begin with https:// or http://, with a host behind it")
+        return url
+
+
 class Settings(_Group):
     """Everything that can be set. ``slack`` is the face's own group (bot.settings)."""
 
@@ -90,6 +115,8 @@ class Settings(_Group):
     imports: Imports = Imports()
     queue: Policy = Policy()
     alerts: AlertSettings = AlertSettings()
+    web: Web = Web()
+    heartbeat: Heartbeat = Heartbeat()
     extensions: tuple[Path, ...] = ()
     slack: dict[str, object] = Field(default_factory=dict)
 

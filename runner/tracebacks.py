@@ -20,7 +20,7 @@ _ALIVE = re.compile(
 _SECONDARY = re.compile(
     r"ChildFailedError|CalledProcessError|ProcessRaisedException|ProcessExitedException|DistBackendError|DistNetworkError|DistStoreError"
     r"|Connection (?:closed|reset) by (?:remote )?peer|Timed out waiting \d+ms for \w+ operation|Broken pipe"
-    r"|SignalException|KeyboardInterrupt|NCCL communicator was aborted"
+    r"|SignalException|KeyboardInterrupt|NCCL communicator was aborted|NCCL error in: "
 )
 _CAUGHT_IN_WORKER = re.compile(r"^Caught \w+ in (?:DataLoader worker|replica)")
 _INNARDS = re.compile(r"/(?:tensorflow|google/protobuf)/")  # frames that are the same whatever went wrong

@@ -9,6 +9,7 @@ from bot.names import assignments, known_host
 from bot.verb import Asking, Topic, Verb
 from bot.views.blocks import Button, actions, section
 from bot.views.hosts import host_list, host_page
+from bot.views.question import question
 from bot.views.submitted import submitted
 from bot.views.words import code
 from bot.views.words import name as shown
@@ -111,10 +112,19 @@ def verify(asking: Asking, host: str, name: str) -> Answer:
 @host.command("forget-environment", help="Forget an environment of a server. Nothing on it is touched.")
 @click.argument("host", callback=known_host)
 @click.argument("name")
+@click.option("--yes", is_flag=True, help="forget it without asking first")
 @click.pass_obj
-def forget_environment(asking: Asking, host: str, name: str) -> Answer:
-    environments.forget(asking.house, asking.who, host=host, name=name.lower())
-    return Answer(f"The environment {code(name.lower())} of {code(host)} is forgotten. What lies there was not touched.")
+def forget_environment(asking: Asking, host: str, name: str, *, yes: bool) -> Answer:
+    wanted = name.lower()
+    if yes:
+        environments.forget(asking.house, asking.who, host=host, name=wanted)
+        return Answer(f"The environment {code(wanted)} of {code(host)} is forgotten. What lies there was not touched.")
+    declared = environments.must_be_forgettable(asking.house, asking.who, host=host, name=wanted)
+    lost = "What was declared of it is lost" if declared else "Nothing can be trained in it until it is bootstrapped again"
+    asked = f"Forget the environment {code(wanted)} of {code(host)}? {lost}; nothing on the server is touched."
+    keep = Button("Keep it", f"host check {host}")
+    text, blocks = question(asked, ["host", "forget-environment", host, wanted], act="Forget it", keep=keep)
+    return Answer(text, tuple(blocks))
 
 
 @host.command("drain", help="Let nothing new start on a server; what runs there goes on.")
@@ -143,11 +153,12 @@ def remove(asking: Asking, host: str, *, yes: bool) -> Answer:
         hosts.remove(asking.house, asking.who, host)
         return Answer(f"{code(host)} is forgotten. What lies on it was not touched.")
     known = hosts.must_be_removable(asking.house, asking.who, host)
-    return _with_buttons(
+    asked = (
         f"Forget {code(host)} ({shown(known.user)}@{shown(known.address)})? Its pinned key and its known environments are lost; "
-        "nothing on the server is touched.",
-        Button("Forget it", f"host remove {host} --yes", "danger"), Button("Keep it", f"host check {host}"),
+        "nothing on the server is touched."
     )
+    text, blocks = question(asked, ["host", "remove", host], act="Forget it", keep=Button("Keep it", f"host check {host}"))
+    return Answer(text, tuple(blocks))
 
 
 def _listed(asking: Asking) -> Answer:

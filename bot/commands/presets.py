@@ -10,7 +10,9 @@ from bot.answer import Answer
 from bot.names import finite, known_preset
 from bot.training_options import MOST_EPOCHS
 from bot.verb import Asking, Topic, Verb
+from bot.views.blocks import Button
 from bot.views.presets import added, preset_list, preset_page
+from bot.views.question import question
 from bot.views.words import code, count
 from runner.service import presets as service
 from runner.service.presets import NewPreset
@@ -78,11 +80,16 @@ def add(
 
 @presets.command("remove", help="Forget a preset that somebody added. Its runs keep what they had of it.")
 @click.argument("preset", callback=known_preset)
+@click.option("--yes", is_flag=True, help="forget it without asking first")
 @click.pass_obj
-def remove(asking: Asking, preset: str) -> Answer:
-    versions = service.remove(asking.house, asking.who, preset)
-    older = f" with {count(versions, 'version')}" if versions > 1 else ""
-    return Answer(f"{code(preset)} is forgotten{older}; its runs keep what they had of it.")
+def remove(asking: Asking, preset: str, *, yes: bool) -> Answer:
+    versions = (service.remove if yes else service.removable)(asking.house, asking.who, preset)
+    older = f" with {count(len(versions), 'version')}" if len(versions) > 1 else ""
+    if yes:
+        return Answer(f"{code(preset)} is forgotten{older}; its runs keep what they had of it.")
+    asked = f"Forget {code(preset)}{older}? Nothing new can be trained with it, also by schedules; its runs keep what they had of it."
+    text, blocks = question(asked, ["presets", "remove", preset], act="Forget it", keep=Button("Keep it", f"presets show {preset}"))
+    return Answer(text, tuple(blocks))
 
 
 verb = Verb(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import click
 
 from bot.answer import Answer, Block
 from bot.form_table import Form
 from bot.forms import Choices
+from bot.shared_files import SharedFile
 from bot.views.blocks import context, cut, plain_text, section
 from bot.views.words import code, shortened
 from runner.entities import Place
@@ -25,10 +27,11 @@ _DONE = "Close"
 _LABELS = {
     "lr": "Learning rate", "gpus": "GPUs", "batch": "Images a step and GPU", "host": "Server", "limit": "Time limit",
     "after": "After a run", "eval_every": "Epochs between evaluations", "name": "Name", "parameters": "Parameters", "model": "Start from",
-    "format_name": "Format", "sha256": "SHA-256", "source": "From", "when": "When", "command": "Command", "run": "Run",
+    "format_name": "Format", "numbers": "Numbers", "for_": "Holds for", "do": "What to do", "lasts": "For", "what": "What",
+    "sha256": "SHA-256", "source": "From", "when": "When", "command": "Command", "run": "Run",
 }
 _EXAMPLES = {
-    "limit": "12h", "cooldown": "10m",
+    "limit": "12h", "cooldown": "10m", "numbers": "minutes=8", "for_": "5m", "lasts": "2h", "means": "The lab's GPU is warm.",
     "name": "fish", "parameters": "gap=20", "source": "https://… or gpu-1:/data/fish", "when": "every weekday 02:30",
     "command": "run rtmdet-nano on fish", "checkpoint": "epoch_12", "lr": "0.001",
 }
@@ -37,17 +40,20 @@ View = dict[str, object]
 Field = tuple[click.Parameter, Choices | None]
 
 
-def form_view(form: Form, fields: Sequence[Field], values: Mapping[str, str], *, place: Place, ask_channel: bool) -> View:
+def form_view(
+    form: Form, fields: Sequence[Field], values: Mapping[str, str], *, place: Place, ask_channel: bool, files: Sequence[SharedFile] = ()
+) -> View:
     """The form, filled in with ``values``. Where ``ask_channel``, it also asks where to report, ``place`` being the usual."""
     blocks = [_input(param, offered, values.get(param.name or "", "")) for param, offered in fields]
     blocks += [_channel_input(place)] if ask_channel else []
-    return _modal(form.title, FORM, blocks, {"form": form.path, **_place(place)}, submit="Show the plan")
+    blocks[:0] = [section(f"With {', '.join(code(file.name, 60) for file in files)}.")] if files else []
+    return _modal(form.title, FORM, blocks, {"form": form.path, **_place(place), **_files(files)}, submit="Show the plan")
 
 
-def plan_view(form: Form, line: str, told: Answer, *, place: Place) -> View:
+def plan_view(form: Form, line: str, told: Answer, *, place: Place, files: Sequence[SharedFile] = ()) -> View:
     """What the form's line would do; the button does it."""
     typed = [] if line in told.text else [context(f"The same as {code(line, 1500)}")]
-    return _modal(form.title, PLAN, [*_shown(told), *typed], {"line": line, **_place(place)}, submit=form.act)
+    return _modal(form.title, PLAN, [*_shown(told), *typed], {"line": line, **_place(place), **_files(files)}, submit=form.act)
 
 
 def answer_view(told: Answer, *, title: str, place: Place) -> View:
@@ -67,6 +73,16 @@ def remembered_place(kept: Mapping[str, object]) -> Place:
     """Where the dialog was opened."""
     thread = kept.get("thread")
     return Place(str(kept["place"]), str(thread) if thread else None)
+
+
+def remembered_files(kept: Mapping[str, object]) -> list[SharedFile]:
+    """The files of a message that the dialog is about."""
+    files = kept.get("files")
+    return [SharedFile(**each) for each in files] if isinstance(files, list) else []
+
+
+def _files(files: Sequence[SharedFile]) -> dict[str, object]:
+    return {"files": [asdict(file) for file in files]} if files else {}
 
 
 def _value(state: Mapping[str, object]) -> str:
@@ -112,7 +128,8 @@ def _hint(param: click.Option) -> str:
 
 def _element(param: click.Parameter, offered: Choices | None, value: str) -> dict[str, object]:
     if offered:
-        listed = [_option(each, label) for each, label in offered]
+        known = value in {each for each, _ in offered}
+        listed = [*([_option(value, value)] if value and not known else []), *(_option(each, label) for each, label in offered)]
         chosen = next((each for each in listed if each["value"] == value), None)
         return {"type": "static_select", "action_id": VALUE, "options": listed, **({"initial_option": chosen} if chosen else {})}
     placeholder = {"placeholder": plain_text(_EXAMPLES[param.name or ""])} if param.name in _EXAMPLES else {}

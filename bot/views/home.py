@@ -14,13 +14,14 @@ from bot.views.hosts import host_list
 from bot.views.run_card import run_lines
 from bot.views.runs import queue_list, run_entry
 from bot.views.runs_in_words import menu
-from bot.views.schedules import Scheduled, schedule_list
+from bot.views.standing_orders import schedule_list
 from bot.views.words import clock
 from recipes.catalog.versions import DatasetVersion
 from runner.entities import Run
 from runner.service.alerts import AlertShown
 from runner.service.hosts import HostView
 from runner.service.queue import QueuePlace
+from runner.service.standing_orders import StandingOrder
 from runner.service.views import RunView
 from runner.settings import Role
 from runner.states import State
@@ -47,7 +48,7 @@ class Overview:
     at_work: Mapping[str, RunView]
     places: Mapping[str, QueuePlace]
     hosts: Sequence[HostView]
-    schedules: Sequence[tuple[Scheduled, str]]
+    schedules: Sequence[tuple[StandingOrder, str]]
     datasets: Sequence[tuple[DatasetVersion, int]]
     alerts: Sequence[AlertShown] = ()
 

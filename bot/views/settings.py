@@ -1,4 +1,4 @@
-"""How an installation is set up. What could be a secret is in no settings file, and the tokens are not shown."""
+"""How an installation is set up. Tokens are in no settings file; the heartbeat's addresses, which others must not call, are not shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bot.views.blocks import Message, context, fitting, section
 from bot.views.words import code, escaped, person
 from runner.settings import Access, Settings, settings_path
 
-_GROUPS = ("limits", "imports", "queue")
+_GROUPS = ("limits", "imports", "queue", "web")
 
 
 def settings_page(settings: Settings) -> Message:

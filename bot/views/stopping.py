@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.views.blocks import Button, Message, actions, section
+from bot.views.blocks import Button, Message
+from bot.views.question import question
 from bot.views.run_card import where_in_words
 from bot.views.runs_in_words import title
 from bot.views.words import duration, name
@@ -16,10 +17,8 @@ from runner.states import State
 def stop_question(view: RunView, *, now: datetime) -> Message:
     """What stopping costs, with the two buttons that answer."""
     run = view.run
-    lines = [f"Stop `{run.id}` ({title(run)})?", _lost(view, now)]
-    text = "\n".join(lines)
-    buttons = [Button("Stop it", f"stop {run.id} --yes", "danger"), Button("Keep it running", f"show {run.id}")]
-    return text + f"\n`stop {run.id} --yes` stops it.", [section(text), actions(buttons)]
+    asked = f"Stop `{run.id}` ({title(run)})?\n{_lost(view, now)}"
+    return question(asked, ["stop", run.id], act="Stop it", keep=Button("Keep it running", f"show {run.id}"))
 
 
 def _lost(view: RunView, now: datetime) -> str:

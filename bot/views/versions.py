@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.views.blocks import Button, Message, actions, fitting, quoted, section
+from bot.views.question import question
 from bot.views.words import code, count, name, size
 from recipes.catalog.removal import Swept
 from recipes.catalog.versions import DatasetVersion, diff
@@ -29,9 +30,7 @@ def removal_question(asked: str, versions: Sequence[DatasetVersion], freed: Swep
     lost = _lost(versions, freed)
     trained = f" {count(readers, 'training')} on it can then not be resumed." if readers else ""
     text = f"Remove {named} ({what})?\n{lost}{trained} The number is not given again."
-    yes = quoted(["data", "remove", asked, "--yes"])
-    buttons = [Button("Remove it", yes, "danger"), Button("Keep it", quoted(["data", "show", asked]))]
-    return f"{text}\n{code(yes)} removes it.", [section(text), actions(buttons)]
+    return question(text, ["data", "remove", asked], act="Remove it", keep=Button("Keep it", quoted(["data", "show", asked])))
 
 
 def _lost(versions: Sequence[DatasetVersion], freed: Swept | None) -> str:

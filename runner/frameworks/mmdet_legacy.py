@@ -27,7 +27,7 @@ REGISTERING, OWN_DATASET = "registering_launcher.py", "signalbox_dataset"
 IN_TRAINED_ORDER, ORDER = "in_trained_order.py", "in_trained_order.json"
 PREDICT, PREDICT_REQUEST = "prepare_mmdet_legacy", "predict.json"
 PUBLISH, PUBLISH_REQUEST = "publish_mmdet.py", "publish.json"
-DRAWN, PICKLE = "drawn", "predictions.pkl"
+DRAWN, PICKLE, FOUND = "drawn", "predictions.pkl", "found"
 HOST = Path(__file__).parent.parent / "host"
 PREPARE_PROGRAM = HOST / "prepare_mmdet_legacy"
 CHECKPOINTS = r"epoch_(?P<number>\d{1,9})\.pth"
@@ -59,6 +59,8 @@ def training(spec: TrainSpec, prepared: Prepared, environment: Environment, rank
     program, files, variables = _program(environment, "tools/train.py", arguments, prepared=prepared, ranks=ranks, launched=launched)
     if prepared.checkpoint is not None and (spec.start.mode is StartMode.RESUME or spec.start.run_id is not None):
         variables |= OWN_CHECKPOINT
+    if ranks.nodes > 1 and not ranks.slurm:
+        files[CONFIG] += _results_by_message(prepared)
     company = {"program": program, "folder": WORK_DIR, "pattern": CHECKPOINTS}
     files |= {COMPANION: _host_program(COMPANION), COMPANY: _json(company)}
     setup = (*environment.setup, _OWN_DATA)
@@ -76,7 +78,8 @@ def evaluation(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     if ResultFile.PICKLE in spec.results or _version(prepared) < _VALIDATES_ALONE:
         arguments += ["--out", f"{RESULTS}/{PICKLE}"]
     options = ["classwise=True"] if prepared.values.get("classwise") else []
-    arguments += _coco_files(prepared, options, wanted=ResultFile.COCO in spec.results and metrics != ["mAP"])
+    prefix = f"{RESULTS}/coco" if ResultFile.COCO in spec.results else FOUND
+    arguments += _coco_files(prepared, options, prefix=prefix if metrics != ["mAP"] else "")
     program, files, variables = _program(
         environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=ranks.distributed
     )
@@ -102,7 +105,7 @@ def prediction(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     if formats and (only := _known(prepared, "--format-only", "--format_only")):
         arguments.append(only)
     cityscapes = [f"txtfile_prefix={RESULTS}/cityscapes"] if ResultFile.CITYSCAPES in spec.results else []
-    arguments += _coco_files(prepared, cityscapes, wanted=ResultFile.COCO in spec.results)
+    arguments += _coco_files(prepared, cityscapes, prefix=f"{RESULTS}/coco" if ResultFile.COCO in spec.results else "")
     program, files, variables = _program(environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=False)
     variables |= OWN_CHECKPOINT
     request = {
@@ -162,6 +165,17 @@ def _program(
     return [environment.python, *program], files, variables
 
 
+def _results_by_message(prepared: Prepared) -> bytes:
+    """More of a config: ranks hand each other what they measured in a folder, which hosts do not share. BadSpecError for releases that know
+    no other way (mmdet/core/evaluation/eval_hooks.py)."""
+    if _version(prepared) < _VALIDATES_ALONE:
+        raise BadSpecError(
+            f"MMDetection {prepared.values.get('version')} measures a model through a folder that all its processes share, and servers "
+            "share none: it trains on one server at a time. Leave --hosts out; releases from 1.1 on train on several."
+        )
+    return b"\nevaluation['gpu_collect'] = True\n"
+
+
 def _distributed(ranks: Ranks) -> list[str]:
     """PyTorch's launcher. Ranks are told by variables (``--use_env``), since PyTorch 2 would pass ``--local-rank``, which the
     programs of 1.x and 2.x refuse: they know ``--local_rank``, and LOCAL_RANK goes before it."""
@@ -171,13 +185,14 @@ def _distributed(ranks: Ranks) -> list[str]:
     return ["-m", "torch.distributed.launch", *meeting, "--use_env"]
 
 
-def _coco_files(prepared: Prepared, options: list[str], *, wanted: bool) -> list[str]:
-    """Arguments for result files and further options: ``--json_out`` of 1.0, else key=value pairs behind the flag that takes them."""
-    json_out = _known(prepared, "--json_out") if wanted else None
-    if wanted and json_out is None:
-        options = [*options, f"jsonfile_prefix={RESULTS}/coco"]
+def _coco_files(prepared: Prepared, options: list[str], *, prefix: str) -> list[str]:
+    """Arguments for result files ``<prefix>.bbox.json`` (none where it is empty) and further options: ``--json_out`` of 1.0, else key=value
+    pairs behind the flag that takes them."""
+    json_out = _known(prepared, "--json_out") if prefix else None
+    if prefix and json_out is None:
+        options = [*options, f"jsonfile_prefix={prefix}"]
     taking = _known(prepared, "--eval-options", "--options")
-    return [*([json_out, f"{RESULTS}/coco"] if json_out else []), *([taking, *options] if taking and options else [])]
+    return [*([json_out, prefix] if json_out else []), *([taking, *options] if taking and options else [])]
 
 
 def _variables(environment: Environment) -> Mapping[str, str]:

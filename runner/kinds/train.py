@@ -10,8 +10,7 @@ from runner.frameworks.base import LogParser
 from runner.kinds.base import Needs, Work
 from runner.model_work import data_of, parser_of, ranks_of, with_code
 from runner.prepare_requests import framework_of, starting_spec
-from runner.preparing import prepared_from
-from runner.ranks import rank_on, with_interface
+from runner.ranks import prepared_on, rank_on, with_interface
 from runner.service.house import House
 from runner.specs import Kind, TrainSpec
 from runner.store import progress
@@ -25,23 +24,19 @@ class Train:
 
     def needs(self, run: Run) -> Needs:
         """Devices on a host that has the framework's environment; for a later attempt the one where its checkpoints lie. Of several
-        hosts that is the first: it alone writes checkpoints, and what all start from was brought to it."""
+        hosts that is the first: it alone writes checkpoints."""
         spec = _spec(run)
-        begun = run.attempt or (spec.hosts > 1 and (run.prepared or {}).get("checkpoint"))
         return Needs(
-            spec.host or (run.host if begun else None), spec.gpus // spec.hosts, framework=spec.preset.framework,
+            spec.host or (run.host if run.attempt else None), spec.gpus // spec.hosts, framework=spec.preset.framework,
             environment=spec.preset.environment, prepares=True, chosen=spec.devices, hosts=spec.hosts, among=spec.among,
         )
 
     def work(self, house: House, run: Run, *, host: Host, environment: Environment | None) -> Work:
         """The framework's launch line, the preset's own modules, and the dataset's files under ``data/``."""
         assert environment is not None
-        spec, prepared = starting_spec(house, run), prepared_from(run.prepared or {})
+        spec, prepared = starting_spec(house, run), prepared_on(house, run, host)
         assert isinstance(spec, TrainSpec)
-        if run.spans > 1:
-            ranks, prepared = rank_on(house, run, host, prepared)
-        else:
-            ranks = ranks_of(house, run, host, spec.gpus)
+        ranks = rank_on(house, run, host) if run.spans > 1 else ranks_of(house, run, host, spec.gpus)
         plan = with_interface(framework_of(house, spec).train(spec, prepared, environment, ranks), host)
         manifest, objects = data_of(house, spec.dataset)
         return Work(with_code(house, plan, spec.preset), manifest, objects)

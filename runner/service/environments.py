@@ -67,10 +67,10 @@ def look_again(house: House, who: Requester, *, host: str, name: str) -> Run:
     return _look(house, who, BootstrapSpec(host=host, environment=name, declared=known[name].declared))
 
 
-def forget(house: House, who: Requester, *, host: str, name: str) -> None:
-    """Forget an environment of a host; nothing on the host is touched. RequestError while runs need it, with their ids."""
+def must_be_forgettable(house: House, who: Requester, *, host: str, name: str) -> bool:
+    """Whether an environment that this person may forget now was declared; RequestError while runs need it, with their ids."""
     who.must_be(Role.OPERATOR, "forget environments")
-    with house.store.writing() as db:
+    with house.store.snapshot() as db:
         hosts.get(db, host)
         known = {each.name: each.fingerprint for each in hosts.environments(db, host=host)}
         named = {each.name for each in declarations.on_host(db, host)}
@@ -79,6 +79,13 @@ def forget(house: House, who: Requester, *, host: str, name: str) -> None:
         needed = [run.id for run in runs.live(db) if _needs(run, host, name, known.get(name))]
         if needed:
             raise RequestError(f"{name} on {host} is needed by {', '.join(needed)}. Stop these first, or wait for their end.")
+    return name in named
+
+
+def forget(house: House, who: Requester, *, host: str, name: str) -> None:
+    """Forget an environment of a host; nothing on the host is touched. RequestError while runs need it, with their ids."""
+    with house.store.writing() as db:
+        must_be_forgettable(house, who, host=host, name=name)
         declarations.remove(db, host, name)
         hosts.remove_environment(db, host, name)
         events.record(db, "audit", at=house.now(), actor=who.person, payload={"environment forgotten": name, "host": host})

@@ -1,17 +1,22 @@
-"""What an installation says of its own health: database, processes, hosts and environments. Nothing here speaks to a host."""
+"""What an installation says of its own health: database, processes, messages, hosts and environments. Nothing here speaks to a host."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from runner.entities import Environment, Host
 from runner.service.house import House
-from runner.store import hosts, integrity, people
+from runner.store import hosts, integrity, observations, outbox, people
+from runner.store.connection import DatabaseError
 
+SILENT_AFTER = timedelta(seconds=30)
+STUCK_AFTER = timedelta(minutes=5)
+TOLD_AFTER = timedelta(seconds=60)
+_TOLD = "runner_silent"
 CHECK_DEADLINE_S = 2.0
 MOUNTS = Path("/proc/self/mounts")
 _REMOTE = frozenset({
@@ -51,6 +56,50 @@ def health(house: House) -> Health:
         said = {process: people.last_beat(db, process) for process in ("runner", "bot", "socket")}
         beats = {process: at for process, at in said.items() if at is not None}
         return Health(database, beats, hosts.all_hosts(db), hosts.environments(db))
+
+
+def troubles(house: House, processes: Sequence[str], *, messages: bool = False) -> list[str]:
+    """Why not all is well, a sentence each: the database cannot be written, one of these processes is silent, messages do not move."""
+    try:
+        if why := integrity.unwritable(house.store):
+            return [f"The database cannot be written: {why}."]
+        db, now = house.store.reading(), house.now()
+        beats = {process: people.last_beat(db, process) for process in processes}
+        silent = [
+            f"The {process} has {f'been silent for {(now - at).total_seconds():.0f} s' if at else 'never been heard'}."
+            for process, at in beats.items() if at is None or now - at > SILENT_AFTER
+        ]
+        owed = observations.owed_since(db) if messages else None
+        stuck = [f"The oldest message has waited for {(now - owed).total_seconds():.0f} s."] if owed and now - owed > STUCK_AFTER else []
+        return silent + stuck
+    except DatabaseError as error:
+        return [f"The database cannot be read: {error}."]
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """The runner was last heard at ``since``, and that is to be told; or it is ``over``, and that is."""
+
+    since: datetime
+    over: bool = False
+
+
+def outage(house: House) -> Outage | None:
+    """What is to be told of the runner now, as far as it has not been noted."""
+    db = house.store.reading()
+    beat, told = people.last_beat(db, "runner"), outbox.cursor(db, _TOLD)
+    if beat is None:
+        return None
+    silent = house.now() - beat >= TOLD_AFTER
+    if told and not silent:
+        return Outage(datetime.fromtimestamp(told, tz=beat.tzinfo), over=True)
+    return Outage(beat) if silent and not told else None
+
+
+def note_outage(house: House, told: Outage) -> None:
+    """Note that it was told; in the transaction that owes the message."""
+    with house.store.writing() as db:
+        outbox.move_cursor(db, _TOLD, 0 if told.over else int(told.since.timestamp()))
 
 
 def _database(house: House) -> DatabaseHealth:

@@ -262,8 +262,8 @@ def _runs_on(db: Database, name: str) -> list[Run]:
 
 
 def _view(db: Database, host: Host, leases: Iterable[Lease], locked: Iterable[Lock], until: Mapping[str, datetime]) -> HostView:
-    gpus = hosts.devices(db, host)
+    gpus, held = hosts.devices(db, host), [lease for lease in leases if lease.host == host.name]
     return HostView(
-        host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), [lease for lease in leases if lease.host == host.name],
-        len(gpus), until, [lock for lock in locked if lock.host == host.name], gpus,
+        host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(gpus), until,
+        [lock for lock in locked if lock.host == host.name], gpus,
     )

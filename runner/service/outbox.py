@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from runner.entities import Event, Place, Run
-from runner.service.house import House
+from runner.errors import RequestError
+from runner.service.house import House, Requester
+from runner.settings import Role
 from runner.store import events, outbox, runs
 from runner.store.card_stamps import CardStamp, StaleCards
 from runner.store.outbox import Card, Delivery
 
 __all__ = [
     "Card", "CardStamp", "Delivery", "NewDelivery", "StaleCards", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts",
-    "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "settle_by",
+    "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "say", "settle_by",
 ]
 
 CURSOR = "notifier"
@@ -55,6 +57,14 @@ def add(house: House, delivery: NewDelivery) -> None:
     """Owe one message that no event caused, such as an answer."""
     with house.store.writing():
         _owe(house, delivery, event_id=None)
+
+
+def say(house: House, who: Requester, channel: str, text: str) -> None:
+    """Owe a channel what somebody wants said there: the one they speak in, or one that is listed; else RequestError."""
+    who.must_be(Role.MEMBER, "post messages")
+    if channel != who.place.channel and channel not in house.settings.access.channels:
+        raise RequestError(f"{channel} is none of access.channels in the settings; only those take messages.")
+    add(house, NewDelivery(f"said:{who.request_id}", channel, "text", {"text": text}))
 
 
 def owed(house: House) -> list[Delivery]:

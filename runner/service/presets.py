@@ -132,20 +132,26 @@ def require_free_name(house: House, name: str) -> None:
         raise RequestError(f"{name} is a preset that comes with this installation; give yours another name.")
 
 
-def remove(house: House, who: Requester, name: str) -> int:
-    """Forget a preset that somebody added, with all its versions: how many these were. Runs that froze it keep it."""
+def removable(house: House, who: Requester, name: str) -> Sequence[StoredPreset]:
+    """The versions of a preset that this person may remove; RequestError for one that comes with the installation."""
     who.must_be(Role.OPERATOR, "remove presets")
     if name in load_presets(house.settings.extensions):
         raise RequestError(f"{name} comes with this installation and stays; only presets that people added can be removed.")
+    versions = presets.versions(house.store.reading(), name)
+    if not versions:
+        find(house, name)
+    return versions
+
+
+def remove(house: House, who: Requester, name: str) -> Sequence[StoredPreset]:
+    """Forget a preset that somebody added, with all its versions, which are returned. Runs that froze it keep it."""
     with house.store.writing() as db:
-        versions = presets.versions(db, name)
-        if not versions:
-            find(house, name)
+        versions = removable(house, who, name)
         presets.remove(db, name, now=house.now())
         events.record(db, "audit", at=house.now(), actor=who.person, payload={"preset removed": name, "versions": len(versions)})
         needed = [*all_presets(house).values(), *(run.spec.preset for run in runs.live(db) if isinstance(run.spec, TrainSpec | ModelSpec))]
     _release_starts(house, [each.preset for each in versions], needed)
-    return len(versions)
+    return versions
 
 
 def _release_starts(house: House, gone: Sequence[Preset], needed: Sequence[Preset]) -> None:

@@ -155,7 +155,9 @@ def _training_spec(
         find(house, run_id)
     framework = find_framework(preset.framework, house.settings.extensions)
     if where.hosts > 1 and not framework.spans_hosts:
-        raise RequestError(f"{framework.name} trains on one host only; leave --hosts out, and name one host at most.")
+        raise RequestError(
+            f"{preset.name} trains on one server at a time ({framework.name} cannot span several); leave --hosts out, and name one at most."
+        )
     if where.hosts > 1 and not overrides.distributed:
         raise RequestError("One process cannot drive the GPUs of several hosts; leave --no-distributed out, or train on one host.")
     if start.mode is StartMode.FINETUNE and start.run_id is None and preset.start is not None:

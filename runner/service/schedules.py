@@ -6,22 +6,19 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from runner.entities import Place, Run
+from runner.entities import Run
 from runner.errors import RequestError
 from runner.schedule_words import next_times, parse_timing, times_in_words
-from runner.service.house import House, Requester, role_of
+from runner.service import standing_orders
+from runner.service.house import House, Requester
+from runner.service.standing_orders import SCHEDULES
 from runner.settings import Role
 from runner.store import events, runs, schedules
 from runner.store.schedules import Overlap, Schedule
 
 __all__ = [
-    "Overlap", "Schedule", "add", "all_schedules", "next_in_words", "pause", "ready_firings", "remove", "requester", "run_now",
-    "skip_next", "take_firing",
+    "Overlap", "Schedule", "add", "all_schedules", "next_in_words", "ready_firings", "resume", "run_now", "skip_next", "take_firing",
 ]
-
-SCHEDULE_DOOR = "schedule"
-TERMINAL_PREFIX = "terminal:"
-MAX_COMMAND_LETTERS = 2000
 
 
 def add(
@@ -34,7 +31,7 @@ def add(
     """
     who.must_be(Role.MEMBER, "add schedules")
     timing = parse_timing(words, zone=house.settings.zone)
-    line = _checked_command(command)
+    line = standing_orders.checked(SCHEDULES, command, example='"every day 02:30" run rtmdet-nano on fish')
     end = None if until is None else datetime.combine(until + timedelta(days=1), time(), ZoneInfo(timing.zone)).astimezone(UTC)
     if end and next_times(timing.cron, timing.zone, after=house.now(), count=1)[0] >= end:
         raise RequestError(f"{timing.words} does not come any more until {until:%-d %b %Y} ({timing.zone}). Name a later day.")
@@ -42,56 +39,44 @@ def add(
         schedule = schedules.add(
             db, timing, command=line, owner=who.person, channel=who.place.channel, now=house.now(), overlap=overlap, until=end
         )
-        _record(house, who, schedule, "added")
+        standing_orders.record(house, who, SCHEDULES, schedule, "added")
     return schedule, next_in_words(house, schedule)
 
 
 def all_schedules(house: House) -> list[tuple[Schedule, str]]:
     """Every schedule with its next three times in words, oldest first."""
-    return [(schedule, next_in_words(house, schedule)) for schedule in schedules.all_schedules(house.store.reading())]
+    return [(schedule, next_in_words(house, schedule)) for schedule in SCHEDULES.all(house.store.reading())]
 
 
-def pause(house: House, who: Requester, schedule_id: str, *, paused: bool = True) -> Schedule:
-    """Stop a schedule from firing, or let it fire again; what fell due while it was paused is passed over."""
+def resume(house: House, who: Requester, schedule_id: str) -> Schedule:
+    """Let a paused schedule fire again; what fell due while it was paused is passed over."""
     with house.store.writing() as db:
-        schedule = _own(house, who, schedule_id, "pause" if paused else "resume")
-        if schedule.paused != paused:
-            schedules.pause(db, schedule.id, paused=paused)
-            if not paused:
-                _pass_over(house, schedule)
-            _record(house, who, schedule, "paused" if paused else "resumed")
-        return schedules.get(db, schedule.id)
+        before = standing_orders.own(house, who, SCHEDULES, schedule_id, "resume")
+        if before.paused:
+            schedules.pass_over(db, before.id, until=house.now())
+        return standing_orders.pause(house, who, SCHEDULES, before.id, paused=False)
 
 
 def skip_next(house: House, who: Requester, schedule_id: str) -> tuple[Schedule, str]:
     """Pass over a schedule's next time, once; returns that time in words."""
     with house.store.writing() as db:
-        schedule = _own(house, who, schedule_id, "skip a time of")
+        schedule = standing_orders.own(house, who, SCHEDULES, schedule_id, "skip a time of")
         if schedule.paused:
             raise RequestError(f"{schedule.id} is paused, so there is nothing to skip.")
         times = _next(house, schedule, count=1)
         if not times:
             raise RequestError(f"{schedule.id} has ended, so there is nothing to skip.")
         schedules.skip(db, schedule.id, times[0])
-        _record(house, who, schedule, "skipped the next of")
-        return schedules.get(db, schedule.id), times_in_words(times, now=house.now())
+        standing_orders.record(house, who, SCHEDULES, schedule, "skipped the next of")
+        return SCHEDULES.get(db, schedule.id), times_in_words(times, now=house.now())
 
 
 def run_now(house: House, who: Requester, schedule_id: str) -> Schedule:
     """Carry out a schedule's command now, as its owner, beside its times."""
     with house.store.writing() as db:
-        schedule = _own(house, who, schedule_id, "run")
+        schedule = standing_orders.own(house, who, SCHEDULES, schedule_id, "run")
         schedules.fire_now(db, schedule.id, house.now())
-        _record(house, who, schedule, "ran")
-        return schedule
-
-
-def remove(house: House, who: Requester, schedule_id: str) -> Schedule:
-    """Forget a schedule."""
-    with house.store.writing() as db:
-        schedule = _own(house, who, schedule_id, "remove")
-        schedules.remove(db, schedule.id)
-        _record(house, who, schedule, "removed")
+        standing_orders.record(house, who, SCHEDULES, schedule, "ran")
         return schedule
 
 
@@ -117,7 +102,7 @@ def ready_firings(house: House) -> list[tuple[Schedule, datetime]]:
     ready = []
     for firings in found.values():
         schedule, newest = firings[-1]
-        going_on = runs.live_of_requests(house.store.reading(), _requests_of(schedule))
+        going_on = runs.live_of_requests(house.store.reading(), standing_orders.requests_of(SCHEDULES, schedule))
         if not going_on:
             ready += firings[:1]  # the next one looks again: what this one starts goes on then
         elif schedule.overlap is Overlap.SKIP:
@@ -133,17 +118,6 @@ def take_firing(house: House, schedule: Schedule, due_at: datetime) -> None:
     """Note that a firing's command was carried out. Inside the transaction that carries it out, it happens once."""
     with house.store.writing() as db:
         schedules.take_firing(db, schedule.id, due_at, now=house.now())
-
-
-def requester(house: House, schedule: Schedule, due_at: datetime) -> Requester:
-    """Who asks when a schedule fires: its owner, with the role they have now; the same firing always has the same request id."""
-    role = Role.ADMIN if schedule.owner.startswith(TERMINAL_PREFIX) else role_of(house, schedule.owner, schedule.channel)
-    request_id = f"{_requests_of(schedule)}{due_at.isoformat()}"
-    return Requester(schedule.owner, role, SCHEDULE_DOOR, request_id, Place(channel=schedule.channel))
-
-
-def _requests_of(schedule: Schedule) -> str:
-    return f"{SCHEDULE_DOOR}:{schedule.id}:"
 
 
 def _next(house: House, schedule: Schedule, *, count: int) -> list[datetime]:
@@ -169,37 +143,3 @@ def _replace(house: House, schedule: Schedule, going_on: Sequence[Run]) -> None:
         if run.stop_requested_by is None:
             with house.store.writing() as db:
                 runs.request_stop(db, run, by=schedule.owner, now=house.now())
-
-
-def _own(house: House, who: Requester, schedule_id: str, what: str) -> Schedule:
-    wanted = schedule_id.strip().lower()
-    schedule = schedules.get(house.store.reading(), wanted if wanted.startswith("s-") else f"s-{wanted}")
-    if schedule.owner != who.person:
-        who.must_be(Role.OPERATOR, f"{what} somebody else's schedule ({schedule.id} is {schedule.owner}'s)")
-    return schedule
-
-
-def _checked_command(command: str) -> str:
-    line = command.strip()
-    example = 'For example `schedule add "every day 02:30" run rtmdet-nano on fish`.'
-    if not line:
-        raise RequestError(f"A schedule needs a command to carry out. {example}")
-    if len(line) > MAX_COMMAND_LETTERS:
-        raise RequestError(f"The command has {len(line):,} letters; a schedule keeps at most {MAX_COMMAND_LETTERS:,}.")
-    if line.split()[0].lower() == "schedule":
-        raise RequestError(f"A schedule cannot change schedules. {example}")
-    return line
-
-
-def _pass_over(house: House, schedule: Schedule) -> None:
-    """Note this moment as due and carried out, so that the runner looks for what is due after it."""
-    now = house.now()
-    with house.store.writing() as db:
-        schedules.fire(db, schedule.id, now)
-        schedules.take_firing(db, schedule.id, now, now=now)
-
-
-def _record(house: House, who: Requester, schedule: Schedule, what: str) -> None:
-    payload = {"schedule": schedule.id, "what": what, "words": schedule.words, "command": schedule.command}
-    with house.store.writing() as db:
-        events.record(db, "schedule", at=house.now(), actor=who.person, payload=payload)

@@ -1,92 +1,71 @@
-"""Commands that are carried out when something happens: a new dataset version, a result, a failure, an alert."""
+"""Commands that are carried out when something happens: a new dataset version, a result, a failure, an alert, a file."""
 
 from __future__ import annotations
 
-import difflib
 import logging
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 
-from runner.checkpoints import measured
-from runner.entities import Event, Place, Run
+from runner.entities import Run
 from runner.errors import RequestError
-from runner.service.house import House, Requester, role_of
+from runner.service import standing_orders
+from runner.service.causes import ANY, FileAppears, Happened, parse_cause
+from runner.service.house import House, Requester
+from runner.service.standing_orders import TRIGGERS
 from runner.settings import Role
-from runner.specs import Kind, ModelSpec, TrainSpec
-from runner.states import State
-from runner.store import events, outbox, past_runs, progress, runs, triggers
+from runner.store import events, observations, outbox, past_runs, runs, triggers
 from runner.store.triggers import Outcome, Trigger, TriggerFiring
-from runner.trigger_words import Happening, When, parse_when
 
-__all__ = ["NAMES", "Outcome", "Trigger", "TriggerFiring", "add", "all_triggers", "look", "pause", "ready", "remove", "requester", "take"]
+__all__ = [
+    "Outcome", "Trigger", "TriggerFiring", "add", "all_triggers", "fire", "keys", "look", "note_trouble", "ready", "take",
+    "waiting_for_files",
+]
 
-DOOR = "trigger"
-TERMINAL_PREFIX = "terminal:"
-NAMES = ("run", "data", "alert", "host")
-"""What ``{…}`` in a command may name, of what happened."""
-ALERT_EVENT = "alert"
+COOLDOWN = timedelta(minutes=10)
+_HOUR = timedelta(hours=1)
 _CURSOR = "triggers"
+_NAMED = re.compile(r"\{(\w+)\}")
+_OPTION = re.compile(r"-|[\w.-]*=")
+"""What a command would read as an option of its own."""
 log = logging.getLogger(__name__)
 _MOST_EVENTS = 200
 _FARTHEST = 20
 _SHOWN = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """Something that triggers may wait for. ``key`` tells it from all others; ``run`` is whose doing it was, None of an alert about
-    no run."""
-
-    key: str
-    because: str
-    names: Mapping[str, str]
-    run: Run | None = None
-    ap: float | None = None
-    dropped: float = 0.0
-    alert: str = ""
-    dataset: str = ""
-    """The dataset of which there is a new version."""
-
-
-def add(house: House, who: Requester, *, words: str, command: str, cooldown: timedelta, dry_run: bool = False) -> Trigger:
-    """Keep a trigger that carries out ``command`` as the person. RequestError for words that are not understood, an alert that no rule
-    makes, or no command."""
+def add(
+    house: House, who: Requester, *, words: str, command: str, cooldown: timedelta | None = None, most: int | None = None,
+    dry_run: bool = False,
+) -> Trigger:
+    """Keep a trigger that carries out ``command`` as the person, ``most`` times an hour; ``cooldown`` None: 10 minutes, or none where
+    there is a most, and for files. RequestError for words that are not understood, for what can never happen, and for no command or one
+    that names what this cause does not know."""
     who.must_be(Role.MEMBER, "add triggers")
-    _check_alert(house, parse_when(words))
-    line = _checked(command)
+    cause = parse_cause(words)
+    cause.check(house, who)
+    line = standing_orders.checked(TRIGGERS, command, example='"new data fish" retrain rtmdet-nano on fish')
+    unknown = [f"{{{name}}}" for name in _NAMED.findall(line) if name not in cause.NAMES]
+    if unknown and ANY not in cause.NAMES:
+        known = ", ".join(f"{{{name}}}" for name in cause.NAMES)
+        raise RequestError(f"What “{words}” waits for has no {', '.join(unknown)}; its command may name {known}.")
+    usual = timedelta() if most or isinstance(cause, FileAppears) else COOLDOWN
     with house.store.writing() as db:
-        added = triggers.add(
-            db, words=" ".join(words.split()), command=line, owner=who.person, channel=who.place.channel, cooldown=cooldown,
-            dry_run=dry_run, now=house.now(),
+        added = Trigger(
+            TRIGGERS.new_id(), " ".join(words.split()), line, who.person, who.place.channel, house.now(),
+            usual if cooldown is None else cooldown, most, dry_run,
+            paused=False, after_event=observations.newest_event(db),
         )
-        _record(house, who, added, "added")
+        triggers.add(db, added)
+        standing_orders.record(house, who, TRIGGERS, added, "added")
     return added
 
 
 def all_triggers(house: House) -> list[tuple[Trigger, list[TriggerFiring]]]:
     """Every trigger with its last firings, oldest first."""
     db = house.store.reading()
-    return [(each, triggers.firings(db, each.id, limit=_SHOWN)) for each in triggers.all_triggers(db)]
-
-
-def pause(house: House, who: Requester, trigger_id: str, *, paused: bool = True) -> Trigger:
-    """Let a trigger pass over what happens, or not any more."""
-    with house.store.writing() as db:
-        trigger = _own(house, who, trigger_id, "pause" if paused else "resume")
-        triggers.pause(db, trigger.id, paused=paused)
-        _record(house, who, trigger, "paused" if paused else "resumed")
-        return triggers.get(db, trigger.id)
-
-
-def remove(house: House, who: Requester, trigger_id: str) -> Trigger:
-    """Forget a trigger."""
-    with house.store.writing() as db:
-        trigger = _own(house, who, trigger_id, "remove")
-        triggers.remove(db, trigger.id)
-        _record(house, who, trigger, "removed")
-        return trigger
+    return [(each, triggers.firings(db, each.id, limit=_SHOWN)) for each in TRIGGERS.all(db)]
 
 
 def look(house: House) -> int:
@@ -95,21 +74,52 @@ def look(house: House) -> int:
         return 0
     with house.store.writing() as db:
         unread = events.after(db, outbox.cursor(db, _CURSOR), limit=_MOST_EVENTS)
-        waiting = [(each, parse_when(each.words)) for each in triggers.all_triggers(db) if not each.paused]
-        for event in unread if waiting else ():
-            try:
-                _look_at(house, event, waiting)
-            except Exception:  # one odd event must not stop all that come after it
-                log.exception("The event %s fires no trigger: it cannot be read.", event.id)
+        waiting = [(each, parse_cause(each.words)) for each in TRIGGERS.all(db) if not each.paused]
+        for event in unread:
+            for trigger, cause in waiting:
+                if event.id > trigger.after_event:
+                    try:
+                        for happened in cause.look(db, event):
+                            fire(house, trigger, happened)
+                    except Exception:  # one odd event must not stop all that come after it
+                        log.exception("The event %s does not fire %s: it cannot be read.", event.id, trigger.id)
         outbox.move_cursor(db, _CURSOR, unread[-1].id)
         return len(unread)
 
 
-def _look_at(house: House, event: Event, waiting: Sequence[tuple[Trigger, When]]) -> None:
-    for happened in _happened(house, event):
-        for trigger, when in waiting:
-            if event.id > trigger.after_event and _matches(when, happened):
-                _fire(house, trigger, happened)
+def waiting_for_files(house: House) -> list[tuple[Trigger, FileAppears]]:
+    """The triggers that wait for files, and where."""
+    waiting = [(each, parse_cause(each.words)) for each in TRIGGERS.all(house.store.reading()) if not each.paused]
+    return [(trigger, cause) for trigger, cause in waiting if isinstance(cause, FileAppears)]
+
+
+def keys(house: House, trigger: Trigger) -> set[str]:
+    """The key of everything that ever happened to a trigger."""
+    return triggers.keys(house.store.reading(), trigger.id)
+
+
+def fire(house: House, trigger: Trigger, happened: Happened) -> None:
+    """Note what comes of a happening that a trigger waits for; once, by its key."""
+    db, now = house.store.reading(), house.now()
+    fired = triggers.last_fired(db, trigger.id)
+    outcome = Outcome.DRY_RUN if trigger.dry_run else Outcome.FIRED
+    if happened.run is not None and _is_product(house, happened.run, trigger):
+        outcome = Outcome.OWN_PRODUCT
+    elif happened.unsafe or any(_OPTION.match(happened.names.get(name, "")) for name in _NAMED.findall(trigger.command)):
+        outcome = Outcome.UNSAFE
+    elif fired is not None and now - fired < trigger.cooldown:
+        outcome = Outcome.COOLING
+    elif trigger.most is not None and triggers.fired_since(db, trigger.id, now - _HOUR) >= trigger.most:
+        outcome = Outcome.TOO_OFTEN
+    command = _filled(trigger.command, happened.names)
+    with house.store.writing() as db:
+        triggers.keep_firing(db, TriggerFiring(trigger.id, happened.key, now, outcome, command, happened.because))
+
+
+def note_trouble(house: House, trigger: Trigger, why: str) -> bool:
+    """Note why it cannot be seen whether a trigger fires; False where that reason was noted before."""
+    with house.store.writing() as db:
+        return triggers.keep_firing(db, TriggerFiring(trigger.id, f"trouble:{why}", house.now(), Outcome.BLIND, trigger.command, why))
 
 
 def ready(house: House) -> list[tuple[Trigger, TriggerFiring]]:
@@ -123,79 +133,9 @@ def take(house: House, firing: TriggerFiring) -> None:
         triggers.take(db, firing, now=house.now())
 
 
-def requester(house: House, trigger: Trigger, firing: TriggerFiring) -> Requester:
-    """Who asks when a trigger fires: its owner, with the role they have now; the same firing always has the same request id."""
-    role = Role.ADMIN if trigger.owner.startswith(TERMINAL_PREFIX) else role_of(house, trigger.owner, trigger.channel)
-    return Requester(trigger.owner, role, DOOR, f"{_requests_of(trigger)}{firing.key}", Place(channel=trigger.channel))
-
-
-def _happened(house: House, event: Event) -> Iterator[Happened]:
-    db = house.store.reading()
-    if event.kind == ALERT_EVENT:
-        firing = event.payload.get("firing")
-        for alert in firing if isinstance(firing, list) else ():
-            labels = alert["labels"]
-            name, run_id, host = (str(labels.get(key, "")) for key in ("alertname", "run", "host"))
-            names, about = {"alert": name, "run": run_id, "host": host}, f" for {run_id}" if run_id else ""
-            run = runs.find(db, run_id)
-            yield Happened(f"alert:{alert['id']}:{alert['since']}", f"the alert {name} fires{about}", names, run, alert=name)
-    elif event.kind == "state" and event.run_id is not None and event.payload.get("state") in (State.SUCCEEDED, State.FAILED):
-        run = runs.get(db, event.run_id)
-        reference = str(runs.result(db, run.id).get("reference", "")) if run.kind in (Kind.INGEST, Kind.CONVERT) else ""
-        ap, dropped = _measured(house, run)
-        made = f"{run.id} made {reference}" if reference else f"{run.id} {run.reason.in_words}"
-        yield Happened(
-            f"event:{event.id}", f"{made}{f', mAP {ap:.3f}' if ap is not None else ''}", {"run": run.id, "data": reference or _data(run)},
-            run, ap, dropped, dataset=reference.partition("@")[0],
-        )
-
-
-def _measured(house: House, run: Run) -> tuple[float | None, float]:
-    """(best mAP of a training or an evaluation, how much less that is than its parent's)."""
-    if run.kind not in (Kind.TRAIN, Kind.EVAL) or run.state is not State.SUCCEEDED:
-        return None, 0.0
-    db = house.store.reading()
-    mine, before = (
-        max(measured(progress.evaluations(db, each)).values(), default=None) if each else None for each in (run.id, run.parent_id)
-    )
-    return mine, before - mine if mine is not None and before is not None else 0.0
-
-
-def _matches(when: When, happened: Happened) -> bool:
-    run = happened.run
-    match when.happening:
-        case Happening.ALERT:
-            return happened.alert.lower() == when.alert.lower()
-        case Happening.DATA:
-            return happened.dataset == when.dataset
-    if run is None or not isinstance(run.spec, TrainSpec | ModelSpec) or run.spec.dataset is None:
-        return False
-    if when.preset not in (None, run.spec.preset.name) or when.dataset not in (None, run.spec.dataset.name):
-        return False
-    match when.happening:
-        case Happening.SUCCESS | Happening.FAILURE:
-            return run.state is (State.SUCCEEDED if when.happening is Happening.SUCCESS else State.FAILED)
-        case Happening.BELOW:
-            return happened.ap is not None and happened.ap < when.value
-        case Happening.ABOVE:
-            return happened.ap is not None and happened.ap > when.value
-        case _:
-            return happened.dropped > 0 and happened.dropped >= when.value
-
-
-def _fire(house: House, trigger: Trigger, happened: Happened) -> None:
-    db, now = house.store.reading(), house.now()
-    fired = triggers.last_fired(db, trigger.id)
-    outcome = Outcome.DRY_RUN if trigger.dry_run else Outcome.FIRED
-    if happened.run is not None and _is_product(house, happened.run, trigger):
-        outcome = Outcome.OWN_PRODUCT
-    elif fired is not None and now - fired < trigger.cooldown:
-        outcome = Outcome.COOLING
-    command = trigger.command
-    for name in NAMES:
-        command = command.replace(f"{{{name}}}", shlex.quote(happened.names.get(name, "")))
-    with house.store.writing() as db:
-        triggers.keep_firing(db, TriggerFiring(trigger.id, happened.key, now, outcome, command, happened.because))
+def _filled(command: str, names: Mapping[str, str]) -> str:
+    """The command with ``{…}`` filled in: whatever a name holds, it stays inside its word."""
+    return shlex.join(_NAMED.sub(lambda found: names.get(found[1], found[0]), word) for word in shlex.split(command))
 
 
 def _is_product(house: House, run: Run, trigger: Trigger) -> bool:
@@ -203,51 +143,10 @@ def _is_product(house: House, run: Run, trigger: Trigger) -> bool:
     db = house.store.reading()
     for _ in range(_FARTHEST):
         request = past_runs.request_of(db, run.id)
-        if request.startswith(_requests_of(trigger)):
+        if request.startswith(standing_orders.requests_of(TRIGGERS, trigger)):
             return True
         cause = events.run_of(db, int(event)) if (event := request.partition(":event:")[2]) else run.parent_id
         if cause is None:
             return False
         run = runs.get(db, cause)
     return True  # a chain as long as that goes in a circle, or soon will
-
-
-def _data(run: Run) -> str:
-    dataset = run.spec.dataset if isinstance(run.spec, TrainSpec | ModelSpec) else None
-    return str(dataset) if dataset else ""
-
-
-def _requests_of(trigger: Trigger) -> str:
-    return f"{DOOR}:{trigger.id}:"
-
-
-def _check_alert(house: House, when: When) -> None:
-    known = {rule.name.lower(): rule.name for rule in house.settings.alerts.all_rules}
-    if when.happening is Happening.ALERT and when.alert.lower() not in known:
-        near = difflib.get_close_matches(when.alert.lower(), known, n=1)
-        hint = f" Did you mean {known[near[0]]}?" if near else ""
-        raise RequestError(f"No rule makes an alert {when.alert}.{hint} There are: {', '.join(sorted(known.values()))}.")
-
-
-def _own(house: House, who: Requester, trigger_id: str, what: str) -> Trigger:
-    wanted = trigger_id.strip().lower()
-    trigger = triggers.get(house.store.reading(), wanted if wanted.startswith("t-") else f"t-{wanted}")
-    if trigger.owner != who.person:
-        who.must_be(Role.OPERATOR, f"{what} somebody else's trigger ({trigger.id} is {trigger.owner}'s)")
-    return trigger
-
-
-def _checked(command: str) -> str:
-    line = command.strip()
-    example = 'For example `trigger add "new data fish" retrain rtmdet-nano on fish`.'
-    if not line:
-        raise RequestError(f"A trigger needs a command to carry out. {example}")
-    if line.split()[0].lower() in (DOOR, "schedule"):
-        raise RequestError(f"A trigger cannot change triggers or schedules. {example}")
-    return line
-
-
-def _record(house: House, who: Requester, trigger: Trigger, what: str) -> None:
-    payload = {"trigger": trigger.id, "what": what, "words": trigger.words, "command": trigger.command}
-    with house.store.writing() as db:
-        events.record(db, "trigger", at=house.now(), actor=who.person, payload=payload)

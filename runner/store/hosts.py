@@ -55,7 +55,7 @@ def all_hosts(db: Database) -> list[Host]:
 def remove(db: Database, name: str) -> None:
     """Forget a host and its environments."""
     db.conn.execute("DELETE FROM declarations WHERE host = ?", (name,))
-    for table in ("sent", "locks"):
+    for table in ("sent", "locks", "laid"):
         db.conn.execute(f"DELETE FROM {table} WHERE host = ?", (name,))  # noqa: S608
     db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))
@@ -84,8 +84,8 @@ def note_seen(db: Database, name: str, *, now: datetime, host_time: datetime | N
 
 
 def note_trouble(db: Database, name: str, trouble: str) -> None:
-    """Keep why the host does not answer."""
-    db.conn.execute("UPDATE hosts SET trouble = ? WHERE name = ?", (trouble, name))
+    """Keep why the host does not answer, and count it."""
+    db.conn.execute("UPDATE hosts SET trouble = ?, failures = failures + 1 WHERE name = ?", (trouble, name))
 
 
 def note_resources(db: Database, resources: Resources, *, now: datetime | None = None) -> None:

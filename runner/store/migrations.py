@@ -240,6 +240,23 @@ CREATE INDEX progress_by_memory ON progress(run_id, memory_mib);
 CREATE INDEX trainings_begun ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train' AND started_at IS NOT NULL;
 """
 
+_LAID_AHEAD = """
+CREATE TABLE laid (host TEXT NOT NULL, directory TEXT NOT NULL, run_id TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (host, directory));
+"""
+
+_OUTSIDE = """
+CREATE TABLE hook_calls (key TEXT PRIMARY KEY, told_at TEXT NOT NULL);
+CREATE INDEX hook_calls_by_time ON hook_calls(told_at);
+ALTER TABLE hosts ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE heartbeats ADD COLUMN passes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE heartbeats ADD COLUMN passes_s REAL NOT NULL DEFAULT 0;
+ALTER TABLE triggers ADD COLUMN most INTEGER;
+CREATE INDEX runs_by_reason ON runs(reason);
+CREATE INDEX runs_by_wait ON runs(priority, created_at, started_at) WHERE kind = 'train' AND started_at IS NOT NULL;
+CREATE INDEX events_missed ON events(kind) WHERE kind = 'schedule_missed';
+"""
+
 
 @migrations()
 def first_schema(db: Database) -> None:
@@ -349,7 +366,36 @@ def revisions(db: Database) -> None:
     _carry_out(db, _REVISIONS)
 
 
+@migrations()
+def outside_world(db: Database) -> None:
+    """What was told through the hooks; what /metrics counts, where it has to be quick."""
+    _carry_out(db, _OUTSIDE)
+
+
+@migrations()
+def rules(db: Database) -> None:
+    """What people changed of alert rules, beside the settings."""
+    _carry_out(db, "CREATE TABLE rules (name TEXT PRIMARY KEY, change TEXT NOT NULL, person TEXT NOT NULL, at TEXT NOT NULL);\n")
+
+
+@migrations()
+def published_champions(db: Database) -> None:
+    """A retraining may publish what it promotes: as which preset, and the run that does it."""
+    _carry_out(db, "ALTER TABLE retrainings ADD COLUMN publish TEXT;\nALTER TABLE retrainings ADD COLUMN export_id TEXT;\n")
+
+
+@migrations()
+def laid_ahead(db: Database) -> None:
+    """Directories that were laid on hosts before their runs' turn."""
+    _carry_out(db, _LAID_AHEAD)
+
+
+@migrations()
+def children(db: Database) -> None:
+    """Which run goes on from which is asked for every failure of late: without this, of all runs there ever were."""
+    _carry_out(db, "CREATE INDEX runs_of_parent ON runs(parent_id) WHERE parent_id IS NOT NULL;\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
-    for statement in statements.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    for statement in filter(str.strip, statements.split(";\n")):
+        db.conn.execute(statement)

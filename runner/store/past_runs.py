@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from datetime import datetime, timedelta
 
 from sqlite_utils import Database
 
 from runner.entities import Run
+from runner.store import runs
 from runner.store.connection import to_text
+
+ABOUT = timedelta(seconds=10)
+"""How far a host's clock is trusted."""
 
 
 def alike(db: Database, run: Run) -> list[str]:
@@ -29,6 +34,16 @@ def files_no_longer_needed(db: Database, *, ended_before: datetime) -> set[str]:
     )
     needed = db.conn.execute(f"{digests} AND (ended_at IS NULL OR ended_at > ?)", (to_text(ended_before),))
     return {row[0] for row in old} - {row[0] for row in needed}
+
+
+def told_of(db: Database, path: str, *, host: str, at: datetime) -> list[Run]:
+    """The runs that were at work on a host about a moment and had been told of a path there, newest first."""
+    rows = db.conn.execute(
+        "SELECT id FROM runs WHERE host = ? AND kind != 'ingest' AND started_at <= ? AND (ended_at IS NULL OR ended_at >= ?)"
+        " AND (instr(spec, ?) OR instr(prepared, ?)) ORDER BY created_at DESC",
+        (host, to_text(at + ABOUT), to_text(at - ABOUT), *[json.dumps(path, ensure_ascii=False)[1:-1]] * 2),
+    ).fetchall()
+    return [runs.get(db, row["id"]) for row in rows]
 
 
 def request_of(db: Database, run_id: str) -> str:

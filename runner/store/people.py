@@ -113,9 +113,12 @@ def settle_upload(db: Database, upload_id: str, *, error: str | None = None) -> 
     db.conn.execute("UPDATE uploads SET state = ?, error = ? WHERE id = ?", ("failed" if error else "fetched", error, upload_id))
 
 
-def beat(db: Database, process: str, *, pid: int, now: datetime) -> None:
-    """Note that a process lives."""
-    db.conn.execute("INSERT OR REPLACE INTO heartbeats (process, at, pid) VALUES (?, ?, ?)", (process, to_text(now), pid))
+def beat(db: Database, process: str, *, pid: int, now: datetime, passes: int = 0, passes_s: float = 0.0) -> None:
+    """Note that a process lives; how many passes it has made since it began, and how long they took."""
+    db.conn.execute(
+        "INSERT OR REPLACE INTO heartbeats (process, at, pid, passes, passes_s) VALUES (?, ?, ?, ?, ?)",
+        (process, to_text(now), pid, passes, passes_s),
+    )
 
 
 def last_beat(db: Database, process: str) -> datetime | None:

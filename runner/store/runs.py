@@ -132,6 +132,14 @@ def newest_ended(db: Database, *, limit: int, owner: str | None = None) -> list[
     return [_run(row) for row in rows]
 
 
+def newest_of_parent(db: Database, parent_id: str, kind: Kind, *, limit: int) -> list[Run]:
+    """What of that kind was made of a run, the newest first."""
+    rows = db.conn.execute(
+        "SELECT * FROM runs WHERE parent_id = ? AND kind = ? ORDER BY created_at DESC, id DESC LIMIT ?", (parent_id, kind, limit)
+    )
+    return [_run(row) for row in rows]
+
+
 def between(db: Database, since: datetime, until: datetime) -> list[Run]:
     """Every run that had begun before the end of a span and had not ended before it, oldest first."""
     rows = db.conn.execute(
@@ -189,7 +197,7 @@ def approve(db: Database, run: Run, by: str, *, now: datetime) -> None:
 
 def front(db: Database) -> float:
     """A place in the queue before every other."""
-    row = db.conn.execute("SELECT min(queue_place) AS first FROM runs WHERE state = 'PENDING'").fetchone()
+    row = db.conn.execute("SELECT min(queue_place) AS first FROM runs WHERE state IN ('PENDING', 'RUNNING')").fetchone()
     return (row["first"] or 0.0) - 1.0
 
 

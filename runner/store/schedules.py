@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,9 +9,9 @@ from sqlite3 import Row
 
 from sqlite_utils import Database
 
-from runner.errors import RequestError
 from runner.schedule_words import Timing
 from runner.store.connection import required_time, to_text, to_time
+from runner.store.standing_orders import Book
 
 
 class Overlap(StrEnum):
@@ -48,42 +47,18 @@ def add(
     overlap: Overlap = Overlap.SKIP, until: datetime | None = None,
 ) -> Schedule:
     """Keep a new schedule."""
-    schedule_id = "s-" + secrets.token_hex(2)
+    schedule_id = BOOK.new_id()
     db.conn.execute(
         "INSERT INTO schedules (id, words, cron, zone, command, owner, channel, created_at, overlap, until)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (schedule_id, timing.words, timing.cron, timing.zone, command, owner, channel, to_text(now), overlap.value, to_text(until)),
     )
-    return get(db, schedule_id)
-
-
-def get(db: Database, schedule_id: str) -> Schedule:
-    """The schedule of that id."""
-    row = db.conn.execute("SELECT * FROM schedules WHERE id = ?", (schedule_id,)).fetchone()
-    if row is None:
-        raise RequestError(f"There is no schedule {schedule_id}. `schedule list` shows them.")
-    return _schedule(row)
-
-
-def all_schedules(db: Database) -> list[Schedule]:
-    """Every schedule, oldest first."""
-    return [_schedule(row) for row in db.conn.execute("SELECT * FROM schedules ORDER BY created_at")]
-
-
-def pause(db: Database, schedule_id: str, *, paused: bool) -> None:
-    """Stop a schedule from firing, or let it fire again."""
-    db.conn.execute("UPDATE schedules SET paused = ? WHERE id = ?", (int(paused), schedule_id))
+    return BOOK.get(db, schedule_id)
 
 
 def skip(db: Database, schedule_id: str, due_at: datetime) -> None:
     """Note a time to pass over."""
     db.conn.execute("UPDATE schedules SET skip_due_at = ? WHERE id = ?", (to_text(due_at), schedule_id))
-
-
-def remove(db: Database, schedule_id: str) -> None:
-    """Forget a schedule and its firings."""
-    db.conn.execute("DELETE FROM firings WHERE schedule_id = ?", (schedule_id,))
-    db.conn.execute("DELETE FROM schedules WHERE id = ?", (schedule_id,))
 
 
 def fire_now(db: Database, schedule_id: str, now: datetime) -> bool:
@@ -93,18 +68,22 @@ def fire_now(db: Database, schedule_id: str, now: datetime) -> bool:
 
 def fire(db: Database, schedule_id: str, due_at: datetime) -> bool:
     """Note that a schedule is due; False when that occurrence was noted before."""
-    fired = fire_now(db, schedule_id, due_at)
+    pass_over(db, schedule_id, until=due_at)
+    return fire_now(db, schedule_id, due_at)
+
+
+def pass_over(db: Database, schedule_id: str, *, until: datetime) -> None:
+    """Let a schedule owe nothing up to a moment."""
     db.conn.execute(
         "UPDATE schedules SET last_due_at = ? WHERE id = ? AND (last_due_at IS NULL OR last_due_at < ?)",
-        (to_text(due_at), schedule_id, to_text(due_at)),
+        (to_text(until), schedule_id, to_text(until)),
     )
-    return fired
 
 
 def untaken_firings(db: Database) -> list[tuple[Schedule, datetime]]:
     """Firings whose command was not yet carried out."""
     rows = db.conn.execute("SELECT schedule_id, due_at FROM firings WHERE taken_at IS NULL ORDER BY due_at").fetchall()
-    return [(get(db, row["schedule_id"]), required_time(row["due_at"])) for row in rows]
+    return [(BOOK.get(db, row["schedule_id"]), required_time(row["due_at"])) for row in rows]
 
 
 def take_firing(db: Database, schedule_id: str, due_at: datetime, *, now: datetime) -> None:
@@ -119,3 +98,6 @@ def _schedule(row: Row) -> Schedule:
         last_due_at=to_time(row["last_due_at"]), overlap=Overlap(row["overlap"]), until=to_time(row["until"]),
         skip_due_at=to_time(row["skip_due_at"]),
     )
+
+
+BOOK = Book("schedule", "firings", _schedule)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,13 +9,14 @@ from sqlite3 import Row
 
 from sqlite_utils import Database
 
-from runner.errors import RequestError
 from runner.store.connection import required_time, to_text
+from runner.store.standing_orders import Book
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A command that is carried out when something happens; only what happens after the event ``after_event`` counts."""
+    """A command that is carried out when something happens; only what happens after the event ``after_event`` counts.
+    It fires ``most`` times an hour, None any number of times."""
 
     id: str
     words: str
@@ -25,6 +25,7 @@ class Trigger:
     channel: str | None
     created_at: datetime
     cooldown: timedelta
+    most: int | None
     dry_run: bool
     paused: bool
     after_event: int
@@ -35,8 +36,11 @@ class Outcome(StrEnum):
 
     FIRED = "fired"
     COOLING = "cooling down"
+    TOO_OFTEN = "too often within an hour"
     OWN_PRODUCT = "its own product"
     DRY_RUN = "dry run"
+    UNSAFE = "not carried out: what it names cannot be typed safely"
+    BLIND = "cannot look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +55,14 @@ class TriggerFiring:
     because: str
 
 
-def add(
-    db: Database, *, words: str, command: str, owner: str, channel: str | None, cooldown: timedelta, dry_run: bool, now: datetime
-) -> Trigger:
+def add(db: Database, trigger: Trigger) -> None:
     """Keep a new trigger."""
-    newest = db.conn.execute("SELECT coalesce(max(id), 0) AS newest FROM events").fetchone()["newest"]
-    trigger_id = "t-" + secrets.token_hex(2)
     db.conn.execute(
-        "INSERT INTO triggers (id, words, command, owner, channel, created_at, cooldown_s, dry_run, after_event)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (trigger_id, words, command, owner, channel, to_text(now), cooldown.total_seconds(), int(dry_run), newest),
+        "INSERT INTO triggers (id, words, command, owner, channel, created_at, cooldown_s, most, dry_run, paused, after_event)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (trigger.id, trigger.words, trigger.command, trigger.owner, trigger.channel, to_text(trigger.created_at),
+         trigger.cooldown.total_seconds(), trigger.most, int(trigger.dry_run), int(trigger.paused), trigger.after_event),
     )
-    return get(db, trigger_id)
-
-
-def get(db: Database, trigger_id: str) -> Trigger:
-    """The trigger of that id."""
-    row = db.conn.execute("SELECT * FROM triggers WHERE id = ?", (trigger_id,)).fetchone()
-    if row is None:
-        raise RequestError(f"There is no trigger {trigger_id}. `trigger list` shows them.")
-    return _trigger(row)
-
-
-def all_triggers(db: Database) -> list[Trigger]:
-    """Every trigger, oldest first."""
-    return [_trigger(row) for row in db.conn.execute("SELECT * FROM triggers ORDER BY created_at")]
-
-
-def pause(db: Database, trigger_id: str, *, paused: bool) -> None:
-    """Let a trigger pass over what happens, or not any more."""
-    db.conn.execute("UPDATE triggers SET paused = ? WHERE id = ?", (int(paused), trigger_id))
-
-
-def remove(db: Database, trigger_id: str) -> None:
-    """Forget a trigger and its firings."""
-    db.conn.execute("DELETE FROM trigger_firings WHERE trigger_id = ?", (trigger_id,))
-    db.conn.execute("DELETE FROM triggers WHERE id = ?", (trigger_id,))
 
 
 def keep_firing(db: Database, firing: TriggerFiring) -> bool:
@@ -106,16 +82,27 @@ def last_fired(db: Database, trigger_id: str) -> datetime | None:
     return required_time(row["at"]) if row["at"] else None
 
 
+def fired_since(db: Database, trigger_id: str, since: datetime) -> int:
+    """How often a trigger has fired since a moment."""
+    wanted = "SELECT count(*) FROM trigger_firings WHERE trigger_id = ? AND outcome = ? AND at > ?"
+    return int(db.conn.execute(wanted, (trigger_id, Outcome.FIRED.value, to_text(since))).fetchone()[0])
+
+
 def firings(db: Database, trigger_id: str, *, limit: int) -> list[TriggerFiring]:
     """The newest firings of a trigger."""
     rows = db.conn.execute("SELECT * FROM trigger_firings WHERE trigger_id = ? ORDER BY at DESC, rowid DESC LIMIT ?", (trigger_id, limit))
     return [_firing(row) for row in rows]
 
 
+def keys(db: Database, trigger_id: str) -> set[str]:
+    """The keys of all firings of a trigger."""
+    return {row["key"] for row in db.conn.execute("SELECT key FROM trigger_firings WHERE trigger_id = ?", (trigger_id,))}
+
+
 def untaken(db: Database) -> list[tuple[Trigger, TriggerFiring]]:
     """What fired and was not yet carried out, oldest first."""
     rows = db.conn.execute("SELECT * FROM trigger_firings WHERE taken_at IS NULL ORDER BY at, rowid").fetchall()
-    return [(get(db, row["trigger_id"]), _firing(row)) for row in rows]
+    return [(BOOK.get(db, row["trigger_id"]), _firing(row)) for row in rows]
 
 
 def take(db: Database, firing: TriggerFiring, *, now: datetime) -> None:
@@ -128,9 +115,12 @@ def take(db: Database, firing: TriggerFiring, *, now: datetime) -> None:
 def _trigger(row: Row) -> Trigger:
     return Trigger(
         row["id"], row["words"], row["command"], row["owner"], row["channel"], required_time(row["created_at"]),
-        timedelta(seconds=row["cooldown_s"]), bool(row["dry_run"]), bool(row["paused"]), row["after_event"],
+        timedelta(seconds=row["cooldown_s"]), row["most"], bool(row["dry_run"]), bool(row["paused"]), row["after_event"],
     )
 
 
 def _firing(row: Row) -> TriggerFiring:
     return TriggerFiring(row["trigger_id"], row["key"], required_time(row["at"]), Outcome(row["outcome"]), row["command"], row["because"])
+
+
+BOOK = Book("trigger", "trigger_firings", _trigger)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Latencies of one kind, in seconds, and the goal for one number of them (``median``, ``p95`` or ``p99``); no goal where it is only told."""
+    """Latencies of one kind (s), and the goal for one number of them (``median``, ``p95``, ``p99``); no goal where it is only told."""
 
     name: str
     seconds: Sequence[float]

@@ -20,7 +20,7 @@ from pathlib import Path
 from runner.entities import Environment
 from runner.states import Reason
 from runner.store import hosts
-from tests.benchmarks.figures import Figure, table
+from tests.benchmarks.figures import Figure, in_words, table
 from tests.benchmarks.whole_house import whole_house
 from tests.support.scripted_house import HOST
 from tests.support.slack_house import until
@@ -70,7 +70,10 @@ def measure() -> list[Figure]:
         for number in range(ROUNDS):
             for name, ran in rounds.items():
                 moments = sorted(ran(number))
-                gaps[name] += [(began - ended) / 1e9 for (_, ended), (began, _) in pairwise(moments)]
+                found = [(began - ended) / 1e9 for (_, ended), (began, _) in pairwise(moments)]
+                gaps[name] += found
+                so_far = f"median so far {in_words(statistics.median(gaps[name]))}"
+                print(f"round {number + 1} of {ROUNDS}, {name}: {', '.join(map(in_words, found))}; {so_far}", flush=True)
     slurm = min(statistics.median(values) for name, values in gaps.items() if name.startswith("Slurm"))
     *others, ours = (Figure(name, values) for name, values in gaps.items())
     return [*others, Figure(ours.name, ours.seconds, "median", GOAL * slurm)]

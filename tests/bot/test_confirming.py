@@ -10,14 +10,14 @@ import pytest
 
 from bot.answer import Answer
 from bot.grammar import answer
-from runner.entities import Run
+from runner.entities import Environment, Run
 from runner.service import audit
 from runner.service.audit import Wanted
 from runner.service.house import House
 from runner.settings import Role
-from runner.store import runs
+from runner.store import hosts, runs
 from tests.support.payloads import assert_sendable
-from tests.support.words_house import ADA, BEN, NOW, at_work, somebody, training, words_house
+from tests.support.words_house import ADA, BEN, NOW, add_dataset, at_work, somebody, training, words_house
 
 
 @pytest.fixture
@@ -83,6 +83,44 @@ def test_rights_are_looked_at_again_when_yes_is_said(house: House) -> None:
     assert not refused.ok and "operator" in refused.text
     assert stopped_by(house, run) is None
     assert press(house, yes(question), role=Role.OPERATOR).ok  # what was refused did not use the question up
+
+
+def kept(house: House) -> dict[str, list[tuple[object, ...]]]:
+    """Everything in the database but that somebody asked."""
+    connection = house.store.reading().conn
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    asked_in = {"requests", "confirmations", "sqlite_sequence"}
+    return {table: [tuple(row) for row in connection.execute(f"SELECT * FROM {table}")] for table in sorted(tables - asked_in)}
+
+
+@pytest.mark.parametrize(("line", "says"), [
+    ("presets remove mine", "Forget `mine`? Nothing new can be trained with it"),
+    ("host forget-environment gpu1 upstream", "Nothing can be trained in it until it is bootstrapped again"),
+    ("host remove gpu1", "Its pinned key and its known environments are lost"),
+    ("unlock gpu1", f"`gpu1` is locked by <@{BEN}> until 18:32 CET (a demo). Break it?"),
+    ("data remove fish@1", "Remove fish@1"),
+])  # fmt: skip
+def test_what_loses_something_asks_first_and_its_button_does_it(house: House, line: str, says: str) -> None:
+    add_dataset(house)
+    with house.store.writing() as db:
+        hosts.put_environment(db, Environment("gpu1", "upstream", "mmdet", "/p", "/c", "f"))
+    boss = somebody(role=Role.ADMIN)
+    for before, who in (("presets add mine --like rtmdet-nano --epochs 40", boss), ('lock gpu1 --reason "a demo"', somebody(BEN))):
+        assert answer(house, who, before).ok
+    before = kept(house)
+    question = answer(house, somebody(role=Role.ADMIN), line)
+    assert question.ok and says in question.text and f"`{line} --yes`" in question.text, question.text
+    assert_sendable(question.text, question.blocks)
+    assert kept(house) == before
+    assert press(house, yes(question), role=Role.ADMIN).ok
+    assert kept(house) != before
+    refused = answer(house, somebody("U0CEM", role=Role.VIEWER), line)
+    assert not refused.ok, refused.text
+
+
+def test_ones_own_lock_is_given_back_without_a_question(house: House) -> None:
+    assert answer(house, somebody(), "lock gpu1").ok
+    assert "free for everybody again." in answer(house, somebody(), "unlock gpu1").text
 
 
 def test_the_audit_tells_what_was_confirmed(house: House) -> None:

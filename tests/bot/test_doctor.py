@@ -19,7 +19,7 @@ from bot.settings import APP_TOKEN, BOT_TOKEN
 from runner.entities import Environment, Host, TransportName
 from runner.service.health import remote_file_system
 from runner.service.house import House, Requester, open_house
-from runner.settings import Access, Role, Settings
+from runner.settings import Access, Role, Settings, Web
 from runner.store import hosts, people
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -172,11 +172,11 @@ def test_over_http_it_says_whether_anything_listens(house: House, slack: LocalWo
     environment = _environment(slack, SLACK_APP_TOKEN="", SLACK_SIGNING_SECRET="hush")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        settings = house.settings.model_copy(update={"slack": {"http": {"port": port}}})
+        settings = house.settings.model_copy(update={"web": Web(port=port)})
         heard = examine(environment, settings=settings)
     silent = examine(environment, settings=settings)
     assert (heard["web"].outcome, silent["web"].outcome) == (Outcome.OK, Outcome.FAIL)
-    assert f"http://127.0.0.1:{port}/slack/events" in silent["web"].sentence
+    assert f"http://127.0.0.1:{port}" in silent["web"].sentence
     assert not {"socket", "app token"} & heard.keys()
 
 

@@ -181,6 +181,7 @@ class _Schedule:
     words: str = HOSTILE
     command: str = HOSTILE * 20
     owner: str = HOSTILE
+    channel: str | None = None
     paused: bool = False
 
 

@@ -185,7 +185,7 @@ def test_a_broken_lock_is_told_in_the_channel_where_it_was_asked_for(tmp_path: P
             hosts.put(db, Host("gpu-1", TransportName.SSH, "/r"))
         with served.bot():
             served.person("ada").slash(served.training, "/train", "lock gpu-1 --for 4h --reason debugging")
-            served.person("ben").slash(served.lab, "/train", "unlock gpu-1")
+            served.person("ben").slash(served.lab, "/train", "unlock gpu-1 --yes")
             posted = until(lambda: [each["text"] for each in served.posted(served.training) if "broken" in each["text"]], timeout_s=30)
         [said] = posted
         assert said == (

@@ -116,7 +116,7 @@ def test_a_stranger_can_do_nothing(app: App, served: SlackHouse, name: str, door
 def test_a_viewer_changes_nothing_of_anybodys(app: App, served: SlackHouse, name: str, door: str) -> None:
     ben = served.people["ben"]
     for example in verbs()[name].examples:
-        for line in (example, f"{example} --yes") if name in ("stop", "data", "host") else (example,):
+        for line in (example, f"{example} --yes") if name in ("stop", "data", "host", "unlock") else (example,):
             before = state(served, without=OWN_BUSINESS)
             if door in ("slash", "mention", "button"):
                 through(app, served, door, "ben", line)

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 
 from bot.firings import carry_out_due
-from bot.grammar import tried
+from bot.grammar import answer, tried
 from bot.settings import SlackSettings
+from bot.typed_text import split_like_a_shell
 from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
-from runner.service import triggers
+from runner.service import hooks, standing_orders, triggers
+from runner.service.causes import EXAMPLES, AlertFires, Cause, NewData, Result, RunEnded, parse_cause
 from runner.service.house import House
+from runner.service.standing_orders import TRIGGERS
 from runner.service.triggers import Outcome
 from runner.settings import Role
 from runner.specs import DatasetRef, IngestSpec, Kind, TrainSpec
 from runner.states import Reason
 from runner.store import events, outbox, runs
-from runner.trigger_words import EXAMPLES, Happening, When, parse_when
 from tests.support.words_house import ADA, add_dataset, at_work, ended, somebody, training, words_house
 
 COOLDOWN = timedelta(minutes=10)
@@ -31,6 +33,7 @@ def house(tmp_path: Path) -> House:
     made = words_house(tmp_path)
     add_dataset(made, "fish")
     add_dataset(made, "fish")
+    add_dataset(made, "shark")
     return made
 
 
@@ -61,34 +64,34 @@ def outcomes(house: House, trigger: triggers.Trigger) -> list[Outcome]:
 @pytest.mark.parametrize(
     ("text", "when"),
     [
-        ("new data fish", When(Happening.DATA, dataset="fish")),
-        ("New version of fish", When(Happening.DATA, dataset="fish")),
-        ("mAP below 0.5 of rtmdet-nano on fish", When(Happening.BELOW, "rtmdet-nano", "fish", 0.5)),
-        ("map dropped by .02 on fish", When(Happening.DROPPED, None, "fish", 0.02)),
-        ("failure", When(Happening.FAILURE)),
-        ("success of rtmdet-nano", When(Happening.SUCCESS, "rtmdet-nano")),
-        ("alert stalled", When(Happening.ALERT, alert="stalled")),
+        ("new data fish", NewData("fish")),
+        ("New version of fish", NewData("fish")),
+        ("mAP below 0.5 of rtmdet-nano on fish", Result("below", "0.5", "rtmdet-nano", "fish")),
+        ("map dropped by .02 on fish", Result("dropped by", ".02", None, "fish")),
+        ("failure", RunEnded("failure")),
+        ("success of rtmdet-nano", RunEnded("success", "rtmdet-nano")),
+        ("alert stalled", AlertFires("stalled")),
     ],
 )
-def test_words_say_what_is_waited_for(text: str, when: When) -> None:
-    assert parse_when(text) == when
+def test_words_say_what_is_waited_for(text: str, when: Cause) -> None:
+    assert parse_cause(text) == when
 
 
 @pytest.mark.parametrize("text", ["", "new data", "mAP below 5 on fish", "mAP near 0.5", "failure on", "x" * 300, "alert a b"])
 def test_what_is_not_understood_is_refused_with_lines_that_are(text: str) -> None:
     with pytest.raises(RequestError, match="new data fish"):
-        parse_when(text)
+        parse_cause(text)
 
 
 @pytest.mark.parametrize("line", EXAMPLES)
 def test_the_lines_that_errors_show_are_understood(line: str) -> None:
-    assert parse_when(line)
+    assert parse_cause(line)
 
 
 @pytest.mark.parametrize(
     ("words", "fires"),
     [
-        ("success of rtmdet-nano on fish", True), ("success on shark", False), ("success of yolox on fish", False),
+        ("success of rtmdet-nano on fish", True), ("success on shark", False), ("success of yolox-s on fish", False),
         ("failure on fish", False),
         ("mAP above 0.6 on fish", True), ("mAP above 0.7 on fish", False), ("mAP below 0.71", True), ("mAP dropped by 0.01", False),
         ("new data fish", False), ("alert stalled", False),
@@ -113,10 +116,10 @@ def test_what_happened_before_a_trigger_and_while_it_is_paused_does_not_count(ho
     trained(house)
     trigger = add(house, "success on fish")
     assert outcomes(house, trigger) == []
-    triggers.pause(house, somebody(), trigger.id)
+    standing_orders.pause(house, somebody(), TRIGGERS, trigger.id)
     trained(house)
     assert outcomes(house, trigger) == []
-    triggers.pause(house, somebody(), trigger.id, paused=False)
+    standing_orders.pause(house, somebody(), TRIGGERS, trigger.id, paused=False)
     trained(house)
     assert outcomes(house, trigger) == [Outcome.FIRED]
 
@@ -139,10 +142,10 @@ def test_a_trigger_never_fires_for_what_it_made_itself(house: House) -> None:
     first = came_in(house, "fish@1")
     assert outcomes(house, a) == [Outcome.FIRED]
     [(_, firing)] = triggers.ready(house)
-    second = came_in(house, "pike@1", request_id=triggers.requester(house, a, firing).request_id)
+    second = came_in(house, "pike@1", request_id=standing_orders.requester(house, TRIGGERS, a, firing.key).request_id)
     assert outcomes(house, b) == [Outcome.FIRED]
     of_b = next(each for trigger, each in triggers.ready(house) if trigger.id == b.id)
-    came_in(house, "fish@2", request_id=triggers.requester(house, b, of_b).request_id)
+    came_in(house, "fish@2", request_id=standing_orders.requester(house, TRIGGERS, b, of_b.key).request_id)
     assert outcomes(house, a) == [Outcome.OWN_PRODUCT, Outcome.FIRED]
     assert first.id in firing.because and second.id in of_b.because
 
@@ -173,23 +176,64 @@ def test_a_firing_is_carried_out_once_with_names_filled_in_and_told_in_its_chann
     assert "made fish@2" in str(owed.body["text"])
 
 
-def test_a_name_from_outside_is_one_word_of_the_command(house: House) -> None:
+HOSTILE = ("a; stop r-1 --yes", "a' --yes 'b", 'a" --yes "b', "{run}", "{alert}", "a\\", "`x`")
+
+
+@pytest.mark.parametrize("quotes", ["", '"', "'"])
+@pytest.mark.parametrize("host", HOSTILE)
+def test_a_name_from_outside_is_one_word_of_the_command(house: House, host: str, quotes: str) -> None:
+    trigger = add(house, "alert gpu_hot", f"show {quotes}{{host}}{quotes} -n 100")
+    fire_alert(house, host)
+    assert outcomes(house, trigger) == [Outcome.FIRED]
+    assert split_like_a_shell(triggers.ready(house)[0][1].command) == ["show", host, "-n", "100"]
+
+
+@pytest.mark.parametrize("host", ["--yes", "-n", "epochs=9"])
+def test_a_name_from_outside_never_becomes_an_option(house: House, host: str) -> None:
     trigger = add(house, "alert gpu_hot", "show {host}")
-    alert = {"id": "x1", "since": "s", "labels": {"alertname": "gpu_hot", "host": "a; stop r-1 --yes"}}
+    fire_alert(house, host)
+    assert outcomes(house, trigger) == [Outcome.UNSAFE]
+    assert triggers.ready(house) == []
+
+
+def fire_alert(house: House, host: str) -> None:
+    alert = {"id": "x1", "since": "s", "labels": {"alertname": "gpu_hot", "host": host}}
     with house.store.writing() as db:
         events.record(db, "alert", at=house.now(), payload={"firing": [alert]})
-    assert outcomes(house, trigger) == [Outcome.FIRED]
-    assert triggers.ready(house)[0][1].command == "show 'a; stop r-1 --yes'"
 
 
-def test_an_alert_that_no_rule_makes_is_refused_with_the_nearest(house: House) -> None:
-    with pytest.raises(RequestError, match="Did you mean stalled"):
-        add(house, "alert stall")
+@pytest.mark.parametrize(("words", "said"), [
+    ("alert stall", "mean stalled"), ("failure on fsh", "mean fish"), ("mAP below 0.5 of rtmdet-nno", "mean rtmdet-nano"),
+])  # fmt: skip
+def test_what_can_never_happen_is_refused_with_the_nearest_that_can(house: House, words: str, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        add(house, words)
 
 
-def test_a_verb_that_there_is_not_is_refused_at_once(house: House) -> None:
-    told, _ = tried(house, somebody(), 'trigger add "failure on fish" resmue {run}')
-    assert not told.ok and "resume" in told.text
+def test_a_name_that_its_cause_does_not_know_is_refused(house: House) -> None:
+    with pytest.raises(RequestError, match=r"has no \{alert\}; its command may name \{run\}, \{data\}"):
+        add(house, "failure on fish", "silence {alert} --for 1h --reason x")
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ('trigger add "failure on fish" resmue {run}', "resume"),
+    ('trigger add "failure on fish" resume {run} --epoch 3', "--epochs"),
+    ('trigger add "new data fish" retrain rtmdet-nano on fish {data}', "too much"),
+    ('trigger add "new data fish" retrain rtmdet-nno on {data}', "rtmdet-nano"),
+])  # fmt: skip
+def test_a_line_that_cannot_be_carried_out_is_refused_at_once(house: House, line: str, said: str) -> None:
+    told, _ = tried(house, somebody(), line)
+    assert not told.ok and said in told.text
+
+
+def test_removing_asks_first_and_an_id_is_found_by_what_is_near(house: House) -> None:
+    trigger = add(house, "failure on fish")
+    asked = answer(house, somebody(role=Role.OPERATOR), f"trigger remove {trigger.id}")
+    assert "Remove" in asked.text and triggers.all_triggers(house)
+    nearly, _ = tried(house, somebody(role=Role.OPERATOR), f"trigger pause {trigger.id}x")
+    assert not nearly.ok and f"Did you mean {trigger.id}?" in nearly.text
+    gone = answer(house, somebody(role=Role.OPERATOR), f"trigger remove {trigger.id[2:]} --yes")
+    assert "forgotten" in gone.text and not triggers.all_triggers(house)
 
 
 @pytest.mark.parametrize("command", ["", " ", "trigger list", 'schedule add "every day 02:30" ps'])
@@ -201,14 +245,15 @@ def test_a_command_that_makes_no_sense_is_refused(house: House, command: str) ->
 def test_only_its_owner_or_an_operator_changes_a_trigger_and_a_viewer_adds_none(house: House) -> None:
     trigger = add(house, "failure")
     other = somebody("U0BO00001")
-    for change in (triggers.pause, triggers.remove):
+    for change in (standing_orders.pause, standing_orders.remove):
         with pytest.raises(NotAllowedError, match="somebody else's trigger"):
-            change(house, other, trigger.id)
+            change(house, other, TRIGGERS, trigger.id)
     with pytest.raises(NotAllowedError, match="must be member"):
         triggers.add(house, somebody(role=Role.VIEWER), words="failure", command="ps", cooldown=COOLDOWN)
-    assert triggers.remove(house, somebody("U0BO00001", role=Role.OPERATOR), trigger.id.removeprefix("t-").upper()).id == trigger.id
+    operator = somebody("U0BO00001", role=Role.OPERATOR)
+    assert standing_orders.remove(house, operator, TRIGGERS, trigger.id.removeprefix("t-").upper()).id == trigger.id
     with pytest.raises(RequestError, match="no trigger t-nope"):
-        triggers.pause(house, other, "nope")
+        standing_orders.pause(house, other, TRIGGERS, "nope")
 
 
 NIGHTS = Path(__file__).parents[2] / "deploy" / "nights.md"
@@ -216,7 +261,7 @@ NIGHTS = Path(__file__).parents[2] / "deploy" / "nights.md"
 
 @pytest.mark.parametrize("line", [line for block in NIGHTS.read_text().split("```")[1::2] for line in block.strip().splitlines()])
 def test_the_lines_of_the_guide_work(house: House, line: str) -> None:
-    told, _ = tried(house, somebody(), line)
+    told, _ = tried(house, somebody(role=Role.OPERATOR), line)
     assert told.ok, told.text
 
 
@@ -226,3 +271,59 @@ def test_an_event_that_cannot_be_read_stops_none_of_those_after_it(house: House)
         events.record(db, "alert", at=house.now(), payload={"firing": ["no alert"]})
     trained(house)
     assert outcomes(house, trigger) == [Outcome.FIRED]
+
+
+def told_by_hook(house: House, name: str = "DiskFailing", *, key: str = "k1", resolved: bool = False, **labels: str) -> None:
+    hooks.keep(house, [hooks.HookCall(key, name, labels, resolved)])
+
+
+@pytest.mark.parametrize(
+    ("words", "fires"),
+    [
+        ("hook DiskFailing", True), ("hook diskfailing", True), ("hook DiskFull", False), ("hook DiskFailing resolved", False),
+        ("hook DiskFailing where severity=critical and host!=gpu2", True), ("hook DiskFailing where severity=info", False),
+    ],
+)
+def test_a_hook_fires_what_waits_for_its_name_and_labels(house: House, words: str, fires: bool) -> None:
+    trigger = add(house, words, "host drain {host}")
+    told_by_hook(house, severity="critical", host="gpu1")
+    assert outcomes(house, trigger) == ([Outcome.FIRED] if fires else [])
+    assert [firing.command for _, firing in triggers.ready(house)] == (["host drain gpu1"] if fires else [])
+
+
+def test_the_end_of_what_a_hook_told_fires_only_what_asks_for_it(house: House) -> None:
+    begins, ends = add(house, "hook DiskFailing", "host drain {host}"), add(house, "hook DiskFailing resolved", "host resume {host}")
+    told_by_hook(house, key="end", resolved=True, host="gpu1")
+    assert (outcomes(house, begins), outcomes(house, ends)) == ([], [Outcome.FIRED])
+
+
+def test_a_hook_may_name_any_of_its_labels_and_only_what_a_command_names_has_to_be_safe(house: House) -> None:
+    trigger = add(house, "hook DiskFailing", "say {instance} {told}", cooldown=timedelta())
+    told_by_hook(house, instance="gpu1:9100 <!channel>", expr="-1 < x")
+    told_by_hook(house, key="k2", instance="--to")
+    assert outcomes(house, trigger) == [Outcome.UNSAFE, Outcome.FIRED]
+    assert split_like_a_shell(triggers.ready(house)[0][1].command) == ["say", "gpu1:9100 <!channel>", "{told}"]
+
+
+def test_a_trigger_fires_no_more_than_its_most_an_hour(house: House) -> None:
+    trigger = triggers.add(house, somebody(role=Role.OPERATOR), words="hook DiskFailing", command="ps", most=2)
+    for key in ("a", "b", "c"):
+        told_by_hook(house, key=key)
+    assert sorted(outcomes(house, trigger)) == [Outcome.FIRED, Outcome.FIRED, Outcome.TOO_OFTEN]
+    later = replace(house, now=lambda: house.now() + timedelta(minutes=61))
+    told_by_hook(later, key="d")
+    assert outcomes(later, trigger)[0] is Outcome.FIRED
+    assert len(triggers.ready(house)) == 3
+
+
+def test_a_run_that_a_hook_names_does_not_fire_what_made_it(house: House) -> None:
+    trigger = add(house, "hook Slow", "retry {run}")
+    made = came_in(house, "fish@3", request_id=f"trigger:{trigger.id}:x")
+    told_by_hook(house, "Slow", run=made.id)
+    assert outcomes(house, trigger) == [Outcome.OWN_PRODUCT]
+
+
+@pytest.mark.parametrize(("words", "said"), [("hook X where a~b", "no matcher"), ("hook X where a=b and c=~d+", "no patterns")])
+def test_what_a_hook_cannot_be_compared_with_is_refused(house: House, words: str, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        add(house, words)

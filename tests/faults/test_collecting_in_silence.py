@@ -30,7 +30,7 @@ def scripted() -> Iterator[ScriptedHouse]:
 
 def is_coming(view: RunView) -> bool:
     """Whether some of it is here, and some is not."""
-    return view.work is not None and view.work.phase == "results" and 0 < view.work.done < SIZE
+    return view.work is not None and view.work.phase == "results" and 0 < view.work.done < (view.work.total or 0)
 
 
 def test_a_host_that_falls_silent_keeps_the_results_until_it_is_back(scripted: ScriptedHouse) -> None:

@@ -65,6 +65,6 @@ def test_a_cut_cable_ends_both_and_the_run_goes_on_from_its_checkpoint(two: TwoH
     resumed = Path(str(seen.run.prepared["checkpoint"]))
     first, second = two.ranks(run)
     assert resumed.is_relative_to(Path(first.directory).parent), "the first rank is where its checkpoint lies"
-    assert (Path(second.directory) / "start" / resumed.name).read_bytes() == resumed.read_bytes()
+    assert (Path(second.directory) / "brought" / resumed.name).read_bytes() == resumed.read_bytes()
     assert two.steps(first)[0].split()[0] == two.steps(second)[0].split()[0] == str(int(resumed.stem.removeprefix("epoch_")) + 1)
     assert not two.left(run)

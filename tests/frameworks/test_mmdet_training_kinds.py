@@ -31,9 +31,10 @@ BACKBONES = ("resnet50-0676ba61.pth", "cspnext-tiny_imagenet_600e.pth", "cspnext
 SERVE = """
 import sys, json
 sys.path.insert(0, sys.argv[1])
-from prepare_mmdet.__main__ import run
+from prepare_mmdet.answering import answer
+from prepare_mmdet.preparing import prepare
 for line in sys.stdin:
-    print("ANSWER " + json.dumps(run("prepare", json.loads(line))), flush=True)
+    print("ANSWER " + json.dumps(answer(prepare, json.loads(line))), flush=True)
 """
 POISONED = """
 import os, sys, torch

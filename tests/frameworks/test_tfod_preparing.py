@@ -18,7 +18,12 @@ from tests.support.tfod_place import NANO, shapes
 
 pytestmark = [pytest.mark.frameworks, pytest.mark.timeout(300)]
 
-ASK = "import json, sys\nfrom prepare_tfod.__main__ import run\nprint(json.dumps([run('prepare', each) for each in json.load(sys.stdin)]))"
+ASK = """
+import functools, json, sys
+from prepare_tfod.__main__ import carry_out
+from prepare_tfod.answering import answer
+print(json.dumps([answer(functools.partial(carry_out, "prepare"), each) for each in json.load(sys.stdin)]))
+"""
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "samples" / "pipeline_config"
 Ask = Callable[..., list[tuple[int, dict[str, Any]]]]
 

@@ -13,9 +13,11 @@ from recipes.ingest import ingest
 from runner.disk_needs import DiskNeed, DiskNeeds
 from runner.entities import Checkpoint, Run
 from runner.errors import RequestError
+from runner.queue_scene import LEARNED_LASTS
 from runner.service.runs import request_stop
 from runner.states import Reason
 from runner.store import attempts, hosts, progress
+from tests.support.clock import with_clock
 from tests.support.scripted_house import HOST, ScriptedHouse, scripted_house, write_coco
 
 HUGE = 10**18
@@ -62,18 +64,20 @@ def test_a_need_is_what_is_not_there_yet_and_the_checkpoints_that_stay(house: Sc
 
 
 def test_what_does_not_fit_waits_and_says_so_and_starts_once_there_is_room(house: ScriptedHouse) -> None:
+    house, clock = with_clock(house)
     with house.running():
         first = house.wait(house.submit(), Reason.COMPLETED).run
     run = house.submit()  # while nobody knows how large its checkpoints are
     wrote(house, first, HUGE)
     with pytest.raises(RequestError, match="Free some there"):
         house.submit()
-    with house.running():  # what the past teaches is read again once in half a minute, and at the start
+    with house.running():
         waiting = house.wait(run, Reason.WAITING_FOR_HOST)
         assert f"GB in {house.root} on gpu-1, which has" in waiting.run.detail and "GB free" in waiting.run.detail
         with house.house.store.writing() as db:
             db.conn.execute("UPDATE checkpoints SET size_bytes = 1")
-        house.wait(run, Reason.COMPLETED, timeout_s=90)
+        clock.later(LEARNED_LASTS)  # what the past teaches is not read again with every pass
+        house.wait(run, Reason.COMPLETED)
 
 
 def test_a_host_tells_its_disk_with_its_age(house: ScriptedHouse) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.demo.processes import marked
 from runner.errors import RequestError
 from runner.service.hosts import Wish, where_to_run
-from runner.service.runs import request_stop
+from runner.service.runs import request_stop, submit_training
 from runner.service.views import history, log_tail
 from runner.states import Reason
 from runner.store import hosts
@@ -118,6 +118,8 @@ def test_what_cannot_be_asked_for_is_refused_with_the_way_out(two: TwoHosts) -> 
     assert where_to_run(house, Wish("gpu-2,gpu-1", 2)).among == ("gpu-2", "gpu-1")
     assert where_to_run(house, Wish("gpu-2,gpu-1", 2)).host == "gpu-2"
     assert where_to_run(house, Wish(None, 2, hosts=3)).gpus == 6
+    with pytest.raises(RequestError, match=r"^m2det-512 trains on one server at a time .*leave --hosts out"):
+        submit_training(house, two.scripted.who(), preset="m2det-512", dataset="fish", hosts=2)
     for wish, said in (
         (Wish("gpu-1,gpu-1"), "names a host twice"), (Wish("gpu-1,gpu-2", hosts=3), "names 2 hosts, and --hosts says 3"),
         (Wish(None, 0, hosts=2), "at least one GPU"), (Wish("gpu-1,gpu-9"), "There is no host gpu-9"),

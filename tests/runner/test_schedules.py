@@ -123,13 +123,13 @@ def test_a_long_downtime_reports_the_old_ones_and_fires_the_newest(store: Store)
 def test_a_paused_schedule_and_a_removed_one_owe_nothing(store: Store) -> None:
     schedule = _add(store)
     with store.writing() as db:
-        schedules.pause(db, schedule.id, paused=True)
+        schedules.BOOK.pause(db, schedule.id, paused=True)
     later = CREATED + timedelta(days=1)
 
-    assert due(schedules.get(store.reading(), schedule.id), now=later) == Due()
+    assert due(schedules.BOOK.get(store.reading(), schedule.id), now=later) == Due()
     assert settle(store, schedule.id, now=later) is None
     with store.writing() as db:
-        schedules.remove(db, schedule.id)
+        schedules.BOOK.remove(db, schedule.id)
     assert settle(store, schedule.id, now=later) is None
 
 
@@ -181,7 +181,7 @@ def test_the_engine_fires_at_each_time_and_a_new_row_counts_when_told(store: Sto
 
     moments = _untaken(store)
     assert len(set(moments)) == len(moments) >= 3
-    assert schedules.get(store.reading(), schedule.id).last_due_at == moments[-1]
+    assert schedules.BOOK.get(store.reading(), schedule.id).last_due_at == moments[-1]
 
 
 @pytest.mark.slow
@@ -190,7 +190,7 @@ def test_a_paused_row_stops_firing_and_a_resumed_one_fires_again(store: Store, e
     engine.look()
     assert fired.wait()
     with store.writing() as db:
-        schedules.pause(db, schedule.id, paused=True)
+        schedules.BOOK.pause(db, schedule.id, paused=True)
         count = len(schedules.untaken_firings(db))
     engine.look()
     other = _add(store, cron=EVERY_SECOND, created=datetime.now(UTC))
@@ -199,8 +199,8 @@ def test_a_paused_row_stops_firing_and_a_resumed_one_fires_again(store: Store, e
 
     assert len([due_at for row, due_at in schedules.untaken_firings(store.reading()) if row.id == schedule.id]) == count
     with store.writing() as db:
-        schedules.remove(db, other.id)
-        schedules.pause(db, schedule.id, paused=False)
+        schedules.BOOK.remove(db, other.id)
+        schedules.BOOK.pause(db, schedule.id, paused=False)
     engine.look()
     assert fired.wait(times=2)
 

@@ -53,6 +53,8 @@ def main() -> int:
             refused.append((path, str(error)))
     if spec["kind"] == "train" and spec["start"]["mode"] == "resume":  # goes on as the checkpoint was, unless asked otherwise
         scenario |= {key: kept[key] for key in ("epochs", "lr") if key in kept and overrides[key] is None}
+    if spec["kind"] == "train" and spec["start"]["mode"] == "finetune" and chosen:
+        scenario["load_from"] = chosen[0]
     if spec["kind"] != "train" and chosen is None:
         print(json.dumps({"error": {"sentence": "There is no whole checkpoint to use.", "where": "model"}}))
         return 3

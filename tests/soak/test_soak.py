@@ -42,8 +42,8 @@ def judged(house: SoakHouse, storm: Storm) -> list[str]:
     defects = [*storm.troubles, *judge(house.scripted.house, storm.plans, presence=house.presence, roots=house.roots)]
     db = house.scripted.house.store.reading()
     ends = Counter(f"{plan.kind}: {runs.get(db, plan.run_id).reason}" for plan in storm.plans.values())
-    attempts = sum(len(attempts.of(db, run_id)) for run_id in storm.plans)
-    say(f"{dict(storm.done)}; {len(storm.plans)} runs, {attempts} attempts; {dict(sorted(ends.items()))}; {len(defects)} defects")
+    tries = sum(len(attempts.of(db, run_id)) for run_id in storm.plans)
+    say(f"{dict(storm.done)}; {len(storm.plans)} runs, {tries} attempts; {dict(sorted(ends.items()))}; {len(defects)} defects")
     return defects
 
 

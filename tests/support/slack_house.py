@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+import httpx
 import yaml
 
 from bot.app import run_bot
@@ -78,8 +79,10 @@ class SlackHouse:
         """Whether a bot would hear what is said now."""
         if not self.port:
             return self.workspace.socket_count() > 0
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        try:
+            return httpx.post(f"http://127.0.0.1:{self.port}{EVENTS_PATH}", timeout=5).status_code == 401
+        except httpx.TransportError:
+            return False
 
     def slack(self) -> Slack:
         return Slack(web_client(self.tokens, SlackSettings()))
@@ -225,7 +228,7 @@ def slack_house(
         ids = {person["name"]: person["id"] for person in state["people"]}
         access = Access(channels=(channels["training"], channels["lab"], channels["far"]), members=(ids["ada"],), operators=(ids["ben"],))
         values = {"state_folder": folder / "state", "access": access, "limits": house_limits}
-        values |= {"slack": {"http": {"port": port}}} if port else {}
+        values |= {"web": {"port": port}} if port else {}
         house = replace(open_house(Settings.model_validate(values)), now=lambda: datetime.fromtimestamp(now(), UTC))
         document = yaml.safe_dump(house.settings.model_dump(mode="json"))
         (folder / "signalbox.yaml").write_text(document, encoding="utf-8")

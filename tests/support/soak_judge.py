@@ -38,23 +38,23 @@ def judge(house: House, plans: dict[str, Plan], *, presence: Path, roots: Sequen
     for plan in plans.values():
         run = runs.get(db, plan.run_id)
         found += [f"{run.id} ({plan.kind}, {run.reason}): {sentence}" for sentence in _of_run(house, run, plan)]
-    attempts = {attempt.marker: attempt for plan in plans.values() for attempt in attempts.of(db, plan.run_id)}
-    return [*found, *_of_presence(presence, attempts), *_of_directories(roots, attempts), *orphans([*roots, presence])]
+    known = {attempt.marker: attempt for plan in plans.values() for attempt in attempts.of(db, plan.run_id)}
+    return [*found, *_of_presence(presence, known), *_of_directories(roots, known), *orphans([*roots, presence])]
 
 
-def _of_presence(presence: Path, attempts: dict[str, Attempt]) -> Iterator[str]:
+def _of_presence(presence: Path, known: dict[str, Attempt]) -> Iterator[str]:
     """What the programs themselves noted."""
     starts = Counter(line.split()[0] for line in _lines(presence / "starts"))
     yield from (f"{marker} started {count} times" for marker, count in starts.items() if count > 1)
-    yield from (f"{marker} started, and no attempt is known of it" for marker in starts if marker not in attempts)
+    yield from (f"{marker} started, and no attempt is known of it" for marker in starts if marker not in known)
     yield from (f"two at once: {line}" for line in _lines(presence / "collisions"))
 
 
-def _of_directories(roots: Sequence[Path], attempts: dict[str, Attempt]) -> Iterator[str]:
+def _of_directories(roots: Sequence[Path], known: dict[str, Attempt]) -> Iterator[str]:
     for path in (path for root in roots for path in root.glob("runs/*/[0-9]*")):
         marker = f"{path.parent.name}/{path.name}"
         claimed = path.joinpath("claim").is_symlink()
-        if marker not in attempts and claimed:  # what was laid ahead of its turn, and never had one, is not
+        if marker not in known and claimed:  # what was laid ahead of its turn, and never had one, is not
             yield f"{marker} was claimed, and no attempt is known of it"
         if path.joinpath("iterations.txt").exists() and not claimed:
             yield f"{marker} ran without a claim"
@@ -78,7 +78,7 @@ def _of_run(house: House, run: Run, plan: Plan) -> Iterator[str]:
         yield from _of_completed(house, run, plan, tries)
 
 
-def _of_story(run: Run, plan: Plan, attempts: Sequence[Attempt], told: Sequence[Event]) -> Iterator[str]:
+def _of_story(run: Run, plan: Plan, tries: Sequence[Attempt], told: Sequence[Event]) -> Iterator[str]:
     reasons = [Reason(str(event.payload["reason"])) for event in told if event.kind == "state"]
     ends = [reason for reason in reasons if reason.state.final]
     if len(ends) != 1:
@@ -87,8 +87,8 @@ def _of_story(run: Run, plan: Plan, attempts: Sequence[Attempt], told: Sequence[
     retried, gave_way = again[Reason.RETRYING], again[Reason.PREEMPTED]
     if retried > plan.cuts:
         yield f"was tried again {retried} times, and its power was cut {plan.cuts} times"
-    if len(attempts) > 1 + retried + gave_way:
-        yield f"had {len(attempts)} attempts, tried again {retried} times, gave way {gave_way} times"
+    if len(tries) > 1 + retried + gave_way:
+        yield f"had {len(tries)} attempts, tried again {retried} times, gave way {gave_way} times"
     asked = Counter(str(event.actor) for event in told if event.kind == "stop_requested")
     if run.reason is Reason.TIME_LIMIT and not asked["signalbox"]:
         yield "was ended by a limit that nobody enforced"
@@ -116,8 +116,8 @@ def _of_attempt(run: Run, attempt: Attempt) -> Iterator[str]:
         yield f"attempt {attempt.number} did something twice, or in disorder"
 
 
-def _of_completed(house: House, run: Run, plan: Plan, attempts: Sequence[Attempt]) -> Iterator[str]:
-    last = attempts[-1]
+def _of_completed(house: House, run: Run, plan: Plan, tries: Sequence[Attempt]) -> Iterator[str]:
+    last = tries[-1]
     if last.exit_code != 0 or run.state is not State.SUCCEEDED:
         yield f"its last attempt ended with {last.exit_code}"
     copy = house.settings.logs / f"{run.id}-{last.number}.log"
@@ -129,7 +129,7 @@ def _of_completed(house: House, run: Run, plan: Plan, attempts: Sequence[Attempt
         if not results_of(house, run.id):
             yield "what it made is not here"
         return
-    line = [*(attempts.of(house.store.reading(), run.parent_id) if run.parent_id else ()), *attempts]
+    line = [*(attempts.of(house.store.reading(), run.parent_id) if run.parent_id else ()), *tries]
     done = {point[:2] for attempt in line for point in _points(Path(attempt.directory))}
     missing = {(epoch, iteration) for epoch in range(1, plan.epochs + 1) for iteration in range(1, plan.iterations + 1)} - done
     if missing:

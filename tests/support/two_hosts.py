@@ -12,7 +12,7 @@ from bot.demo.loopback_sshd import LoopbackSshd
 from bot.demo.processes import marked
 from runner.entities import Attempt, Environment, Run
 from runner.service.runs import submit_training
-from runner.specs import Overrides
+from runner.specs import Overrides, Turn
 from runner.store import attempts, hosts, runs
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse
 
@@ -27,10 +27,12 @@ class TwoHosts:
     sshd: LoopbackSshd
     root: Path
 
-    def submit(self, *options: str, gpus: int = 1, host: str | None = None, request: str = "request", **overrides: int | float) -> Run:
+    def submit(
+        self, *options: str, gpus: int = 1, host: str | None = None, request: str = "request", turn: Turn = Turn(), **overrides: int | float
+    ) -> Run:
         """A run on both."""
         return submit_training(
-            self.scripted.house, self.scripted.who(request), preset="quick", dataset="fish", gpus=gpus, hosts=2, host=host,
+            self.scripted.house, self.scripted.who(request), preset="quick", dataset="fish", gpus=gpus, hosts=2, host=host, turn=turn,
             overrides=Overrides(options=options, **overrides),  # type: ignore[arg-type]
         )
 

@@ -1,14 +1,12 @@
 """The verb ``identify``: whether a checkout and its Python can run M2Det, and which sources they are."""
 
-import hashlib
 import importlib
-import json
 import os
 import platform
-import subprocess
 import sys
 
 from .errors import BadSpecError, first_line
+from .revisions import fingerprint, revision, source_digest
 
 PROGRAMS = ("train.py", "test.py", "m2det.py", "configs/CC.py", "data/voc0712.py", "utils/core.py")
 PACKAGES = ("torch", "numpy", "cv2", "addict", "termcolor", "tqdm")
@@ -32,8 +30,7 @@ def identify(request):
 
     versions = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
     sources = source_digest(checkout)
-    fingerprint = hashlib.sha256((json.dumps(versions, sort_keys=True) + sources).encode()).hexdigest()[:16]
-    return dict(versions, code=checkout, revision=revision(checkout, sources), fingerprint=fingerprint)
+    return dict(versions, code=checkout, revision=revision("M2Det", checkout, sources), fingerprint=fingerprint(versions, sources))
 
 
 def package_problem(name):
@@ -60,27 +57,3 @@ def module_problem(checkout, name):
     finally:
         sys.path[:] = before
     return ""
-
-
-def revision(checkout, sources):
-    """The commit, where git knows it, and the sources as they are: an edited checkout is another revision."""
-    try:
-        command = ["git", "-C", checkout, "rev-parse", "--short", "HEAD"]
-        found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=20, check=False)
-        commit = found.stdout.decode("ascii", "replace").strip() if found.returncode == 0 else ""
-    except (OSError, subprocess.TimeoutExpired):
-        commit = ""
-    return "M2Det %s(%s)" % (commit + " " if commit else "", sources[:8])
-
-
-def source_digest(root):
-    """A sha256 over every Python file of the checkout, but for what lies in folders that begin with a dot."""
-    digest = hashlib.sha256()
-    for at, folders, files in os.walk(root):
-        folders[:] = sorted(each for each in folders if not each.startswith(".") and each != "__pycache__")
-        for name in sorted(each for each in files if each.endswith(".py")):
-            path = os.path.join(at, name)
-            digest.update(os.path.relpath(path, root).encode("utf-8", "surrogateescape") + b"\0")
-            with open(path, "rb") as file:
-                digest.update(hashlib.sha256(file.read()).digest())
-    return digest.hexdigest()

@@ -13,7 +13,7 @@ import sys
 from .annotations import check_voc
 from .datasets import lay
 from .errors import BadSpecError
-from .identity import source_digest
+from .revisions import source_digest
 
 TRAIN, TEST = "train.py", "test.py"
 BACKGROUND = "__background__"

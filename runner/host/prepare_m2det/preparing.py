@@ -7,9 +7,10 @@ from .checkpoints import HEAD, finished_epochs, newest_whole, require_fit, taken
 from .config import base_config, parsed, rendered
 from .datasets import set_dataset, source_of
 from .errors import BadSpecError, listed
-from .identity import identify, source_digest
+from .identity import identify
 from .options import apply_options, raw_options
 from .proof import prove
+from .revisions import source_digest
 from .schedule import set_schedule
 
 RESULTS = {"pictures", "pickle", "coco"}

@@ -20,6 +20,7 @@ from .own_code import lay_down
 from .processes import set_processes
 from .proof import built
 from .request import SCHEMA, USING_SCHEMA, check_request
+from .splits import chosen_split
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,6 +30,8 @@ CITYSCAPES = {"person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "tra
 # So often does a log tell how far an evaluation is.
 LINES_OF_PROGRESS = 20
 RESULTS = "results"
+FOUND = "found"
+"""What an evaluation found becomes ``found.bbox.json`` (runner/host/found_boxes.py)."""
 ORDERED = "annotations_in_trained_order.json"
 
 
@@ -83,19 +86,6 @@ def wanted_of(spec: Mapping[str, Any], dataset: Mapping[str, Any] | None, classe
         check_classes(classes, dataset)
         values["reordered"] = list(dataset["classes"]) != classes
     return values
-
-
-def chosen_split(spec: Mapping[str, Any], dataset: Mapping[str, Any]) -> str:
-    """The split asked for; else the test split, else the one a training is measured on, else for a prediction whatever there is."""
-    splits, name = dataset["splits"], dataset.get("name") or "the dataset"
-    fallback = [] if spec["kind"] == "eval" else sorted(splits)
-    chosen = spec.get("split") or next((split for split in ["test", "val", *fallback] if split in splits), "val")
-    if chosen in splits:
-        return chosen
-    if chosen in dataset["images"]:
-        sentence = "The %s split of %s has no annotations, so nothing can be measured on it; `predict` needs none." % (chosen, name)
-        raise BadSpecError(sentence, "split")
-    raise BadSpecError("%s has no %s split; it has: %s." % (name, chosen, ", ".join(sorted(splits)) or "none"), "split")
 
 
 def check_classes(classes: Sequence[str], dataset: Mapping[str, Any]) -> None:
@@ -170,7 +160,7 @@ def set_evaluation(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], i
     """What the training's own evaluations measured, and of a detector of two stages the recall of its boxes, whatever their class."""
     also = ["proposal"] if "rpn_head" in cfg.model and "bbox" in tasks else []
     listing = leaf_dataset(cfg.test_dataloader)["ann_file"]
-    prefix = "%s/coco" % RESULTS if "coco" in spec.get("results", ()) else None
+    prefix = "%s/coco" % RESULTS if "coco" in spec.get("results", ()) else FOUND
     cfg.test_evaluator = coco_evaluators(cfg.val_evaluator, [*tasks, *also], ann_file=listing, outfile_prefix=prefix)
     batches = math.ceil(images / (cfg.test_dataloader["batch_size"] * max(1, spec.get("gpus", 1))))
     cfg.setdefault("default_hooks", {}).setdefault("logger", {"type": "LoggerHook"})["interval"] = max(1, batches // LINES_OF_PROGRESS)

@@ -1,8 +1,6 @@
 """The verb ``identify``: whether a checkout and its Python can run MMDetection 1.x or 2.x, and which sources they are."""
 
-import hashlib
 import importlib
-import json
 import os
 import platform
 import re
@@ -10,12 +8,12 @@ import subprocess
 import sys
 
 from .errors import BadSpecError, first_line
+from .revisions import fingerprint, revision, source_digest
 
 PROGRAMS = ("tools/train.py", "tools/test.py")
 PACKAGES = ("torch", "mmcv", "mmdet")
 FLAG = re.compile(r"(?<![\w-])--[A-Za-z][\w-]*")
 ASKING_S = 120
-GIT_S = 20
 
 
 def identify(request):
@@ -36,9 +34,9 @@ def identify(request):
     require_generation(mmdet.__version__)
     versions = {"python": platform.python_version(), "torch": torch.__version__, "mmcv": mmcv.__version__, "mmdet": mmdet.__version__}
     versions["cuda"] = torch.version.cuda
-    sources = source_digest([os.path.dirname(os.path.abspath(mmdet.__file__)), os.path.join(checkout, "tools")])
-    fingerprint = hashlib.sha256((json.dumps(versions, sort_keys=True) + sources).encode()).hexdigest()[:16]
-    return dict(versions, code=checkout, revision=revision(checkout, mmdet.__version__, sources), fingerprint=fingerprint)
+    sources = source_digest(os.path.dirname(os.path.abspath(mmdet.__file__)), os.path.join(checkout, "tools"))
+    known_as = revision("mmdet %s" % mmdet.__version__, checkout, sources)
+    return dict(versions, code=checkout, revision=known_as, fingerprint=fingerprint(versions, sources))
 
 
 def use_checkout(folder):
@@ -87,32 +85,3 @@ def flags_of(checkout, tool):
     # What stands before the first empty line is the usage; behind it, flags are also spoken of.
     usage = asked.stdout.decode("utf-8", "replace").partition("\n\n")[0]
     return sorted(set(FLAG.findall(usage)) - {"--help"})
-
-
-def revision(checkout, version, sources):
-    """The version, the commit where git knows it, and the sources as they are: an edited checkout is another revision."""
-    if not os.path.exists(os.path.join(checkout, ".git")):  # git would ask the folders above
-        return "mmdet %s (%s)" % (version, sources[:8])
-    try:
-        found = subprocess.run(
-            ["git", "-C", checkout, "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=GIT_S,
-            check=False,
-        )  # fmt: skip
-        commit = found.stdout.decode("ascii", "replace").strip() if found.returncode == 0 else ""
-    except (OSError, subprocess.TimeoutExpired):
-        commit = ""
-    return "mmdet %s %s(%s)" % (version, commit + " " if commit else "", sources[:8])
-
-
-def source_digest(roots):
-    """A sha256 over every Python file below some folders."""
-    digest = hashlib.sha256()
-    for root in roots:
-        for at, folders, files in os.walk(root):
-            folders[:] = sorted(each for each in folders if not each.startswith(".") and each != "__pycache__")
-            for name in sorted(each for each in files if each.endswith(".py")):
-                path = os.path.join(at, name)
-                digest.update(os.path.relpath(path, root).encode("utf-8", "surrogateescape") + b"\0")
-                with open(path, "rb") as file:
-                    digest.update(hashlib.sha256(file.read()).digest())
-    return digest.hexdigest()

@@ -16,6 +16,7 @@ from .own_code import use_own_code
 from .proof import built_model, check_dataset, register
 from .request import USING, check_framework, check_request
 from .schedule import takes_classwise
+from .splits import chosen_split
 
 # cityscapesscripts/helpers/labels.py: the classes with instances.
 CITYSCAPES = ("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
@@ -130,19 +131,6 @@ def set_data(cfg, request, values, version, own):
         register(values["dataset_class"])
     check_dataset(leaf, "data.test")
     return set_batch(cfg, spec, version)
-
-
-def chosen_split(spec, dataset):
-    """The split asked for; else the test split, else the one a training is measured on, else for a prediction whatever there is."""
-    splits, name = dataset["splits"], dataset.get("name") or "the dataset"
-    fallback = [] if spec["kind"] == "eval" else sorted(splits)
-    chosen = spec.get("split") or next((split for split in ["test", "val", *fallback] if split in splits), "val")
-    if chosen in splits:
-        return chosen
-    if chosen in dataset["images"]:
-        sentence = "The %s split of %s has no annotations, so nothing can be measured on it; `predict` needs none." % (chosen, name)
-        raise BadSpecError(sentence, "split")
-    raise BadSpecError("%s has no %s split; it has: %s." % (name, chosen, ", ".join(sorted(splits)) or "none"), "split")
 
 
 def set_evaluated(leaf, cfg, dataset, values, version, own, form):

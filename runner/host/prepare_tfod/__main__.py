@@ -1,18 +1,18 @@
 """``python prepare_tfod prepare|verify|identify|smoke|check  < request.json  > answer.json``.
 
-One JSON object in, one out; whatever TensorFlow prints goes to stderr. Exit 0: the answer. Exit 3: the request can never
-work, and the answer is {"error": {"sentence": ..., "where": ...}}. Any other exit: this program or the environment broke.
+One JSON object in, one out (answering.py); whatever TensorFlow prints goes to stderr.
 ``check`` runs at launch, in the attempt's directory and before the training; its error is said to stderr as well, which is the log.
 """
 
 from __future__ import annotations
 
-import json
+import functools
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from .answering import serve
 from .checkpoints import verify
 from .errors import BadSpecError
 from .identity import identify
@@ -20,8 +20,6 @@ from .records import check
 from .smoke import smoke
 from .training import train
 from .using import use
-
-BAD_SPEC = 3
 
 
 def prepare(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,32 +37,25 @@ def find_api(code: Any) -> None:
 VERBS = {"prepare": prepare, "verify": verify, "identify": identify, "smoke": smoke, "check": check}
 
 
-def run(verb: str, request: Any) -> tuple[int, dict[str, Any]]:
-    """(exit code, answer) of a verb."""
+def carry_out(verb: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a verb; what ``check`` refuses is said in the log as well."""
+    find_api(request.get("code_folder") or request.get("code") or "")
     try:
-        if not isinstance(request, dict):
-            raise BadSpecError("The request is not a JSON object.", "")
-        find_api(request.get("code_folder") or request.get("code") or "")
-        return 0, VERBS[verb](request)
+        return VERBS[verb](request)
     except BadSpecError as error:
         if verb == "check":
             print("DATA_ERROR: %s (%s)" % (error.sentence, error.where), file=sys.stderr)
-        return BAD_SPEC, {"error": {"sentence": error.sentence, "where": error.where}}
+        raise
 
 
 def main() -> None:
-    """Keep stdout for the answer alone: everything printed meanwhile, by native code too, goes to stderr."""
+    """Answer what the one argument asks for."""
     if len(sys.argv) != 2 or sys.argv[1] not in VERBS:
         sys.exit("usage: prepare_tfod %s < request.json" % "|".join(VERBS))
     # Preparing takes no GPU: trainings run on them.
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    code, answer = run(sys.argv[1], json.load(sys.stdin))
-    answers.write(json.dumps(answer, allow_nan=False) + "\n")
-    answers.close()
-    sys.exit(code)
+    serve(functools.partial(carry_out, sys.argv[1]))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 from collections.abc import Mapping
 from typing import Any
 
 from .errors import BadSpecError, first_line
+from .revisions import fingerprint, source_digest
 
 PROGRAMS = ("model_main_tf2.py", "exporter_main_v2.py")
 
@@ -27,9 +26,8 @@ def identify(request: Mapping[str, Any]) -> dict[str, Any]:
     check_code(code)
     versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
     sources = source_digest(code)
-    fingerprint = hashlib.sha256((json.dumps(versions, sort_keys=True) + sources).encode()).hexdigest()[:16]
     revision = "object_detection (%s), TensorFlow %s" % (sources[:8], tf.__version__)
-    return dict(versions, code=code, revision=revision, fingerprint=fingerprint)
+    return dict(versions, code=code, revision=revision, fingerprint=fingerprint(versions, sources))
 
 
 def check_code(code: str) -> None:
@@ -40,16 +38,3 @@ def check_code(code: str) -> None:
         nearer = next((each for each in below if os.path.isfile(os.path.join(each, PROGRAMS[0]))), "")
         hint = " Name %s instead." % nearer if nearer else " Name the folder models/research/object_detection of a checkout."
         raise BadSpecError("%s lacks %s.%s" % (code, " and ".join(missing), hint), "code")
-
-
-def source_digest(root: str) -> str:
-    """A sha256 over every Python file below a folder: an edited installation is another revision."""
-    digest = hashlib.sha256()
-    for at, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(name for name in files if name.endswith(".py")):
-            path = os.path.join(at, name)
-            digest.update(os.path.relpath(path, root).encode() + b"\0")
-            with open(path, "rb") as file:
-                digest.update(hashlib.sha256(file.read()).digest())
-    return digest.hexdigest()

@@ -103,6 +103,7 @@ def with_the_rest(house: House, name: str, example: str) -> None:
         "unsubscribe": "subscribe fish",
         "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
         "unsilence": "silence stalled",
+        "rules": "rules set stalled --for 9m" if "reset" in example else "",
         "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
     }.get(name, "")
     assert not before or ask(house, before, somebody(role=Role.ADMIN)).ok
@@ -163,7 +164,7 @@ def test_a_dry_run_says_what_would_be_answered_and_refuses_what_would_be_refused
 def test_a_dry_run_inside_a_schedules_line_is_that_lines_own(house: House) -> None:
     given = ask(house, 'schedule add "every day 02:30" convert fish vatic-to-coco --dry-run')
     assert given.ok, given.text
-    assert schedules.all_schedules(house.store.reading())[0].command.endswith("--dry-run")
+    assert schedules.BOOK.all(house.store.reading())[0].command.endswith("--dry-run")
 
 
 def test_retry_does_what_mends_and_the_very_same_where_asked(house: House) -> None:
@@ -380,7 +381,7 @@ def test_roles_are_granted_by_admins(house: House) -> None:
 def test_schedule_words_come_back(house: House) -> None:
     given = ask(house, "schedule add “every day 02:30” run rtmdet-nano on fish gpus=1 -- a=b", somebody(role=Role.OPERATOR))
     assert given.ok and "02:30 CET" in given.text
-    kept = schedules.all_schedules(house.store.reading())[0]
+    kept = schedules.BOOK.all(house.store.reading())[0]
     assert kept.command == "run rtmdet-nano on fish gpus=1 -- a=b"
     assert kept.id in ask(house, "schedule list").text
     assert "paused" in ask(house, f"schedule pause {kept.id}").text

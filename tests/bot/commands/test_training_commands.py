@@ -174,7 +174,7 @@ def test_a_preset_is_added_shown_and_forgotten(house: House, tmp_path: Path) -> 
     assert "• own code: `mine.py`, `net.py`, imports `net`" in page
     assert "• options `model.depth=18`" in page
     assert "✅ gpu1, environment `upstream`" in page
-    assert ask(house, "presets remove mine").text == "`mine` is forgotten; its runs keep what they had of it."
+    assert ask(house, "presets remove mine --yes").text == "`mine` is forgotten; its runs keep what they had of it."
     assert not ask(house, "presets show mine").ok
 
 

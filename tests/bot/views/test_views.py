@@ -23,7 +23,7 @@ from bot.views.result import final_result
 from bot.views.run_card import epoch_table, run_card
 from bot.views.runs import queue_list, run_list
 from bot.views.runs_in_words import again, remedies
-from bot.views.schedules import schedule_list
+from bot.views.standing_orders import schedule_list
 from bot.views.states import REASONS
 from bot.views.stopping import stop_question
 from bot.views.submitted import submitted

@@ -12,8 +12,10 @@ import pytest
 from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
 from runner.schedules import settle
-from runner.service import schedules
+from runner.service import schedules, standing_orders
 from runner.service.house import House, Requester, open_house
+from runner.service.schedules import Schedule
+from runner.service.standing_orders import SCHEDULES, Book
 from runner.settings import Access, Role, Settings
 from runner.specs import BoardSpec
 from runner.states import Reason
@@ -59,32 +61,32 @@ def test_a_viewer_may_not_add(house: House) -> None:
         schedules.add(house, VERA, words="every day 02:30", command="ps")
 
 
-@pytest.mark.parametrize("change", [schedules.pause, schedules.remove])
-def test_only_the_owner_or_an_operator_may_change(house: House, change: Callable[[House, Requester, str], object]) -> None:
+@pytest.mark.parametrize("change", [standing_orders.pause, standing_orders.remove])
+def test_only_the_owner_or_an_operator_may_change(house: House, change: Callable[[House, Requester, Book[Schedule], str], object]) -> None:
     schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
 
     with pytest.raises(NotAllowedError, match="somebody else's schedule"):
-        change(house, BO, schedule.id)
+        change(house, BO, SCHEDULES, schedule.id)
     assert schedules.all_schedules(house)[0][0] == schedule
-    change(house, OTTO, schedule.id)
+    change(house, OTTO, SCHEDULES, schedule.id)
     assert [row for row, _ in schedules.all_schedules(house)] != [schedule]
 
 
 def test_the_id_is_found_without_its_letter_and_an_unknown_one_is_named(house: House) -> None:
     schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
 
-    assert schedules.pause(house, ANNA, schedule.id.removeprefix("s-").upper()).paused
+    assert standing_orders.pause(house, ANNA, SCHEDULES, schedule.id.removeprefix("s-").upper()).paused
     with pytest.raises(RequestError, match="no schedule s-nope"):
-        schedules.remove(house, ANNA, "nope")
+        standing_orders.remove(house, ANNA, SCHEDULES, "nope")
 
 
 def test_what_fell_due_during_a_pause_is_passed_over(house: House) -> None:
     schedule, _ = schedules.add(house, ANNA, words="every day 02:30", command="ps")
-    paused = schedules.pause(house, ANNA, schedule.id)
+    paused = standing_orders.pause(house, ANNA, SCHEDULES, schedule.id)
     later = replace(house, now=lambda: NOW + timedelta(days=3, hours=1))
 
     assert "paused" in schedules.next_in_words(house, paused)
-    assert not schedules.pause(later, ANNA, schedule.id, paused=False).paused
+    assert not schedules.resume(later, ANNA, schedule.id).paused
     assert settle(house.store, schedule.id, now=NOW + timedelta(days=3, hours=2)) is None
     assert schedules.ready_firings(house) == []
     assert settle(house.store, schedule.id, now=NOW + timedelta(days=4)) is not None
@@ -95,7 +97,7 @@ def test_a_firing_is_carried_out_as_its_owner_under_one_request_id(house: House)
     settle(house.store, schedule.id, now=NOW + timedelta(days=1))
     [(due, due_at)] = schedules.ready_firings(house)
 
-    who = schedules.requester(house, due, due_at)
+    who = standing_orders.requester(house, SCHEDULES, due, due_at.isoformat())
 
     assert (who.person, who.role, who.door, who.place.channel) == ("UANNA", Role.MEMBER, "schedule", "C1")
     assert who.request_id == f"schedule:{schedule.id}:2026-11-22T01:30:00+00:00"
@@ -106,11 +108,11 @@ def test_a_firing_is_carried_out_as_its_owner_under_one_request_id(house: House)
 def test_the_owners_role_of_today_counts_and_the_terminal_is_admin(house: House) -> None:
     schedule, _ = schedules.add(house, BO, words="every day 02:30", command="ps")
 
-    assert schedules.requester(house, schedule, NOW).role is Role.STRANGER
+    assert standing_orders.requester(house, SCHEDULES, schedule, "x").role is Role.STRANGER
     with house.store.writing() as db:
         people.grant(db, "UBO", "operator", by="UADMIN", now=NOW)
-    assert schedules.requester(house, schedule, NOW).role is Role.OPERATOR
-    assert schedules.requester(house, replace(schedule, owner="terminal:anna"), NOW).role is Role.ADMIN
+    assert standing_orders.requester(house, SCHEDULES, schedule, "x").role is Role.OPERATOR
+    assert standing_orders.requester(house, SCHEDULES, replace(schedule, owner="terminal:anna"), "x").role is Role.ADMIN
 
 
 def fire(house: House, schedule: schedules.Schedule, at: datetime) -> None:
@@ -125,7 +127,7 @@ def went_on(house: House, schedule: schedules.Schedule, at: datetime) -> Run:
         schedules.take_firing(house, schedule, at)
         return runs.submit(
             db, BoardSpec(run_id="r-bbbb", host="gpu-1", framework="scripted", folder="/r"), owner="UANNA", place=Place("C1"), now=NOW,
-            request_id=schedules.requester(house, schedule, at).request_id,
+            request_id=standing_orders.requester(house, SCHEDULES, schedule, at.isoformat()).request_id,
         )
 
 

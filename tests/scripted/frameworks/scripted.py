@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from runner.entities import Environment
+from runner.errors import BadSpecError
 from runner.frameworks.base import LaunchPlan, LogParser, Prepared, Ranks
 from runner.frameworks.mmdet_log import MmdetLogParser
 from runner.specs import Kind, ModelSpec, StartMode, TrainSpec
@@ -23,6 +24,8 @@ class Scripted:
 
     def train(self, spec: TrainSpec, prepared: Prepared, environment: Environment, ranks: Ranks) -> LaunchPlan:
         resume = ("--resume", prepared.checkpoint) if spec.start.mode is StartMode.RESUME and prepared.checkpoint else ()
+        if unfit := json.loads(prepared.config).get("unfit"):
+            raise BadSpecError(unfit)
         several = ("--meet", f"{ranks.address}:{ranks.port}", "--rank", f"{ranks.node}/{ranks.nodes}") if ranks.nodes > 1 else ()
         return LaunchPlan(
             argv=(environment.python, f"{environment.code}/program.py", "config.py", "--work-dir", "work_dir", *resume, *several),

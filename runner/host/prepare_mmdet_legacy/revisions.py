@@ -1,0 +1,1 @@
+../prepare_shared/revisions.py

@@ -1,0 +1,1 @@
+../prepare_shared/splits.py
