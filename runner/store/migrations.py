@@ -11,8 +11,7 @@ CREATE TABLE runs (
     id TEXT PRIMARY KEY, nonce TEXT NOT NULL, kind TEXT NOT NULL, spec TEXT NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '',
     owner TEXT NOT NULL, channel TEXT, thread TEXT, parent_id TEXT REFERENCES runs(id),
-    host TEXT, attempt INTEGER NOT NULL DEFAULT 0,
-    created_at TEXT NOT NULL, updated_at TEXT NOT NULL, started_at TEXT, ended_at TEXT,
+    host TEXT, attempt INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, started_at TEXT, ended_at TEXT,
     stop_requested_by TEXT, prepared TEXT, retry_at TEXT, result TEXT, diagnosis TEXT);
 CREATE INDEX runs_live ON runs(state) WHERE state IN ('PENDING', 'RUNNING');
 CREATE INDEX runs_newest ON runs(created_at);
