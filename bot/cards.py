@@ -13,7 +13,7 @@ from bot.notifier import CHANNEL_GONE, channel_gone
 from bot.notifier import card as first_posting
 from bot.outbox import EDIT_GONE
 from bot.pacing import EditBudget, Holds
-from bot.pictures import Pictures, Stage
+from bot.pictures import Pictures
 from runner.service import outbox as rows
 from runner.service.house import House
 from runner.service.outbox import Card, CardStamp
@@ -108,10 +108,10 @@ class Cards:
         if message.digest == card.sent_digest:
             self._settle(stamp, replace(card, sent_at=message.as_of), edited=False)
             return False
-        file = self._pictures.file_for(message.picture) if message.picture else Stage.NOT_COMING
-        if file is Stage.ON_ITS_WAY:
+        pictures = self._pictures.files_for(message.pictures)
+        if pictures is None:
             return False
-        shown = message if isinstance(file, Stage) else message.with_picture(file)
+        shown = message.with_pictures(pictures)
         self._budget.take()
         outcome = self._slack.call(_UPDATE, channel=card.channel, ts=card.ts, text=shown.text, blocks=list(shown.blocks))
         after = replace(card, sent_digest=message.digest, sent_at=message.as_of)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bot.answer import Answer
+from bot.answer import Answer, Block
 from bot.verb import Asking
 from bot.views.blocks import context
 from runner.service import confirmations
 
+QUESTION = "question"
+"""The row of buttons under a question: whichever is pressed, the question is answered."""
 _YES = " --yes"
 
 
@@ -23,7 +25,12 @@ def bound(given: Answer, asking: Asking) -> Answer:
             return element
         return {**element, "value": f"confirm {confirmations.ask(asking.house, asking.who, str(element['value']))}"}
 
-    blocks = [{**block, "elements": [one(each) for each in _elements(block)]} if _elements(block) else block for block in given.blocks]
+    def row(block: Block) -> Block:
+        found = _elements(block)
+        named = {"block_id": QUESTION} if any(map(_says_yes, found)) else {}
+        return {**block, "elements": [one(each) for each in found], **named} if found else block
+
+    blocks = [row(block) for block in given.blocks]
     holds = context(f"The button holds for {confirmations.LASTS.seconds} s, and only for whom it asks.")
     return replace(given, blocks=(*blocks[:-1], holds, *blocks[-1:]))  # the row of buttons stays last
 

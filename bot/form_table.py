@@ -40,6 +40,8 @@ FORMS: Mapping[str, Form] = {form.path: form for form in (
     Form("convert", "Convert a dataset", "Convert it", ("dataset", "recipe", "name", "parameters")),
     Form("data add", "Import a dataset", "Import it", ("name", "source", "format_name", "sha256")),
     Form("schedule add", "Schedule a command", "Schedule it", ("when", "command")),
+    Form("rules set", "Alert rule", "Change it", ("name", "when", "numbers", "for_", "severity", "state", "means", "do")),
+    Form("silence", "Silence alerts", "Silence them", ("what", "lasts", "reason")),
     Form("trigger add", "Add a trigger", "Add it", ("when", "command", "cooldown")),
 )}  # fmt: skip
 

@@ -12,9 +12,10 @@ from bot.grammar import parsed
 from bot.loose_forms import holds_a_line
 from bot.typed_text import as_meant, split_like_a_shell
 from bot.verb import CommandError
+from bot.views.alerts import alert_title
 from bot.views.blocks import quoted
 from recipes.recipe import library
-from runner.service import hosts, presets, requests, views
+from runner.service import alerts, hosts, presets, requests, views
 from runner.service.house import House
 from runner.service.imports import readable_formats
 from runner.specs import TrainSpec
@@ -61,6 +62,8 @@ def line_of(form: Form, values: Mapping[str, str]) -> str:
 
 def choices(house: House, param: click.Parameter) -> Choices | None:
     """What a parameter can be, the likeliest first; None where it is typed."""
+    if isinstance(param.type, click.Choice):
+        return [(str(each), str(each)) for each in param.type.choices]
     offered = _BY_CALLBACK.get(param.callback) if param.callback is not None else _BY_NAME.get(param.name or "")
     return offered(house)[:MOST_CHOICES] if offered else None
 
@@ -98,8 +101,14 @@ def _formats(_house: House) -> Choices:
     return [(name, words[:1].upper() + words[1:]) for name, words in readable_formats().items()]
 
 
+def _mutable(house: House) -> Choices:
+    fires = [(each.short, f"{each.short}: {alert_title(each)}") for each in alerts.listed(house)]
+    rules = [(name, f"All of {name}") for name in alerts.rules(house)]
+    return [*fires, *((f"host={name}", f"All of {name}") for name, _ in _hosts(house)), *rules]
+
+
 _BY_CALLBACK: Mapping[Callable[..., object], Callable[[House], Choices]] = {
     names.known_preset: _presets, names.known_dataset: _datasets, names.known_recipe: _recipes, names.known_place: _hosts,
     names.known_run: _trainings, names.known_model: _models, names.known_runs: _trainings,
 }
-_BY_NAME: Mapping[str, Callable[[House], Choices]] = {"format_name": _formats}
+_BY_NAME: Mapping[str, Callable[[House], Choices]] = {"format_name": _formats, "what": _mutable}

@@ -17,6 +17,7 @@ from bot import grammar
 from bot.access import Refusal, Speaker, known_teams, refusal
 from bot.answer import Answer
 from bot.calls import Done, Slack
+from bot.confirming import QUESTION
 from bot.dialogs import carried_out, filled_in, open_form, place_of, show_answer
 from bot.form_table import FORMS
 from bot.home import Homes
@@ -116,7 +117,7 @@ class Listeners:
         elif refused is not None:
             self._whisper(refused.sentence, f"refusal:{trigger}", speaker.person, place)
         else:
-            self._answer(who, line)
+            self._answer(who, line, replaces=_text(body, "response_url") if action.get("block_id") == QUESTION else "")
         ack()
 
     def on_form(self, ack: Ack, body: Json, client: WebClient) -> None:
@@ -236,13 +237,17 @@ class Listeners:
         crash_point("bot.after_request_commit")
         return with_silence(given, self._house)
 
-    def _answer(self, who: Requester, text: str, *, attached: Sequence[SharedFile] = ()) -> None:
+    def _answer(self, who: Requester, text: str, *, attached: Sequence[SharedFile] = (), replaces: str = "") -> None:
+        """Owe the answer; to the button of a question it stands in the question's stead, so that this is not asked any more."""
         given = self._carry_out(who, text, attached=attached)
+        channel = who.place.channel
+        if not channel:
+            return
         body: dict[str, object] = {"text": given.text, "blocks": list(given.blocks), "thread": who.place.thread}
-        if not given.public:
-            body["person"] = who.person
-        if who.place.channel:
-            outbox.add(self._house, NewDelivery(f"answer:{who.request_id}", who.place.channel, "text", body))
+        private = {**body, "person": who.person, "replaces": replaces}
+        outbox.add(self._house, NewDelivery(f"answer:{who.request_id}", channel, "text", body if given.public else private))
+        if given.public and replaces:
+            outbox.add(self._house, NewDelivery(f"answered:{who.request_id}", channel, "text", private))
 
     def _whisper(self, sentence: str, delivery_id: str, person: str, place: Place) -> None:
         if sentence and place.channel:

@@ -42,37 +42,40 @@ class Attachment:
 class Message:
     """Text (always set), blocks, where, and for whom alone. With ``part`` it is a run's card, showing the moment ``as_of``.
 
-    With ``files`` it shares these, and is ``instead`` where Slack does not take them. ``edits`` is the ts of a message that it replaces.
+    With ``files`` it shares these, and is ``instead`` where Slack does not take them. ``edits`` is the ts of a message that it replaces,
+    ``replaces`` the response_url of a click: the message that was clicked is replaced, also where only one person sees it.
     """
 
     text: str
     blocks: Sequence[Block] = field(default=())
     place: Place = field(default=Place())
     person: str | None = None
-    picture: Picture | None = None
+    pictures: Sequence[Picture] = ()
     part: str | None = None
     as_of: datetime | None = None
     files: Sequence[Attachment] = ()
     instead: str = ""
     edits: str | None = None
+    replaces: str = ""
 
     @property
     def digest(self) -> str:
         """Equal for messages that look the same."""
-        facts = self.picture.facts if self.picture else ""
+        facts = "\n".join(each.facts for each in self.pictures)
         return hashlib.sha256(json.dumps([self.text, list(self.blocks), facts], sort_keys=True, default=str).encode()).hexdigest()[:32]
 
-    def with_picture(self, file_id: str) -> Message:
-        """The message with its picture, which Slack has by now, as the last block."""
-        if self.picture is None:
-            return self
-        block: Block = {"type": "image", "slack_file": {"id": file_id}, "alt_text": self.picture.title[:2000]}
+    def with_pictures(self, file_ids: Sequence[str | None]) -> Message:
+        """The message with those of its pictures that Slack has by now as its last blocks."""
+        shown: list[Block] = [
+            {"type": "image", "slack_file": {"id": file_id}, "alt_text": picture.title[:2000]}
+            for picture, file_id in zip(self.pictures, file_ids, strict=True) if file_id
+        ]
         first = self.blocks or ({"type": "section", "text": {"type": "mrkdwn", "text": self.text[:3000]}},)
-        return replace(self, blocks=(*first, block))
+        return replace(self, blocks=(*first, *shown)) if shown else self
 
     def plain(self) -> Message:
         """The message as text alone, where Slack refused its blocks or files."""
-        return replace(self, text=(self.instead or self.text)[:PLAIN_TEXT_CHARACTERS], blocks=(), picture=None, files=())
+        return replace(self, text=(self.instead or self.text)[:PLAIN_TEXT_CHARACTERS], blocks=(), pictures=(), files=())
 
     def card(self, run_id: str, ts: str) -> Card | None:
         """What stands in the channel once this is sent, if it is a run's card."""

@@ -87,7 +87,9 @@ def _state(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     if reason is Reason.SUBMITTED:
         return (card(run.id, channel, "card"),)
     if reason is Reason.WAITING_FOR_APPROVAL:
-        return (NewDelivery(f"approval:{run.id}", channel, "approval", {}, run.id),)  # asked once, however often it waits again
+        return (NewDelivery(_asked(run), channel, "approval", {}, run.id),)  # asked once, however often it waits again
+    if reason is Reason.BY_USER and event.payload.get("from") == Reason.WAITING_FOR_APPROVAL:
+        return (_decided(event, run, channel),)
     if reason is Reason.UNCLEAR:
         detail = escaped(str(event.payload.get("detail", "")).rstrip(".")) or "its evidence contradicts itself"
         text = f"{person(run.owner)} {run.id} needs a look: {detail}. Nothing is started or stopped until somebody decides."
@@ -164,10 +166,19 @@ def _moved_in(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     return (_reply(event, run, channel, escaped(text)),)
 
 
+def _asked(run: Run) -> str:
+    return f"approval:{run.id}"
+
+
+def _decided(event: Event, run: Run, channel: str) -> NewDelivery:
+    """The question whether a costly run may go on loses its buttons, and says what became of it."""
+    return _owed(event, run, channel, "approval", {"edits": _asked(run)})
+
+
 def _refused(event: Event, run: Run, channel: str) -> Sequence[NewDelivery]:
     why = f": {escaped(str(event.payload['reason']))}" if event.payload.get("reason") else ""
     text = f"{person(run.owner)} {run.id} was refused{why.rstrip('.')}. `show {run.id}` tells what it may cost."
-    return (_reply(event, run, channel, text),)
+    return (_reply(event, run, channel, text), _decided(event, run, channel))
 
 
 def _of_schedule(event: Event, home_channel: str | None) -> Sequence[NewDelivery]:
@@ -207,5 +218,6 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,
     "moved_in": _moved_in,
+    "approved": lambda event, run, channel: (_decided(event, run, channel),),
     "refused": _refused,
 }

@@ -92,14 +92,12 @@ class Outbox:
         message = self._rendered(lane, delivery)
         if message is None or (is_member(delivery.channel) and (message := self._to_person(lane, delivery, message)) is None):
             return False
-        if delivery.state == "sending" and message.edits is None:  # an edit may be repeated safely
+        if delivery.state == "sending" and not (message.edits or message.replaces):  # these may be repeated safely
             return self._find_again(lane, delivery, message)
         if message.files:
             return self._share(lane, delivery, message)
-        file = self._pictures.file_for(message.picture) if message.picture else Stage.NOT_COMING
-        if file is Stage.ON_ITS_WAY:
-            return False
-        return self._send(lane, delivery, message, file_id=None if isinstance(file, Stage) else file)
+        pictures = self._pictures.files_for(message.pictures)
+        return pictures is not None and self._send(lane, delivery, message, message.with_pictures(pictures))
 
     def _rendered(self, lane: str, delivery: Delivery) -> Message | None:
         try:
@@ -114,7 +112,7 @@ class Outbox:
         if delivery.id in self._unthreaded:
             message = replace(message, place=Place(message.place.channel))
         if delivery.id in self._anew:
-            message = replace(message, edits=None)
+            message = replace(message, edits=None, replaces="")
         return message.plain() if delivery.id in self._plain else message
 
     def _to_person(self, lane: str, delivery: Delivery, message: Message) -> Message | None:
@@ -160,7 +158,7 @@ class Outbox:
             return False
         if isinstance(files, Stage):
             self._plain.add(delivery.id)
-            return self._send(lane, delivery, message.plain(), file_id=None)
+            return self._send(lane, delivery, message.plain(), message.plain())
         shown = {"channel_id": message.place.channel, "thread_ts": message.place.thread, "initial_comment": message.text}
         rows.mark_sending(self._house, delivery)
         crash_point("bot.after_marked_sending")
@@ -171,13 +169,16 @@ class Outbox:
             outcome = Done({})
         return self._conclude(lane, delivery, message, outcome)
 
-    def _send(self, lane: str, delivery: Delivery, message: Message, *, file_id: str | None) -> bool:
-        shown = message.with_picture(file_id) if file_id else message
+    def _send(self, lane: str, delivery: Delivery, message: Message, shown: Message) -> bool:
+        """``shown`` is the message with its pictures; the message alone tells later whether anything has changed."""
         rows.mark_sending(self._house, delivery)
         crash_point("bot.after_marked_sending")
-        outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if message.person else _POST, **_arguments(delivery, shown))
+        if shown.replaces:
+            outcome = self._slack.respond(shown.replaces, text=shown.text, blocks=list(shown.blocks))
+        else:
+            outcome = self._slack.call(_UPDATE if shown.edits else _WHISPER if shown.person else _POST, **_arguments(delivery, shown))
         crash_point("bot.after_sent")
-        self._holds.hold(delivery.channel, _POST, 0.0 if message.person else POST_INTERVAL_S)
+        self._holds.hold(delivery.channel, _POST, 0.0 if shown.person else POST_INTERVAL_S)
         return self._conclude(lane, delivery, message, outcome)
 
     def _conclude(self, lane: str, delivery: Delivery, message: Message, outcome: Outcome) -> bool:
@@ -199,11 +200,11 @@ class Outbox:
         rows.put_back(self._house, delivery, error=str(outcome), not_before=None)
         if outcome.error in _OUR_STANDING:
             self._wait(lane, outcome)
-        elif outcome.error in EDIT_GONE and message.edits:
+        elif message.replaces or (outcome.error in EDIT_GONE and message.edits):
             self._anew.add(delivery.id)
         elif outcome.error in _THREAD_GONE and message.place.thread:
             self._unthreaded.add(delivery.id)
-        elif message.files or (outcome.error in _TOO_RICH and (message.blocks or message.picture) and delivery.id not in self._plain):
+        elif message.files or (outcome.error in _TOO_RICH and (message.blocks or message.pictures) and delivery.id not in self._plain):
             _log.error("Slack refused the blocks or files of %s: %s. It is sent as text.", delivery.id, outcome)
             self._plain.add(delivery.id)
         else:
@@ -226,8 +227,8 @@ class Outbox:
         rows.note_sent(self._house, delivery, ts=ts or None, card=card)
         self._holds.succeeded(lane, _POST)
         self._forget(delivery)
-        if message.picture is not None:
-            self._pictures.forget(message.picture)
+        for picture in message.pictures:
+            self._pictures.forget(picture)
 
     def _give_up(self, delivery: Delivery, error: str) -> None:
         _log.error("The %s %s for %s is given up: %s.", delivery.kind, delivery.id, delivery.channel, error)

@@ -7,7 +7,7 @@ processed it. So only the message counts, which can be found again after a crash
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -48,6 +48,11 @@ class Pictures:
         self._slack = slack
         self._clock = clock
         self._progress: dict[str, _Progress] = {}
+
+    def files_for(self, pictures: Sequence[Picture]) -> Sequence[str | None] | None:
+        """The file of each, None for what is not coming; None of all while one is on its way."""
+        files = [self.file_for(picture) for picture in pictures]
+        return None if Stage.ON_ITS_WAY in files else [None if isinstance(file, Stage) else file for file in files]
 
     def file_for(self, picture: Picture) -> str | Stage:
         """The file to show, or why there is none (yet). Each call takes at most one step; none waits."""

@@ -117,6 +117,8 @@ def _bad_value(error: click.BadParameter, words: list[str]) -> tuple[str, str]:
         name = param.name if param else "value"
         return (f"`{name}` must be {expected(param)}. {error.message}" if sample(param) else f"`{name}`: {error.message}"), ""
     option = param.opts[0]
+    if not sample(param):  # its own check says best what it takes
+        return f"`{option}`: {error.message}", ""
     typed = _typed_value(words, option)
     fixed = _with(words, typed, sample(param)) or _with(words, f"{option}={typed}", f"{option}={sample(param)}")
     fixed = fixed or _with(words, f"{option.removeprefix('--')}={typed}", f"{option.removeprefix('--')}={sample(param)}")

@@ -13,7 +13,7 @@ from bot.audit_file import audit_message
 from bot.dataset_pictures import dataset_picture
 from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
-from bot.run_pictures import run_picture
+from bot.run_pictures import detections, run_picture, worse_than_champion
 from bot.views.alert import failure_alert
 from bot.views.alerts import group_message, thread_text
 from bot.views.approval import approval_request
@@ -50,7 +50,7 @@ def render_part(house: House, run_id: str, part: str, *, channel: str) -> Messag
         text, blocks = epoch_table(shown, zone=zone)
         return Message(text, blocks, thread, part=part, as_of=as_of)
     if part == "plot":
-        return Message(f"Curves of {run_id}", (), thread, picture=_curve(house, shown, "plot"), part=part, as_of=as_of)
+        return Message(f"Curves of {run_id}", (), thread, pictures=[_curve(house, shown, "plot")], part=part, as_of=as_of)
     text, blocks = run_card(shown, zone=zone)
     return Message(text, blocks, Place(channel), part=part, as_of=as_of)
 
@@ -66,7 +66,8 @@ def _text(house: House, delivery: Delivery) -> Message:
         thread = view(house, delivery.run_id).run.place.thread
     person = body.get("person")
     return Message(
-        str(body["text"]), _blocks(body), Place(delivery.channel, str(thread) if thread else None), person=str(person) if person else None
+        str(body["text"]), _blocks(body), Place(delivery.channel, str(thread) if thread else None), person=str(person) if person else None,
+        replaces=str(body.get("replaces") or ""),
     )
 
 
@@ -78,8 +79,8 @@ def _alert(house: House, delivery: Delivery) -> Message:
 
 def _approval(house: House, delivery: Delivery) -> Message:
     run = view(house, _run_of(delivery)).run
-    text, blocks = approval_request(run, approvals.approvers(house, run))
-    return Message(text, blocks, Place(delivery.channel))
+    shown = approval_request(run, approvals.approvers(house, run), approvals.decision(house, run), zone=house.settings.time_zone)
+    return Message(*shown, Place(delivery.channel), edits=_edited(house, delivery))
 
 
 def _result(house: House, delivery: Delivery) -> Message:
@@ -87,16 +88,17 @@ def _result(house: House, delivery: Delivery) -> Message:
     place, trains = Place(delivery.channel, shown.run.place.thread), shown.run.kind is Kind.TRAIN
     parent = view(house, shown.run.parent_id) if shown.run.parent_id and trains else None
     text, blocks = final_result(shown, parent=parent)
-    return Message(text, blocks, place, picture=_curve(house, shown, "result") if trains else None)
+    return Message(text, blocks, place, pictures=[_curve(house, shown, "result")] if trains else detections(house, shown.run.id))
 
 
 def _retraining(house: House, delivery: Delivery) -> Message:
     settled = retraining_with(house, _run_of(delivery))
     assert settled is not None
     measured, champion = (view(house, each) if each else None for each in (settled.eval_id, settled.champion_eval_id))
-    text, blocks = retraining_card(settled, measured, champion)
-    picture = _curve(house, view(house, settled.run_id), "retraining")
-    return Message(text, blocks, Place(delivery.channel), picture=picture)
+    trained = view(house, settled.run_id)
+    text, blocks = retraining_card(settled, trained, measured, champion)
+    curve = _curve(house, trained, "retraining")
+    return Message(text, blocks, Place(delivery.channel), pictures=[curve, *worse_than_champion(house, settled)])
 
 
 def _outcome(house: House, delivery: Delivery) -> Message:
@@ -111,7 +113,7 @@ def _dataset(house: House, delivery: Delivery) -> Message:
     version = house.catalog.get(str(run.result["reference"]))
     text, blocks = dataset_card(version, run=run.run)
     samples = dataset_picture(house, version, "samples", name=delivery.id) if version.preview else None
-    return Message(text, blocks, Place(delivery.channel), picture=samples)
+    return Message(text, blocks, Place(delivery.channel), pictures=[samples] if samples else [])
 
 
 def _dataset_picture(house: House, delivery: Delivery) -> Message:
@@ -120,7 +122,7 @@ def _dataset_picture(house: House, delivery: Delivery) -> Message:
     shown = dataset_picture(house, version, str(body["part"]), name=delivery.id)
     thread, person = body.get("thread"), body.get("person")
     place = Place(delivery.channel, str(thread) if thread else None)
-    return Message(shown.title, (), place, person=str(person) if person else None, picture=shown)
+    return Message(shown.title, (), place, person=str(person) if person else None, pictures=[shown])
 
 
 def _report(house: House, delivery: Delivery) -> Message:
@@ -132,14 +134,19 @@ def _report(house: House, delivery: Delivery) -> Message:
 def _alert_group(house: House, delivery: Delivery) -> Message:
     body = delivery.body
     shown = group_message(body, _rule_of(house, body), zone=house.settings.time_zone)
-    edits = posted_ts(house, str(body["edits"])) if "edits" in body else None
-    return Message(*shown, Place(delivery.channel), edits=edits)
+    return Message(*shown, Place(delivery.channel), edits=_edited(house, delivery))
 
 
 def _alert_in_thread(house: House, delivery: Delivery) -> Message:
     listed: Mapping[str, Any] = delivery.body["alert"]  # type: ignore[assignment]  # what the runner recorded
     thread = view(house, _run_of(delivery)).run.place.thread
     return Message(thread_text(listed, rule(house, listed["labels"]["alertname"])), (), Place(delivery.channel, thread))
+
+
+def _edited(house: House, delivery: Delivery) -> str | None:
+    """Where the message stands that a delivery replaces."""
+    edits = delivery.body.get("edits")
+    return posted_ts(house, str(edits)) if edits else None
 
 
 def _rule_of(house: House, told: Mapping[str, Any]) -> Rule | None:
@@ -153,7 +160,7 @@ def _plot(house: House, delivery: Delivery) -> Message:
     run_ids = [str(each) for each in listed] if isinstance(listed, list) else []
     shown = run_picture(house, run_ids, str(body["subject"]), str(body["theme"]), name=delivery.id)
     place = Place(delivery.channel, str(thread) if thread else None)
-    return Message(shown.title, (), place, person=str(person) if person else None, picture=shown)
+    return Message(shown.title, (), place, person=str(person) if person else None, pictures=[shown])
 
 
 def _curve(house: House, shown: RunView, name: str) -> Picture:

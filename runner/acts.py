@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shlex
 import shutil
@@ -20,16 +21,20 @@ from runner.executors.base import Allotment, Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
-from runner.specs import TrainSpec
+from runner.specs import Kind, TrainSpec
 from runner.start_checkpoints import StartCheckpoints
 from runner.transports.base import Transport
 from runner.transports.sending import Progress
+
+log = logging.getLogger(__name__)
 
 PREPARE_TIMEOUT_S = 300.0
 SEND_TIMEOUT_S = 6 * 3600.0
 LAUNCH_TIMEOUT_S = 30.0
 TOLD_EVERY_S = 1.0
 RESULTS = "results"
+FOUND_BOXES = Path(str(resources.files("runner.host") / "found_boxes.py"))
+FOUND_TIMEOUT_S = 600.0
 _PART = re.compile(r"|\.index|\.data-\d{5}-of-\d{5}")
 """Behind the name of a checkpoint: nothing, or what TensorFlow's files of one are called."""
 FREE_PORT = Path(str(resources.files("runner.host") / "free_port.py"))
@@ -252,7 +257,16 @@ def collect(
     exported: Callable[[Path], Mapping[str, object]],
 ) -> CollectedOutcome:
     """Bring here what an attempt that ended well left below ``results/``, and find out what it is."""
+    if run.kind is Kind.EVAL:
+        _make_smaller(transport, host, attempt)
     brought = bring(transport, host, f"{attempt.directory}/{RESULTS}", place, limit_bytes=limit_bytes, progress=progress)
     made = exported(place)
     crash_point("runner.after_collected")
     return CollectedOutcome(run.id, attempt.number, brought, made)
+
+
+def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> None:
+    """What an evaluation found, for pictures of it. Without these it is an evaluation all the same, so only silence stops it."""
+    done = transport.python(host.python or "python3", FOUND_BOXES, arguments=(attempt.directory,), timeout_s=FOUND_TIMEOUT_S)
+    if done.exit_code:
+        log.warning("What %s found cannot be drawn: %s", attempt.marker, done.stderr.decode("utf-8", "replace").strip()[-300:])

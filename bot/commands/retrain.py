@@ -27,6 +27,8 @@ class RetrainOptions(TrainingOptions):
     least_gain: float
     most_loss: float
     always: bool
+    despite_leaks: bool
+    publish: str | None
 
 
 @click.command("retrain", help="Train anew if data, preset or code changed, measure against the champion, and promote by a rule.")
@@ -41,11 +43,15 @@ class RetrainOptions(TrainingOptions):
 @click.option("--least-gain", type=click.FloatRange(0, 1), default=_RULE.least_gain, metavar="X", help="mAP to win by, at least")
 @click.option("--most-loss", type=click.FloatRange(0, 1), default=_RULE.most_loss, metavar="X", help="mAP a class may lose, at most")
 @click.option("--always", is_flag=True, help="even when nothing changed")
+@click.option("--despite-leaks", is_flag=True, help="even when it trains on images that it is measured on")
+@click.option("--publish", metavar="PRESET", help="once it is champion, export it as the start of a preset of this name")
 @training_options(host_default="where the champion lies, else any that fits")
 @click.pass_obj
 def retrain(asking: Asking, preset: str, dataset: str, **given: Unpack[RetrainOptions]) -> Answer:
     rule = Rule(least_gain=given["least_gain"], most_loss=given["most_loss"])
-    challenge = Challenge(given["scratch"], given["test"], given["split"], rule, given["always"])
+    challenge = Challenge(
+        given["scratch"], given["test"], given["split"], rule, given["always"], given["despite_leaks"], given["publish"]
+    )
     begun, new = retraining.retrain(
         asking.house, asking.who, preset=preset, dataset=dataset, challenge=challenge, overrides=overrides(asking, given), wish=wish(given)
     )
@@ -57,8 +63,10 @@ def retrain(asking: Asking, preset: str, dataset: str, **given: Unpack[RetrainOp
         )
     queued = submitted(views.view(asking.house, begun.run_id))
     against = f"the champion {code(begun.champion_id)}" if begun.champion_id else "nothing yet: it will be the first champion"
-    where = f"{begun.test}{f' {begun.split}' if begun.split else ''}"
-    return Answer(f"{queued.text}\nThen it is measured on {name(where)} against {against}.", run_id=begun.run_id)
+    published = f" As champion it is published as the preset {name(begun.publish)}." if begun.publish else ""
+    return Answer(
+        f"{queued.text}\nThen it is measured on {name(f'{begun.test} {begun.split}')} against {against}.{published}", run_id=begun.run_id
+    )
 
 
 verb = Verb(

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from bot.views.blocks import Button, Message, actions, fitting, section
+from bot.views.blocks import Button, Message, actions, fitting, quoted, section
 from bot.views.words import clock, code, count, is_member, name, person, prose, sentence
+from runner.alerts.matching import span_text
 from runner.alerts.routing import Silence
 from runner.alerts.rules import Rule
 from runner.service.alerts import AlertShown
@@ -27,6 +28,12 @@ def title(rule_name: str) -> str:
     return rule_name.replace("_", " ").capitalize()
 
 
+def alert_title(shown: AlertShown) -> str:
+    """An alert in a few words, as menus have it."""
+    labels = shown.alert.labels
+    return " ".join([title(labels["alertname"]), *(value for key in ("run", "host") if (value := labels.get(key)))])
+
+
 def alert_list(alerts: Sequence[AlertShown], silences: Sequence[Silence], *, zone: tzinfo, now: datetime) -> Message:
     """What fires, with who knows of it and why it is quiet; and the silences that hold."""
     heading = f"*{count(len(alerts), 'alert')}*" if alerts else "Nothing fires."
@@ -35,6 +42,18 @@ def alert_list(alerts: Sequence[AlertShown], silences: Sequence[Silence], *, zon
     held = [_silence(each, zone, now) for each in silences[:SHOWN]]
     quiet = [f"*{count(len(silences), 'silence')}*", *held] if held else []
     return "\n".join([heading, *entries, *quiet]), fitting(section(text) for text in [heading, *entries, *quiet])
+
+
+def change_line(rule: Rule) -> str:
+    """The command that makes a rule what it is: what its form is filled in with."""
+    numbers = [word for key, value in sorted(rule.with_.items()) for word in ("--with", f"{key}={value:g}")]
+    said = ["--when", rule.when, *numbers, "--for", span_text(rule.for_), "--severity", rule.severity, "--state", on_or_off(rule)]
+    return quoted(["rules", "set", rule.name, *said, "--means", rule.means, "--do", rule.do])
+
+
+def on_or_off(rule: Rule) -> str:
+    """Whether a rule is looked for."""
+    return "on" if rule.on else "off"
 
 
 def group_message(told: Listed, rule: Rule | None, *, zone: tzinfo) -> Message:
@@ -52,7 +71,9 @@ def group_message(told: Listed, rule: Rule | None, *, zone: tzinfo) -> Message:
     lines += [f"… and {told['ended'] - SHOWN_IN_GROUP} more are over"] if told["ended"] > SHOWN_IN_GROUP else []
     text = "\n".join([f"{heading} {mention}".rstrip(), *lines])
     means = f"{sentence(prose(rule.means, 300))} *What to do:* {sentence(prose(rule.do, 300))}" if rule and firing else ""
-    row = [Button("Ack", f"ack {told['group']}"), Button("Silence 1 h", f"silence {told['group']} --for 1h")] if firing else []
+    row = [Button("Ack", f"ack {told['group']}"), Button("Silence 1 h", f"silence {told['group']} --for 1h"),
+           Button("Silence…", f"silence {told['group']}", form=True)] if firing else []
+    row += [Button("Change the rule…", change_line(rule), form=True)] if rule and firing else []
     blocks = [section(text), *([section(means)] if means else []), *([actions(row)] if row else [])]
     return "\n".join(filter(None, (text, means))), fitting(blocks)
 

@@ -25,10 +25,11 @@ _DONE = "Close"
 _LABELS = {
     "lr": "Learning rate", "gpus": "GPUs", "batch": "Images a step and GPU", "host": "Server", "limit": "Time limit",
     "after": "After a run", "eval_every": "Epochs between evaluations", "name": "Name", "parameters": "Parameters", "model": "Start from",
-    "format_name": "Format", "sha256": "SHA-256", "source": "From", "when": "When", "command": "Command", "run": "Run",
+    "format_name": "Format", "numbers": "Numbers", "for_": "Holds for", "do": "What to do", "lasts": "For", "what": "What",
+    "sha256": "SHA-256", "source": "From", "when": "When", "command": "Command", "run": "Run",
 }
 _EXAMPLES = {
-    "limit": "12h", "cooldown": "10m",
+    "limit": "12h", "cooldown": "10m", "numbers": "minutes=8", "for_": "5m", "lasts": "2h", "means": "The lab's GPU is warm.",
     "name": "fish", "parameters": "gap=20", "source": "https://… or gpu-1:/data/fish", "when": "every weekday 02:30",
     "command": "run rtmdet-nano on fish", "checkpoint": "epoch_12", "lr": "0.001",
 }
@@ -112,7 +113,8 @@ def _hint(param: click.Option) -> str:
 
 def _element(param: click.Parameter, offered: Choices | None, value: str) -> dict[str, object]:
     if offered:
-        listed = [_option(each, label) for each, label in offered]
+        known = value in {each for each, _ in offered}
+        listed = [*([_option(value, value)] if value and not known else []), *(_option(each, label) for each, label in offered)]
         chosen = next((each for each in listed if each["value"] == value), None)
         return {"type": "static_select", "action_id": VALUE, "options": listed, **({"initial_option": chosen} if chosen else {})}
     placeholder = {"placeholder": plain_text(_EXAMPLES[param.name or ""])} if param.name in _EXAMPLES else {}

@@ -7,7 +7,8 @@ words of :class:`Receiver`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -15,7 +16,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from runner.alerts.matching import Labels, Matcher, MatcherText, Span, all_match, matcher
-from runner.alerts.rules import Rule, RuleChange, with_changes
+from runner.alerts.rules import Rule, RuleChange, RuleError, merged, with_changes
 from runner.alerts.time_intervals import NamedInterval
 
 ALL = "..."
@@ -132,7 +133,17 @@ class AlertSettings(_Group):
     @property
     def all_rules(self) -> Sequence[Rule]:
         """The built-in rules as changed, and one's own; only those that are on."""
-        return [rule for rule in with_changes(self.rules) if rule.on]
+        return [rule for rule in self.rules_with({}) if rule.on]
+
+    def rules_with(self, said: Mapping[str, RuleChange]) -> Sequence[Rule]:
+        """All rules, as settings and then people changed them. What was said of conditions that are no more is passed over."""
+        changes = dict(self.rules)
+        for name, change in said.items():
+            further = changes | {name: merged(changes.get(name, RuleChange()), change)}
+            with suppress(RuleError):
+                with_changes(further)
+                changes = further
+        return with_changes(changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from runner.alerts.evaluation import Known, look
 from runner.alerts.observing import Observer
 from runner.alerts.routing import Alert, Notification, Quiet, Told, rerouted, step
+from runner.alerts.rules import Rule, RuleChange
 from runner.service.house import House
 from runner.store import alerts, events
 from runner.store.connection import to_text
@@ -28,7 +29,8 @@ class AlertEngine:
         self._house = house
         self._observer = Observer(house)
         self._settings = house.settings.alerts
-        self._rules = self._settings.all_rules
+        self._said: Mapping[str, RuleChange] | None = None
+        self._rules: Sequence[Rule] = ()
         self._looked_at: datetime | None = None
         self._state = rerouted(alerts.state(house.store.reading()), self._settings, house.now())
         self._known = Known(house.now(), firing=self._state.firing)
@@ -39,6 +41,7 @@ class AlertEngine:
         if self._looked_at is not None and timedelta() <= now - self._looked_at < EVERY:
             return
         self._looked_at = now
+        self._take_rules()
         self._known = look(self._rules, self._observer.look(), self._known)
         db = self._house.store.reading()
         acked = alerts.acks(db)
@@ -51,6 +54,12 @@ class AlertEngine:
                 for each in notifications:
                     events.record(writing, EVENT, at=now, payload=payload(each, state.log[each.key]))
         self._state = state
+
+    def _take_rules(self) -> None:
+        """The rules as people have them now."""
+        said = alerts.said_of_rules(self._house.store.reading())
+        if said != self._said:
+            self._said, self._rules = said, [rule for rule in self._settings.rules_with(said) if rule.on]
 
 
 def payload(told: Notification, line: Told) -> dict[str, object]:

@@ -52,12 +52,26 @@ class Rule(BaseModel):
     on: bool = True
 
 
+class RuleError(ValueError):
+    """A rule that cannot be; ``key`` is what is wrong with it."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def merged(first: RuleChange, then: RuleChange) -> RuleChange:
+    """One change after another; of numbers and labels only those that the second names."""
+    one, two = (each.model_dump(by_alias=True, exclude_none=True) for each in (first, then))
+    return RuleChange.model_validate({**one, **two} | {key: {**one.get(key, {}), **two.get(key, {})} for key in ("with", "labels")})
+
+
 def with_changes(changes: Mapping[str, RuleChange]) -> list[Rule]:
-    """The built-in rules as changed, and those that are new. ValueError names what is wrong with which."""
+    """The built-in rules as changed, and those that are new. RuleError names what is wrong with which."""
     given = {name: _given(change) for name, change in built_in().items()}
     for name, change in changes.items():
         if _NAME.fullmatch(name) is None:
-            raise ValueError(f"{name[:50]!r} is no name of a rule: lower-case letters, digits, _ and -")
+            raise RuleError("name", f"{name[:50]!r} is no name of a rule: lower-case letters, digits, _ and -")
         before = built_in().get(name)
         given[name] = given.get(name, {}) | _given(change)
         given[name]["with_"] = {**(before.with_ if before else {}), **change.with_}
@@ -79,13 +93,13 @@ def _given(change: RuleChange) -> dict[str, object]:
 def _rule(name: str, values: Mapping[str, object]) -> Rule:
     missing = [key for key in ("when", "means", "do") if key not in values]
     if missing:
-        raise ValueError(f"the rule {name} lacks {missing[0]}; built-in are {', '.join(built_in())}")
+        raise RuleError(missing[0], f"the rule {name} lacks {missing[0]}; built-in are {', '.join(built_in())}")
     rule = Rule(name=name, **values)  # type: ignore[arg-type]  # pydantic looks at each
     if rule.when not in CONDITIONS:
-        raise ValueError(f"the rule {name} asks for {rule.when!r}; conditions are {', '.join(sorted(CONDITIONS))}")
+        raise RuleError("when", f"the rule {name} asks for {rule.when!r}; conditions are {', '.join(sorted(CONDITIONS))}")
     wanted = CONDITIONS[rule.when].numbers
     wrong = sorted(wanted ^ rule.with_.keys())
     if wrong:
-        raise ValueError(f"the rule {name} {'lacks' if wrong[0] in wanted else 'has'} the number {wrong[0]}; {rule.when} takes "
-                         f"{', '.join(sorted(wanted)) or 'none'}")
+        raise RuleError("with", f"the rule {name} {'lacks' if wrong[0] in wanted else 'has'} the number {wrong[0]}; {rule.when} takes "
+                                f"{', '.join(sorted(wanted)) or 'none'}")
     return rule

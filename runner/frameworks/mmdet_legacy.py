@@ -27,7 +27,7 @@ REGISTERING, OWN_DATASET = "registering_launcher.py", "signalbox_dataset"
 IN_TRAINED_ORDER, ORDER = "in_trained_order.py", "in_trained_order.json"
 PREDICT, PREDICT_REQUEST = "prepare_mmdet_legacy", "predict.json"
 PUBLISH, PUBLISH_REQUEST = "publish_mmdet.py", "publish.json"
-DRAWN, PICKLE = "drawn", "predictions.pkl"
+DRAWN, PICKLE, FOUND = "drawn", "predictions.pkl", "found"
 HOST = Path(__file__).parent.parent / "host"
 PREPARE_PROGRAM = HOST / "prepare_mmdet_legacy"
 CHECKPOINTS = r"epoch_(?P<number>\d{1,9})\.pth"
@@ -78,7 +78,8 @@ def evaluation(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     if ResultFile.PICKLE in spec.results or _version(prepared) < _VALIDATES_ALONE:
         arguments += ["--out", f"{RESULTS}/{PICKLE}"]
     options = ["classwise=True"] if prepared.values.get("classwise") else []
-    arguments += _coco_files(prepared, options, wanted=ResultFile.COCO in spec.results and metrics != ["mAP"])
+    prefix = f"{RESULTS}/coco" if ResultFile.COCO in spec.results else FOUND
+    arguments += _coco_files(prepared, options, prefix=prefix if metrics != ["mAP"] else "")
     program, files, variables = _program(
         environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=ranks.distributed
     )
@@ -104,7 +105,7 @@ def prediction(spec: ModelSpec, prepared: Prepared, environment: Environment, ra
     if formats and (only := _known(prepared, "--format-only", "--format_only")):
         arguments.append(only)
     cityscapes = [f"txtfile_prefix={RESULTS}/cityscapes"] if ResultFile.CITYSCAPES in spec.results else []
-    arguments += _coco_files(prepared, cityscapes, wanted=ResultFile.COCO in spec.results)
+    arguments += _coco_files(prepared, cityscapes, prefix=f"{RESULTS}/coco" if ResultFile.COCO in spec.results else "")
     program, files, variables = _program(environment, "tools/test.py", arguments, prepared=prepared, ranks=ranks, launched=False)
     variables |= OWN_CHECKPOINT
     request = {
@@ -184,13 +185,14 @@ def _distributed(ranks: Ranks) -> list[str]:
     return ["-m", "torch.distributed.launch", *meeting, "--use_env"]
 
 
-def _coco_files(prepared: Prepared, options: list[str], *, wanted: bool) -> list[str]:
-    """Arguments for result files and further options: ``--json_out`` of 1.0, else key=value pairs behind the flag that takes them."""
-    json_out = _known(prepared, "--json_out") if wanted else None
-    if wanted and json_out is None:
-        options = [*options, f"jsonfile_prefix={RESULTS}/coco"]
+def _coco_files(prepared: Prepared, options: list[str], *, prefix: str) -> list[str]:
+    """Arguments for result files ``<prefix>.bbox.json`` (none where it is empty) and further options: ``--json_out`` of 1.0, else key=value
+    pairs behind the flag that takes them."""
+    json_out = _known(prepared, "--json_out") if prefix else None
+    if prefix and json_out is None:
+        options = [*options, f"jsonfile_prefix={prefix}"]
     taking = _known(prepared, "--eval-options", "--options")
-    return [*([json_out, f"{RESULTS}/coco"] if json_out else []), *([taking, *options] if taking and options else [])]
+    return [*([json_out, prefix] if json_out else []), *([taking, *options] if taking and options else [])]
 
 
 def _variables(environment: Environment) -> Mapping[str, str]:

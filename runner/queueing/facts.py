@@ -16,7 +16,7 @@ class Waiting:
 
     ``hosts`` are those that it may run on, best first. ``devices`` on one of them, all of one kind, each with ``memory_mib`` free
     (None: a whole free one); ``chosen`` are the very devices asked for. ``spread``: on so many hosts at once, so many devices on each,
-    all of one kind; ``first`` is one that has to be among them, and leads them. ``lasts_s`` is how long it will take by measured
+    all of one kind; ``first`` is one that has to be among several, and leads them. ``lasts_s`` is how long it will take by measured
     epochs, ``limit_s`` how long it may take at most (then it is stopped): only that is a promise. ``place`` orders what a person or an
     operator has moved before all else of that priority.
     """

@@ -81,8 +81,9 @@ def _first_opening(run: Waiting, scene: Scene, free: Mapping[tuple[str, str], da
     if run.devices == 0:
         return Opening(scene.now)
     of_kind: dict[str, list[Opening]] = {}
-    for (host, kind), (at, devices) in sorted(_openings(run, scene, free).items(), key=lambda each: (each[0][0] != run.first, each[1][0])):
-        if of_kind.get(kind) or run.first in (None, host):
+    leads = run.first if run.spread > 1 else None
+    for (host, kind), (at, devices) in sorted(_openings(run, scene, free).items(), key=lambda each: (each[0][0] != leads, each[1][0])):
+        if of_kind.get(kind) or leads in (None, host):
             of_kind.setdefault(kind, []).append(Opening(max(earliest, at), host, devices))
     found = [
         replace(first, at=max(each.at for each in (first, *further)), further=tuple((each.host, each.devices) for each in further))

@@ -33,7 +33,7 @@ class AlertShown:
 
 def listed(house: House) -> list[AlertShown]:
     """Every alert that fires, the worst and oldest first."""
-    rules = _rules(house)
+    known = rules(house)
     with house.store.snapshot() as db:
         state, acked = alerts.state(db), alerts.acks(db)
         quiet = Quiet(alerts.silences(db, now=house.now()))
@@ -42,7 +42,7 @@ def listed(house: House) -> list[AlertShown]:
     found = sorted(state.firing.values(), key=lambda each: (order.index(each.labels.get("severity", "info")), each.starts_at, each.id))
     return [
         AlertShown(
-            each, alert_id(each), rules.get(each.labels["alertname"]), acked.get(each.id), mutes.silence(each), mutes.inhibitor(each)
+            each, alert_id(each), known.get(each.labels["alertname"]), acked.get(each.id), mutes.silence(each), mutes.inhibitor(each)
         )
         for each in found
     ]
@@ -55,7 +55,13 @@ def silences(house: House) -> list[Silence]:
 
 def rule(house: House, name: str) -> Rule | None:
     """The rule of that name, if it is on."""
-    return _rules(house).get(name)
+    return rules(house).get(name)
+
+
+def rules(house: House) -> dict[str, Rule]:
+    """The rules that are on, by name."""
+    said = alerts.said_of_rules(house.store.reading())
+    return {each.name: each for each in house.settings.alerts.rules_with(said) if each.on}
 
 
 def ack(house: House, who: Requester, what: Sequence[str]) -> list[Alert]:
@@ -122,17 +128,13 @@ def _meant(house: House, what: Sequence[str]) -> tuple[Matcher, ...]:
 
 
 def _matcher(house: House, word: str) -> Matcher:
-    if word in _rules(house):
+    if word in rules(house):
         return Matcher("alertname", "=", word)
     try:
         return matcher(word)
     except ValueError as error:
-        names = ", ".join(sorted(_rules(house)))
+        names = ", ".join(sorted(rules(house)))
         raise RequestError(f"{word[:60]!r} is no alert, no rule and no matcher such as host=gpu1. Rules: {names}.") from error
-
-
-def _rules(house: House) -> dict[str, Rule]:
-    return {rule.name: rule for rule in house.settings.alerts.all_rules}
 
 
 def _in_words(matchers: Sequence[Matcher]) -> str:

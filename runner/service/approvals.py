@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from runner.entities import Run
 from runner.errors import NotAllowedError, RequestError
@@ -12,6 +14,25 @@ from runner.service.runs import find
 from runner.settings import Role
 from runner.states import Reason
 from runner.store import events, runs
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who said yes or no to a run, when, and why not."""
+
+    approved: bool
+    by: str
+    at: datetime
+    reason: str
+
+
+def decision(house: House, run: Run) -> Decision | None:
+    """What was decided of a run; None where nobody has."""
+    found = [event for event in events.of_run(house.store.reading(), run.id) if event.kind in ("approved", "refused")]
+    if not found:
+        return None
+    last = found[-1]
+    return Decision(last.kind == "approved", last.actor or "", last.at, str(last.payload.get("reason", "")))
 
 
 def approve(house: House, who: Requester, run_id: str) -> Run:

@@ -22,6 +22,7 @@ from runner.checkpoints import measured
 from runner.entities import Event, Run
 from runner.errors import RequestError
 from runner.service import presets
+from runner.service.alerts import rules
 from runner.service.hooks import EVENT as HOOK_EVENT
 from runner.service.house import House, Requester
 from runner.settings import Role
@@ -128,7 +129,7 @@ class AlertFires:
     alert: str
 
     def check(self, house: House, _who: Requester) -> None:
-        _check_known("alert", self.alert.lower(), {rule.name.lower() for rule in house.settings.alerts.all_rules})
+        _check_known("alert", self.alert.lower(), {name.lower() for name in rules(house)})
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
         firing = event.payload.get("firing") if event.kind == ALERT_EVENT else None

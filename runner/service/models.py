@@ -8,6 +8,7 @@ from glob import escape
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from recipes.catalog.versions import DatasetVersion
 from runner.checkpoints import best, measured, wanted
 from runner.entities import Checkpoint, Run
 from runner.errors import RequestError
@@ -234,13 +235,18 @@ def _data(house: House, model: _Model, kind: Kind, using: Using) -> dict[str, ob
     dataset, split = using.get("dataset"), using.get("split")
     reference = newest_readable(house, dataset or str(model.spec.dataset), model.framework.formats)
     version = frozen(house, reference if dataset else model.spec.dataset)
+    return {"dataset": reference, "split": split_to_read(version, split, kind)}
+
+
+def split_to_read(version: DatasetVersion, split: str | None, kind: Kind) -> str:
+    """The split that is meant, or the usual one; RequestError where there is none, of an evaluation none with boxes."""
     there = [name for name, count in version.summary.splits.items() if (count.boxes if kind is Kind.EVAL else count.images)]
     chosen = split or next((name for name in _SPLITS if name in there), None)
     if chosen is None or chosen not in there:
         missing = f"no split {split}" if split else "neither a test nor a val split"
         needed = " with boxes to measure against" if kind is Kind.EVAL else ""
         raise RequestError(f"{version.reference} has {missing}{needed}; it has: {', '.join(there) or 'none'}. Name one with `--split`.")
-    return {"dataset": reference, "split": chosen}
+    return chosen
 
 
 def _given(house: House, files: Sequence[Path | GivenFile]) -> tuple[GivenFile, ...]:

@@ -11,12 +11,15 @@ from runner.entities import Evaluation, Run
 from runner.errors import RequestError, SignalboxError
 from runner.judging import Judgement, Rule, Verdict, judge
 from runner.service import models
-from runner.service.datasets import newest_readable
+from runner.service.datasets import find_version, newest_readable
 from runner.service.hosts import Wish
-from runner.service.house import House, Requester, role_of
+from runner.service.house import House, Requester
+from runner.service.leaks import leaks
+from runner.service.models import split_to_read
+from runner.service.presets import require_free_name
 from runner.service.runs import find, training_spec
 from runner.settings import Role
-from runner.specs import DatasetRef, ModelSpec, Overrides, Start, StartMode, TrainSpec
+from runner.specs import DatasetRef, Kind, ModelSpec, Overrides, Start, StartMode, TrainSpec
 from runner.states import State
 from runner.store import champions, events, progress, runs
 from runner.store.champions import Champion, Retraining
@@ -27,6 +30,7 @@ __all__ = [
 ]
 
 DOOR = "retraining"
+SHOWN_LEAKS = 3
 log = logging.getLogger(__name__)
 TASK_ORDER = ("segm", "bbox")
 """What a model is judged by, where it was measured by more than one: masks say more than boxes."""
@@ -35,13 +39,17 @@ TASK_ORDER = ("segm", "bbox")
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """What a retraining tries. ``scratch``: from the preset's own start instead of the champion's weights. ``test``: a dataset to measure
-    on (None: what the last retraining was measured on, at first what is trained on); ``always``: even when nothing changed."""
+    on (None: what the last retraining was measured on, at first what is trained on); ``always``: even when nothing changed;
+    ``despite_leaks``: even when images that it trains on are among those it is measured on; ``publish``: a preset that starts from it
+    once it is champion."""
 
     scratch: bool = False
     test: str | None = None
     split: str | None = None
     rule: Rule = field(default_factory=Rule)
     always: bool = False
+    despite_leaks: bool = False
+    publish: str | None = None
 
 
 def retrain(
@@ -50,9 +58,12 @@ def retrain(
 ) -> tuple[Retraining, bool]:
     """Queue a training that challenges the champion; (the earlier one, False) where nothing changed since that began or succeeded.
 
-    RequestError where the preset or the dataset cannot be used.
+    RequestError where the preset or the dataset cannot be used, or where it would be measured on what it has trained on.
     """
     who.must_be(Role.MEMBER, "submit runs")
+    if challenge.publish is not None:
+        who.must_be(Role.OPERATOR, "publish models")
+        require_free_name(house, challenge.publish)
     db = house.store.reading()
     holder = champions.champion_of(db, preset, dataset.partition("@")[0])
     parent = runs.get(db, holder.run_id) if holder and not challenge.scratch else None
@@ -68,11 +79,14 @@ def retrain(
         if same is not None and not challenge.always:
             return same, False
         test, split = _measured_on(house, spec.dataset, challenge, earlier)
+        if not challenge.despite_leaks:
+            _require_no_leaks(house, str(spec.dataset), test, split)
         run = runs.submit(
             db, spec, owner=who.person, place=who.place, now=house.now(), parent_id=parent.id if parent else None, request_id=who.request_id
         )
         begun = Retraining(
-            run.id, preset, spec.dataset.name, inputs, test, split, challenge.rule, holder.run_id if holder else None
+            run.id, preset, spec.dataset.name, inputs, test, split, challenge.rule, holder.run_id if holder else None,
+            publish=challenge.publish,
         )
         champions.keep_retraining(db, begun)
         return begun, True
@@ -135,13 +149,28 @@ def retraining_with(house: House, run_id: str) -> Retraining | None:
     return champions.retraining_with(house.store.reading(), run_id)
 
 
-def _measured_on(house: House, trained_on: DatasetRef, challenge: Challenge, earlier: Sequence[Retraining]) -> tuple[str, str | None]:
+def _measured_on(house: House, trained_on: DatasetRef, challenge: Challenge, earlier: Sequence[Retraining]) -> tuple[str, str]:
     """(version, split): frozen as what the last retraining was measured on, unless another is asked for."""
+    test, split = str(trained_on), challenge.split
     if challenge.test is not None:
-        return str(newest_readable(house, challenge.test, (trained_on.format,))), challenge.split
-    if earlier and challenge.split in (None, earlier[0].split):
-        return earlier[0].test, earlier[0].split
-    return str(trained_on), challenge.split
+        test = str(newest_readable(house, challenge.test, (trained_on.format,)))
+    elif earlier and challenge.split in (None, earlier[0].split):
+        test, split = earlier[0].test, earlier[0].split
+    return test, split_to_read(find_version(house, test), split, Kind.EVAL)
+
+
+def _require_no_leaks(house: House, trained_on: str, test: str, split: str) -> None:
+    found = leaks(house, trained_on, test, split)
+    if not found:
+        return
+    cases = ", ".join(mine if mine == other else f"{mine} (there {other})" for mine, other in found[:SHOWN_LEAKS])
+    more = f" and {len(found) - SHOWN_LEAKS:,} more" if len(found) > SHOWN_LEAKS else ""
+    many = "1 image is" if len(found) == 1 else f"{len(found):,} images are"
+    raise RequestError(
+        f"{many} both in what it would train on ({trained_on} train) and in what it would be measured on ({test} {split}): {cases}{more}. "
+        "Its mAP would say too much, so nothing is trained. Take them out of the train split, or measure elsewhere with `--test` and "
+        "`--split`; `--despite-leaks` trains all the same."
+    )
 
 
 def _step(house: House, retraining: Retraining) -> bool:
@@ -150,7 +179,7 @@ def _step(house: House, retraining: Retraining) -> bool:
     if not training.state.final:
         return False
     if training.state is not State.SUCCEEDED:
-        return _settle(house, retraining, Judgement(Verdict.FAILED, f"The training ended: {training.reason.in_words}."))
+        return _settle(house, retraining, Judgement(Verdict.FAILED, _end_of("training", training)))
     if retraining.eval_id is None:
         return _measure(house, retraining, training)
     measuring = [runs.get(db, each) for each in (retraining.eval_id, retraining.champion_eval_id) if each]
@@ -158,8 +187,13 @@ def _step(house: House, retraining: Retraining) -> bool:
         return False
     failed = [run for run in measuring if run.state is not State.SUCCEEDED]
     if failed:
-        return _settle(house, retraining, Judgement(Verdict.FAILED, f"The evaluation {failed[0].id} ended: {failed[0].reason.in_words}."))
+        return _settle(house, retraining, Judgement(Verdict.FAILED, _end_of(f"evaluation {failed[0].id}", failed[0])))
     return _settle(house, retraining, _judged(house, retraining))
+
+
+def _end_of(what: str, run: Run) -> str:
+    """Its cause is told by the card in the morning, for whoever has not seen its alert."""
+    return " ".join(part for part in (f"The {what} ended: {run.reason.in_words}.", run.detail) if part)
 
 
 def _measure(house: House, retraining: Retraining, training: Run) -> bool:
@@ -167,8 +201,7 @@ def _measure(house: House, retraining: Retraining, training: Run) -> bool:
     with house.store.writing() as db:
 
         def evaluation(run_id: str, split: str | None) -> Run:
-            request_id = f"{DOOR}:{training.id}:{run_id}"
-            who = Requester(training.owner, max(role_of(house, training.owner), Role.MEMBER), DOOR, request_id, training.place)
+            who = _on_behalf(training, Role.MEMBER, run_id)
             return models.submit_eval(house, who, run_id, dataset=retraining.test, split=split)
 
         mine = evaluation(training.id, retraining.split)
@@ -177,6 +210,11 @@ def _measure(house: House, retraining: Retraining, training: Run) -> bool:
         measured = replace(retraining, split=mine.spec.split, eval_id=mine.id, champion_eval_id=other.id if other else None)
         champions.keep_retraining(db, measured)
     return True
+
+
+def _on_behalf(training: Run, role: Role, what: str) -> Requester:
+    """Whoever asked for the retraining, with the right that was looked at then: what follows is part of it."""
+    return Requester(training.owner, role, DOOR, f"{DOOR}:{training.id}:{what}", training.place)
 
 
 def _judged(house: House, retraining: Retraining) -> Judgement:
@@ -199,13 +237,27 @@ def _of_task(found: Sequence[Evaluation], task: str) -> list[Evaluation]:
 def _settle(house: House, retraining: Retraining, judgement: Judgement) -> bool:
     now = house.now()
     with house.store.writing() as db:
-        settled = replace(retraining, verdict=judgement.verdict, why=judgement.why, settled_at=now)
-        champions.keep_retraining(db, settled)
+        export_id, why = None, judgement.why
         if judgement.verdict is Verdict.PROMOTED:
             champions.crown(db, Champion(retraining.preset, retraining.dataset, retraining.run_id, now, DOOR, judgement.why))
+            export_id, trouble = _published(house, retraining)
+            why = f"{why} {trouble}".strip()
+        settled = replace(retraining, verdict=judgement.verdict, why=why, settled_at=now, export_id=export_id)
+        champions.keep_retraining(db, settled)
         payload = {"verdict": judgement.verdict.value, "why": judgement.why, "losses": list(judgement.losses)}
         events.record(db, "retraining_settled", at=now, run_id=retraining.run_id, actor=None, payload=payload)
     return True
+
+
+def _published(house: House, retraining: Retraining) -> tuple[str | None, str]:
+    """(the run that publishes a new champion where that was asked for, why it cannot be)."""
+    if retraining.publish is None:
+        return None, ""
+    try:
+        who = _on_behalf(runs.get(house.store.reading(), retraining.run_id), Role.OPERATOR, "publish")
+        return models.submit_export(house, who, retraining.run_id, publish_as=retraining.publish).id, ""
+    except SignalboxError as error:
+        return None, f"It is not published as {retraining.publish}: {error}"
 
 
 def _inputs(spec: TrainSpec, *, scratch: bool) -> str:

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from runner.alerts.matching import matcher
 from runner.alerts.routing import Silence, State
+from runner.alerts.rules import RuleChange
 from runner.store.connection import required_time, to_text
 
 _STATE: TypeAdapter[State] = TypeAdapter(State)
@@ -25,6 +26,27 @@ def state(db: Database) -> State:
 def keep_state(db: Database, value: State) -> None:
     """Note what is known and told now."""
     db.conn.execute("INSERT OR REPLACE INTO alert_state (id, state) VALUES (1, ?)", (_STATE.dump_json(value).decode(),))
+
+
+def said_of_rules(db: Database) -> dict[str, RuleChange]:
+    """What people changed of which rule."""
+    return {row["name"]: RuleChange.model_validate_json(row["change"]) for row in db.conn.execute("SELECT name, change FROM rules")}
+
+
+def put_rule(db: Database, name: str, change: RuleChange, *, person: str, now: datetime) -> None:
+    """Keep what somebody changed of a rule."""
+    said = change.model_dump_json(by_alias=True, exclude_none=True)
+    db.conn.execute("INSERT OR REPLACE INTO rules (name, change, person, at) VALUES (?, ?, ?, ?)", (name, said, person, to_text(now)))
+
+
+def forget_rule(db: Database, name: str) -> None:
+    """Forget what people changed of a rule."""
+    db.conn.execute("DELETE FROM rules WHERE name = ?", (name,))
+
+
+def who_changed_rules(db: Database) -> dict[str, tuple[str, datetime]]:
+    """Who changed a rule last, and when, by the rule's name."""
+    return {row["name"]: (row["person"], required_time(row["at"])) for row in db.conn.execute("SELECT name, person, at FROM rules")}
 
 
 def silences(db: Database, *, now: datetime) -> list[Silence]:

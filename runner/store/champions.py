@@ -29,7 +29,8 @@ class Champion:
 class Retraining:
     """A training (``run_id``) that challenges the champion of its preset and dataset, measured on ``split`` of the version ``test``.
 
-    ``inputs`` is a fingerprint of all that it was made from. ``eval_id`` and ``champion_eval_id`` are the runs that measure both.
+    ``inputs`` is a fingerprint of all that it was made from. ``eval_id`` and ``champion_eval_id`` are the runs that measure both;
+    ``export_id`` is the run that makes it the start of the preset ``publish``, where that was asked for and it was promoted.
     """
 
     run_id: str
@@ -45,6 +46,8 @@ class Retraining:
     verdict: Verdict | None = None
     why: str = ""
     settled_at: datetime | None = None
+    publish: str | None = None
+    export_id: str | None = None
 
 
 def crown(db: Database, champion: Champion) -> None:
@@ -87,10 +90,10 @@ def keep_retraining(db: Database, retraining: Retraining) -> None:
     """Write a retraining as it is now."""
     db.conn.execute(
         "INSERT OR REPLACE INTO retrainings (run_id, preset, dataset, inputs, test, split, rule, champion_id, eval_id, champion_eval_id,"
-        " verdict, why, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " verdict, why, settled_at, publish, export_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (retraining.run_id, retraining.preset, retraining.dataset, retraining.inputs, retraining.test, retraining.split,
          retraining.rule.model_dump_json(), retraining.champion_id, retraining.eval_id, retraining.champion_eval_id,
-         retraining.verdict, retraining.why, to_text(retraining.settled_at)),
+         retraining.verdict, retraining.why, to_text(retraining.settled_at), retraining.publish, retraining.export_id),
     )
 
 
@@ -132,5 +135,5 @@ def _retraining(row: Row) -> Retraining:
     return Retraining(
         row["run_id"], row["preset"], row["dataset"], row["inputs"], row["test"], row["split"], Rule.model_validate_json(row["rule"]),
         row["champion_id"], row["eval_id"], row["champion_eval_id"], Verdict(row["verdict"]) if row["verdict"] else None, row["why"],
-        to_time(row["settled_at"]),
+        to_time(row["settled_at"]), row["publish"], row["export_id"],
     )

@@ -368,6 +368,18 @@ def outside_world(db: Database) -> None:
 
 
 @migrations()
+def rules(db: Database) -> None:
+    """What people changed of alert rules, beside the settings."""
+    _carry_out(db, "CREATE TABLE rules (name TEXT PRIMARY KEY, change TEXT NOT NULL, person TEXT NOT NULL, at TEXT NOT NULL);\n")
+
+
+@migrations()
+def published_champions(db: Database) -> None:
+    """A retraining may publish what it promotes: as which preset, and the run that does it."""
+    _carry_out(db, "ALTER TABLE retrainings ADD COLUMN publish TEXT;\nALTER TABLE retrainings ADD COLUMN export_id TEXT;\n")
+
+
+@migrations()
 def grace(db: Database) -> None:
     """How late each schedule may still be carried out."""
     _carry_out(db, "ALTER TABLE schedules ADD COLUMN grace_s REAL NOT NULL DEFAULT 21600;\n")

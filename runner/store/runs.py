@@ -14,7 +14,7 @@ from sqlite_utils import Database
 
 from runner.entities import Place, Run
 from runner.errors import ConflictError, RequestError
-from runner.specs import ModelSpec, RunSpec, TrainSpec
+from runner.specs import Kind, ModelSpec, RunSpec, TrainSpec
 from runner.states import Reason, State
 from runner.store import events
 from runner.store.connection import required_time, to_text, to_time
@@ -127,6 +127,14 @@ def newest_ended(db: Database, *, limit: int, owner: str | None = None) -> list[
     rows = db.conn.execute(
         f"SELECT {_COLUMNS} FROM runs WHERE state NOT IN ('PENDING', 'RUNNING') AND (? IS NULL OR owner = ?)"  # noqa: S608
         " ORDER BY created_at DESC, id LIMIT ?", (owner, owner, limit),
+    )
+    return [_run(row) for row in rows]
+
+
+def newest_of_parent(db: Database, parent_id: str, kind: Kind, *, limit: int) -> list[Run]:
+    """What of that kind was made of a run, the newest first."""
+    rows = db.conn.execute(
+        "SELECT * FROM runs WHERE parent_id = ? AND kind = ? ORDER BY created_at DESC, id DESC LIMIT ?", (parent_id, kind, limit)
     )
     return [_run(row) for row in rows]
 

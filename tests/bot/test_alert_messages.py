@@ -71,7 +71,7 @@ def test_a_group_is_one_message_that_is_edited_and_a_repeat_is_a_new_one(served:
     (first,) = spoken.posts(served.lab)
     assert "*Gpu hot on gpu1*" in first["text"] and "gpu 0: gpu_hot &amp; &lt;!channel&gt; so and so." in first["text"]
     assert "What to do:" in first["text"]
-    assert [button["value"].split()[0] for button in first["blocks"][-1]["elements"]] == ["ack", "silence"]
+    assert [button["value"].split()[0] for button in first["blocks"][-1]["elements"]] == ["ack", "silence", "silence", "rules"]
     spoken.fire("gpu_hot", host="gpu1", gpu="3")
     spoken.go_on(6)
     (edited,) = spoken.posts(served.lab)

@@ -21,7 +21,7 @@ from runner.service.house import Requester, open_house
 from runner.settings import Access, Role, Settings
 from runner.states import Reason
 from runner.store import schedules as rows
-from tests.support.slack_house import SlackHouse, slack_house, until
+from tests.support.slack_house import Json, SlackHouse, delivery_ids, slack_house, until
 
 TEAM = "T0LOCAL001"
 
@@ -90,7 +90,33 @@ def test_a_button_carries_a_command_line(served: SlackHouse) -> None:
     yes = next(e for b in asked["blocks"] if b["type"] == "actions" for e in b["elements"] if e["value"].startswith("confirm "))
     assert ada.click(asked, yes["action_id"])["acknowledged"]
     until(lambda: served.rows("SELECT 1 FROM runs WHERE id = ? AND stop_requested_by = ?", run.id, served.people["ada"]))
+    answered = until(lambda: next((m for m in ada.ephemeral_messages(served.training) if "is taken off the queue" in m["text"]), None))
+    assert answered["ts"] == asked["ts"] and not answered.get("blocks")  # and with it the buttons are gone
     served.move(run, Reason.BY_USER)
+
+
+@pytest.mark.parametrize(("line", "says"), [("approve {run}", "✅ approved by"), ("approve {run} --refuse --reason no", "🚫 refused by"),
+                                            ("stop {run} --yes", "no longer waits for approval")])
+def test_a_decided_approval_loses_its_buttons_and_says_by_whom(served: SlackHouse, line: str, says: str) -> None:
+    ben, run = served.person("ben"), served.submit()
+    served.move(run, Reason.WAITING_FOR_APPROVAL, detail="It may take 99 GPU-hours.")
+
+    def shown() -> Json:
+        return next((each for each in served.posted(served.training) if delivery_ids([each]) == [f"approval:{run.id}"]), {})
+
+    asked = until(shown)
+    values = [each["value"] for block in asked["blocks"] if block["type"] == "actions" for each in block["elements"]]
+    assert values == [f"approve {run.id}", f"approve {run.id} --refuse", f"show {run.id}"]
+    ben.slash(served.training, "/train", line.format(run=run.id))
+    if "approve" not in line:
+        served.move(run, Reason.BY_USER)  # as the runner does
+    until(lambda: says in shown()["text"])
+    told = shown()
+    assert told["ts"] == asked["ts"]
+    assert [each["value"] for block in told["blocks"] if block["type"] == "actions" for each in block["elements"]] == [f"show {run.id}"]
+    assert served.people["ben"] in told["text"] or "stop" in line
+    if "approve" in line:
+        served.move(run, Reason.BY_USER)
 
 
 def test_while_the_runner_is_silent_answers_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

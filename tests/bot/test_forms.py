@@ -9,7 +9,7 @@ import pytest
 from bot.form_table import FORMS
 from bot.forms import choices, line_of, values_in
 from bot.loose_forms import option_names
-from runner.service import roles
+from runner.service import alerts, roles
 from runner.service.house import Requester
 from runner.settings import Role
 from runner.specs import ConvertSpec, StartMode, TrainSpec
@@ -126,6 +126,32 @@ def test_fine_tune_resume_convert_import_and_schedule(served: SlackHouse, day: L
 
     told = agree(served, bare(served, "trigger add"), {"when": "new data fish", "command": "eval {run} --split val", "cooldown": "6h"})[1]
     assert "It is carried out as you" in told
+
+
+def test_an_alert_rule_and_a_silence(served: SlackHouse, day: Lively) -> None:
+    ada, ben = served.person(), served.person("ben")
+    page = ben.slash(served.training, "/train", "rules show stalled")
+    assert page is not None
+    ben.click(page, next(each["action_id"] for block in page["blocks"] if block["type"] == "actions" for each in block["elements"]))
+    form = until(ben.views)[-1]
+    assert element(form, "name")["initial_value"] == "stalled"
+    assert [element(form, each)["initial_option"]["value"] for each in ("when", "severity", "state")] == ["silent", "critical", "on"]
+    assert element(form, "numbers")["initial_value"] == "minutes=4 times=10 unknown_minutes=30"
+    for field, value in (("numbers", "minutes=often"), ("numbers", "hours=3"), ("for_", "soon"), ("name", "My Rule")):
+        refused = ben.submit(form, fill({"name": "stalled", "numbers": "minutes=4", "for_": "1m"} | {field: value}))
+        assert refused["outcome"] == "errors" and list(refused["errors"]) == [field], (field, refused)
+    plan = ben.submit(form, fill({"name": "stalled", "numbers": "minutes=9", "for_": "5m", "severity": "warning"}))
+    changed = "severity critical → warning; held for 1m → 5m; minutes 4 → 9"
+    assert all(each in str(plan["view"]["blocks"]) for each in changed.split("; ")), plan
+    assert "held for 60 s" in str(ada.slash(served.training, "/train", "rules")), "a plan changes nothing"
+    assert "held for 5 min" in str(ben.submit(plan["view"])["view"]["blocks"])
+    assert alerts.rules(served.house)["stalled"].with_["minutes"] == 9
+    refused = ada.submit(bare(served, "rules set"), fill({"name": "stalled", "for_": "9m"}))
+    assert "operator" in str(refused["errors"])
+
+    plan_, told = agree(served, bare(served, "silence"), {"what": "host=gpu-1", "lasts": "2h", "reason": "new fans"})
+    assert "host=" in plan_ and "Silent until" in told
+    assert [(each.reason, str(each.matchers[0])) for each in alerts.silences(served.house)] == [("new fans", 'host="gpu-1"')]
 
 
 def test_the_button_of_a_card_opens_its_form_filled_in(served: SlackHouse, day: Lively) -> None:

@@ -208,7 +208,7 @@ def test_a_bad_line_costs_no_picture(served: SlackHouse, method: str) -> None:
     clock = Clock()
 
     def draw(house: House, delivery: Delivery) -> Message:
-        return Message("look", place=Place(delivery.channel), picture=Picture("p", "A picture", lambda: b"\x89PNG\r\n\x1a\n"))
+        return Message("look", place=Place(delivery.channel), pictures=[Picture("p", "A picture", lambda: b"\x89PNG\r\n\x1a\n")])
 
     with bad_line(served.workspace.api_url, method, "answer lost") as line:
         slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))
@@ -222,7 +222,7 @@ def test_a_picture_that_slack_never_takes_is_left_out(served: SlackHouse) -> Non
     clock = Clock()
 
     def draw(house: House, delivery: Delivery) -> Message:
-        return Message("look", place=Place(delivery.channel), picture=Picture("p", "A picture", lambda: b"png"))
+        return Message("look", place=Place(delivery.channel), pictures=[Picture("p", "A picture", lambda: b"png")])
 
     with bad_line(served.workspace.api_url, "files.getUploadURLExternal", *["500 before"] * 50) as line:
         slack = Slack(web_client(replace(served.tokens, api_url=line.api_url), SlackSettings()))

@@ -22,10 +22,14 @@ def say(kind: str, **content: object) -> None:
 
 
 def evaluate(request: dict) -> None:
-    epoch = json.loads(Path(request["checkpoint"]).read_text())["epoch"]
-    ap = min(0.9, 0.2 * epoch)
+    kept = json.loads(Path(request["checkpoint"]).read_text())
+    epoch, learned = kept["epoch"], kept.get("learned") or {}
+    ap = learned.get("ap", min(0.9, 0.2 * epoch))
     for task in request["scenario"].get("tasks", ["bbox"]):
-        say("evaluation", epoch=epoch, task=task, ap=ap, ap50=min(1.0, ap + 0.1), ap75=None, per_class={"fish": ap})
+        per_class = learned.get("per_class", {"fish": ap})
+        say("evaluation", epoch=epoch, task=task, ap=ap, ap50=min(1.0, ap + 0.1), ap75=None, per_class=per_class)
+    if "found" in learned:
+        Path("found.bbox.json").write_text(json.dumps(learned["found"]))
 
 
 def predict(request: dict) -> None:

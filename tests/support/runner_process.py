@@ -23,11 +23,11 @@ def settings_file(settings: Settings) -> Path:
 
 
 @contextmanager
-def runner_process(settings: Settings, *, crash_at: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def runner_process(settings: Settings, *, crash_at: str = "", program: str = PROGRAM) -> Iterator[subprocess.Popen[bytes]]:
     """A runner at work, told to die at a point; what it says goes to runner.out beside the database."""
     environment = os.environ | {"SIGNALBOX_SETTINGS": str(settings_file(settings))} | ({VARIABLE: crash_at} if crash_at else {})
     with (settings.state / "runner.out").open("ab") as out:
-        process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen([sys.executable, "-c", program], env=environment, stdout=out, stderr=out)
     try:
         yield process
     finally:

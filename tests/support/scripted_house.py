@@ -98,7 +98,7 @@ def write_coco(folder: Path, *, images: int = 2, size: tuple[int, int] = (32, 24
         records, boxes = [], []
         for number in range(1, images + 1):
             name = f"{split}_{number}.jpg"
-            Image.new("RGB", size, (number * 40, 80, 120)).save(folder / "images" / name)
+            Image.new("RGB", size, (number * 40, 80, 120 if split == "train" else 200)).save(folder / "images" / name)
             records.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
             boxes.append({"id": number, "image_id": number, "category_id": 1, "bbox": [2, 3, 10, 8], "area": 80, "iscrowd": 0})
         document = {"images": records, "annotations": boxes, "categories": [{"id": 1, "name": "fish"}]}

@@ -30,6 +30,8 @@ CITYSCAPES = {"person": 24, "rider": 25, "car": 26, "truck": 27, "bus": 28, "tra
 # So often does a log tell how far an evaluation is.
 LINES_OF_PROGRESS = 20
 RESULTS = "results"
+FOUND = "found"
+"""What an evaluation found becomes ``found.bbox.json`` (runner/host/found_boxes.py)."""
 ORDERED = "annotations_in_trained_order.json"
 
 
@@ -158,7 +160,7 @@ def set_evaluation(cfg: Config, spec: Mapping[str, Any], tasks: Sequence[str], i
     """What the training's own evaluations measured, and of a detector of two stages the recall of its boxes, whatever their class."""
     also = ["proposal"] if "rpn_head" in cfg.model and "bbox" in tasks else []
     listing = leaf_dataset(cfg.test_dataloader)["ann_file"]
-    prefix = "%s/coco" % RESULTS if "coco" in spec.get("results", ()) else None
+    prefix = "%s/coco" % RESULTS if "coco" in spec.get("results", ()) else FOUND
     cfg.test_evaluator = coco_evaluators(cfg.val_evaluator, [*tasks, *also], ann_file=listing, outfile_prefix=prefix)
     batches = math.ceil(images / (cfg.test_dataloader["batch_size"] * max(1, spec.get("gpus", 1))))
     cfg.setdefault("default_hooks", {}).setdefault("logger", {"type": "LoggerHook"})["interval"] = max(1, batches // LINES_OF_PROGRESS)

@@ -103,6 +103,7 @@ def with_the_rest(house: House, name: str, example: str) -> None:
         "unsubscribe": "subscribe fish",
         "schedule": 'schedule add "every day 02:30" ps' if "s-7f3k" in example else "",
         "unsilence": "silence stalled",
+        "rules": "rules set stalled --for 9m" if "reset" in example else "",
         "trigger": 'trigger add "failure on fish" ps' if "t-7f3k" in example else "",
     }.get(name, "")
     assert not before or ask(house, before, somebody(role=Role.ADMIN)).ok

@@ -12,11 +12,14 @@ import pytest
 
 from runner.alerts.configuration import AlertSettings
 from runner.alerts.engine import AlertEngine
+from runner.alerts.rules import RuleChange
 from runner.entities import Evaluation, Event, Place, Progress, Run
 from runner.evidence import Resources
-from runner.service.alerts import ack, silence
+from runner.service.alert_rules import change, reset
+from runner.service.alerts import ack, rules, silence
 from runner.service.house import House
 from runner.service.runs import request_stop
+from runner.settings import Role
 from runner.specs import DatasetRef, TrainSpec
 from runner.states import Reason
 from runner.store import alerts, attempts, champions, events, hosts, people, progress, runs
@@ -88,6 +91,26 @@ def test_a_stall_is_told_in_time_and_its_end_too(night: Night) -> None:
     night.go_on(310)
     assert night.names() == [("stalled", "new"), ("stalled", "resolved")]
     assert night.told[1].payload["message"] == event.payload["message"] and not night.told[1].payload["fresh"]
+
+
+def test_a_rule_that_people_change_holds_from_the_next_look_and_until_it_is_reset(night: Night) -> None:
+    boss = somebody(role=Role.OPERATOR)
+    change(night.house, boss, "stalled", RuleChange.model_validate({"on": False}))
+    run = night.train()
+    night.go_on(600)
+    del night.logging[run.id]
+    night.go_on(340)
+    assert night.told == []
+    reset(night.house, boss, "stalled")
+    night.go_on(60 + 10 + 30)  # it has to hold for a minute anew
+    assert night.names() == [("stalled", "new")]
+
+
+def test_what_was_said_of_a_condition_that_is_no_more_stops_no_look(night: Night) -> None:
+    with night.house.store.writing() as db:
+        alerts.put_rule(db, "mine", RuleChange.model_validate({"when": "gone", "means": "x", "do": "y"}), person=ADA, now=night.now)
+    night.go_on(20)
+    assert "mine" not in rules(night.house)
 
 
 def test_a_host_that_is_silent_is_told_and_mutes_its_runs(night: Night) -> None:

@@ -31,7 +31,7 @@ def left(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["gather.py", "results.py", "board.py"])
+@pytest.mark.parametrize("name", ["gather.py", "results.py", "board.py", "found_boxes.py"])
 def test_old_pythons_read_what_runs_alone_on_a_host(name: str) -> None:
     ast.parse((resources.files("runner.host") / name).read_text(encoding="utf-8"), feature_version=(3, 6))
 

@@ -39,6 +39,14 @@ def test_a_quota_delays_the_start_until_enough_of_ones_own_has_ended() -> None:
     assert {run_id: (opening.at - NOW) / HOUR for run_id, opening in found.items()} == {"r-own": 2, "r-other": 0}
 
 
+def test_only_a_run_on_several_hosts_is_led_by_one_of_them() -> None:
+    def found(**wants: object) -> object:
+        return forecast(Scene((waits("r-a", first="gpu2", **wants),), (), (gpu("gpu1", 0),), NOW), Policy()).get("r-a")
+
+    assert found() == Opening(NOW, "gpu1", ("GPU-gpu1-0",))
+    assert found(spread=2) is None
+
+
 @given(scene=scenes(), policy=policies)
 @settings(max_examples=100, deadline=None)
 def test_what_starts_now_is_forecast_for_now(scene: Scene, policy: Policy) -> None:

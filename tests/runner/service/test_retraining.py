@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from bot.notifier import notify
 from recipes.ingest import ingest
 from runner.errors import NotAllowedError, RequestError
-from runner.service import outbox, retraining
+from runner.service import outbox, presets, retraining
 from runner.service.retraining import Challenge, Retraining, Rule, Verdict
 from runner.settings import Role
 from runner.specs import Overrides, StartMode, TrainSpec
@@ -138,12 +139,48 @@ def test_the_noise_is_what_repeated_evaluations_of_the_champion_differ_by(script
     assert progress.evaluations(db, third.eval_id)[0].ap == 0.8
 
 
+def test_what_it_is_measured_on_is_not_trained_on(scripted: ScriptedHouse) -> None:
+    house = scripted.house
+    folder = write_coco(house.settings.state / "leaky", images=3, size=(40, 24))
+    for number in (2, 3):  # under another name, and the same content all the same
+        shutil.copyfile(folder / "images" / f"val_{number}.jpg", folder / "images" / f"train_{number}.jpg")
+    ingest(house.catalog, folder, name="leaky", created_at=datetime.now(UTC))
+    asked = {"preset": "quick", "dataset": "leaky"}
+    with pytest.raises(RequestError) as refused:
+        retraining.retrain(house, scripted.who(), **asked, challenge=Challenge())  # type: ignore[arg-type]
+    said = str(refused.value)
+    assert "2 images are both in what it would train on (leaky@1 train) and in what it would be measured on (leaky@1 val)" in said
+    assert "train_2.jpg (there val_2.jpg), train_3.jpg (there val_3.jpg)." in said
+    assert runs.live(house.store.reading()) == []
+    assert retraining.retrain(house, scripted.who(), **asked, challenge=Challenge(test="fish@1"))[1]  # type: ignore[arg-type]
+    assert retraining.retrain(house, scripted.who(), **asked, challenge=Challenge(despite_leaks=True, always=True))[1]  # type: ignore[arg-type]
+
+
+def test_a_new_champion_is_published_where_that_was_asked_for(scripted: ScriptedHouse) -> None:
+    with pytest.raises(NotAllowedError, match="To publish models one must be operator"):
+        retraining.retrain(
+            scripted.house, scripted.who(role=Role.MEMBER), preset="quick", dataset="fish", challenge=Challenge(publish="fish-best")
+        )
+    with pytest.raises(RequestError, match="quick is a preset that comes with this installation"):
+        begin(scripted, publish="quick")
+    with scripted.running():
+        first = night(scripted, publish="fish-best")
+        assert first.export_id is not None
+        scripted.wait(runs.get(scripted.house.store.reading(), first.export_id), Reason.COMPLETED)
+        kept = night(scripted, epochs=2, always=True, publish="fish-best")
+        assert (kept.verdict, kept.export_id) == (Verdict.KEPT, None)
+    start = presets.find(scripted.house, "fish-best")
+    assert (start.start or "").startswith("sha256:"), "the weights are kept here, whatever becomes of the host"
+
+
 def test_what_cannot_be_is_refused_before_anything_is_queued(scripted: ScriptedHouse) -> None:
     house = scripted.house
     with pytest.raises(NotAllowedError, match="must be member"):
         retraining.retrain(house, scripted.who(role=Role.VIEWER), preset="quick", dataset="fish", challenge=Challenge())
     with pytest.raises(RequestError, match="dataset"):
         begin(scripted, test="shark")
+    with pytest.raises(RequestError, match="fish@1 has no split test"):
+        begin(scripted, split="test")
     run = scripted.submit()
     with pytest.raises(RequestError, match="Only a training that has succeeded"):
         retraining.promote(house, scripted.who(), run.id)

@@ -112,7 +112,7 @@ def test(args, classes_of, options, out_required, prints):
             target = Path(args.show_dir, image["file_name"])
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(data["img_prefix"], image["file_name"]), target)
-    if getattr(args, "format_only", False) or getattr(args, "json_out", None):
+    if getattr(args, "format_only", False) or getattr(args, "json_out", None) or "jsonfile_prefix" in options:
         write_formats(options, getattr(args, "json_out", None), images, classes)
     if args.eval and not getattr(args, "format_only", False):
         evaluated(args.eval, options, classes, 0.1 * (checkpoint["meta"].get("epoch") or 1), prints)

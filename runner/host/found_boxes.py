@@ -1,0 +1,67 @@
+"""Makes what an evaluation found small enough to be sent. One stdlib file for Python >= 3.6, alone on the host.
+
+``python found_boxes.py DIRECTORY``: of DIRECTORY/found.bbox.json (COCO results: [{"image_id", "category_id", "bbox", "score"}, ...]) the
+boxes from LEAST_SCORE become DIRECTORY/results/found.json: {"least_score", "boxes": [[image id, category id, x, y, w, h, score], ...]}.
+An evaluation writes every box it is a thousandth sure of, so the file is read piece by piece and removed at the end. Without such a file,
+and where MOST_BOXES are exceeded, nothing is made; stdout says which.
+"""
+
+import json
+import math
+import os
+import sys
+
+FOUND, TARGET = "found.bbox.json", os.path.join("results", "found.json")
+LEAST_SCORE = 0.3
+MOST_BOXES = 200 * 1000
+PIECE = 1 << 20
+LONGEST_RECORD = 1 << 16
+
+
+def records(path):
+    """The objects of a JSON list of flat objects."""
+    rest = ""
+    with open(path, encoding="utf-8") as file:
+        for piece in iter(lambda: file.read(PIECE), ""):
+            parts = (rest + piece).split("}")
+            rest = parts.pop()
+            if len(rest) > LONGEST_RECORD:
+                raise ValueError("it is no list of flat objects")
+            for part in parts:
+                yield json.loads(part.lstrip("[, \r\n\t") + "}")
+    if rest.strip() not in ("]", "[]"):
+        raise ValueError("it ends before its end")
+
+
+def kept(path):
+    """The boxes that are sure enough, as they are sent; None where these are too many."""
+    boxes = []
+    for record in records(path):
+        score, corners = float(record["score"]), [float(each) for each in record["bbox"]]
+        if score >= LEAST_SCORE and len(corners) == 4 and all(map(math.isfinite, corners)):
+            if len(boxes) == MOST_BOXES:
+                return None
+            whole = [int(record["image_id"]), int(record["category_id"])]
+            boxes.append(whole + [round(each, 1) for each in corners] + [round(score, 3)])
+    return boxes
+
+
+def main():
+    directory = sys.argv[1]
+    source, target = os.path.join(directory, FOUND), os.path.join(directory, TARGET)
+    if not os.path.isfile(source):
+        print("nothing was found to make smaller")
+        return
+    boxes = kept(source)
+    if boxes is None:
+        print("more than %d boxes are surer than %g" % (MOST_BOXES, LEAST_SCORE))
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target + ".new", "w", encoding="utf-8") as file:
+            json.dump({"least_score": LEAST_SCORE, "boxes": boxes}, file, separators=(",", ":"))
+        os.replace(target + ".new", target)
+    os.remove(source)
+
+
+if __name__ == "__main__":
+    main()
