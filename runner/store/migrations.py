@@ -390,6 +390,12 @@ def laid_ahead(db: Database) -> None:
     _carry_out(db, _LAID_AHEAD)
 
 
+@migrations()
+def links_of_cards(db: Database) -> None:
+    """Where a card is found, for whatever speaks of its run."""
+    _carry_out(db, "ALTER TABLE cards ADD COLUMN link TEXT;\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():
