@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -269,24 +270,15 @@ class Runner:
                 self._act(run, decision)
             case Several():
                 self._watch(run)
-                self._apply_each(run, decision, ranks)
+                with ExitStack() as turns:  # what one host refuses keeps nothing from the others, and is raised after them
+                    for each in reversed(decision.decisions):
+                        turns.callback(self._apply, run, each, ranks)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
                 self._watch(run, ranks)
             case _:
                 pass
-
-    def _apply_each(self, run: Run, several: Several, ranks: Sequence[Attempt]) -> None:
-        """What one host refuses keeps nothing from the others; it is raised once they have their turn."""
-        errors = []
-        for each in several.decisions:
-            try:
-                self._apply(run, each, ranks)
-            except Exception as error:  # noqa: BLE001 - raised below
-                errors.append(error)
-        if errors:
-            raise errors[0]
 
     def _move(self, run: Run, decision: Move) -> None:
         if (run.reason, run.detail) != (decision.reason, decision.detail):
