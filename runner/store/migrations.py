@@ -306,6 +306,12 @@ def laid_ahead(db: Database) -> None:
 
 
 @migrations()
+def links_of_cards(db: Database) -> None:
+    """Where a card is found, for whatever speaks of its run."""
+    _carry_out(db, "ALTER TABLE cards ADD COLUMN link TEXT;\n")
+
+
+@migrations()
 def grace(db: Database) -> None:
     """How late each schedule may still be carried out."""
     _carry_out(db, "ALTER TABLE schedules ADD COLUMN grace_s REAL NOT NULL DEFAULT 21600;\n")
