@@ -1,6 +1,8 @@
-"""The tables as the first migration makes them; what came after is in migrations.py."""
+"""The first schema, as the first migration makes it. What came later is in the migrations after it."""
 
-FIRST_SCHEMA = """
+from __future__ import annotations
+
+FIRST = """
 CREATE TABLE runs (
     id TEXT PRIMARY KEY, nonce TEXT NOT NULL, kind TEXT NOT NULL, spec TEXT NOT NULL,
     state TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL DEFAULT '',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
-from runner.store.first_schema import FIRST_SCHEMA
+from runner.store.first_schema import FIRST
 
 migrations = Migrations("signalbox")
 
@@ -176,7 +176,7 @@ CREATE INDEX events_missed ON events(kind) WHERE kind = 'schedule_missed';
 @migrations()
 def first_schema(db: Database) -> None:
     """Everything the first release keeps."""
-    _carry_out(db, FIRST_SCHEMA)
+    _carry_out(db, FIRST)
 
 
 @migrations()
