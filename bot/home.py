@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from bot.calls import Done, Refused, Slack, TooFast
+from bot.links import linked_blocks
 from bot.views.home import SHOWN_RUNS, Mine, Overview, home_view
 from runner.service import alerts, datasets, hosts, queue, schedules, views
 from runner.service.house import House, role_of
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 EVERY_S = 15.0
 LOOKED_AT_S = 600.0
 _MOST_ENDED = 5
+_MOST_CHARACTERS = 100_000
+"""Slack takes 250 kB."""
 
 
 @dataclass
@@ -65,6 +68,7 @@ class Homes:
 
     def _publish(self, house: House, slack: Slack, person: str, tab: _Tab, seen: Overview) -> bool:
         view = home_of(house, person, seen)
+        view = {**view, "blocks": linked_blocks(house, view["blocks"], most=_MOST_CHARACTERS)}  # type: ignore[arg-type]
         digest = hashlib.sha256(json.dumps(view, sort_keys=True).encode()).hexdigest()
         tab.published_at = self._clock()
         if digest == tab.digest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +16,7 @@ from runner.store.outbox import Card, Delivery
 
 __all__ = [
     "Card", "CardStamp", "Delivery", "NewDelivery", "StaleCards", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts",
-    "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "say", "settle_by",
+    "links", "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "say", "settle_by",
 ]
 
 CURSOR = "notifier"
@@ -126,6 +126,11 @@ def last_posts(house: House, *, since: datetime) -> Mapping[str, datetime]:
 def cards(house: House, run_id: str) -> dict[str, Card]:
     """The cards of a run by part."""
     return outbox.cards(house.store.reading(), run_id)
+
+
+def links(house: House, run_ids: Collection[str]) -> Mapping[str, str]:
+    """Where the cards of these runs are found in Slack, as far as that is known."""
+    return outbox.links(house.store.reading(), run_ids)
 
 
 def keep_card(house: House, card: Card) -> None:
