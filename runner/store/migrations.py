@@ -311,6 +311,12 @@ def links_of_cards(db: Database) -> None:
     _carry_out(db, "ALTER TABLE cards ADD COLUMN link TEXT;\n")
 
 
+@migrations()
+def grace(db: Database) -> None:
+    """How late each schedule may still be carried out."""
+    _carry_out(db, "ALTER TABLE schedules ADD COLUMN grace_s REAL NOT NULL DEFAULT 21600;\n")
+
+
 def _carry_out(db: Database, statements: str) -> None:
     for statement in statements.split(";\n"):
         if statement.strip():

@@ -217,6 +217,7 @@ def test_a_name_that_its_cause_does_not_know_is_refused(house: House) -> None:
 
 @pytest.mark.parametrize(("line", "said"), [
     ('trigger add "failure on fish" resmue {run}', "resume"),
+    ('trigger add "alert stalled" stop {run}', 'stop "{run}" --yes'),
     ('trigger add "failure on fish" resume {run} --epoch 3', "--epochs"),
     ('trigger add "new data fish" retrain rtmdet-nano on fish {data}', "too much"),
     ('trigger add "new data fish" retrain rtmdet-nno on {data}', "rtmdet-nano"),
