@@ -31,10 +31,11 @@ def notify(house: House, *, home_channel: str | None) -> int:
 
     def decide(event: Event, run: Run | None) -> Sequence[NewDelivery]:
         done = run is not None and event.payload.get("reason") == Reason.COMPLETED
-        if run is not None and event.kind == "state" and _is_told_by_its_retraining(house, run, done=done):
+        found = event.kind == "found"
+        if run is not None and (found or event.kind == "state") and _is_told_by_its_retraining(house, run, done=done or found):
             return ()
-        found = deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
-        return found if run is None else told(house, event, run, found)
+        owed = deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
+        return owed if run is None else told(house, event, run, owed)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
     if count:
@@ -214,6 +215,7 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "refused_checkpoint": _refused_checkpoint,
     "attempt_failed": _attempt_failed,
     "starts_from": _starts_from,
+    "found": lambda event, run, channel: (_owed(event, run, channel, "detections", {}),),
     "retraining_settled": lambda event, run, channel: (_owed(event, run, channel, "retraining", {}),),
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,

@@ -35,6 +35,7 @@ TOLD_EVERY_S = 1.0
 RESULTS = "results"
 FOUND_BOXES = Path(str(resources.files("runner.host") / "found_boxes.py"))
 FOUND_TIMEOUT_S = 600.0
+FOUND_BYTES = 64 * 1024 * 1024
 _PART = re.compile(r"|\.index|\.data-\d{5}-of-\d{5}")
 """Behind the name of a checkpoint: nothing, or what TensorFlow's files of one are called."""
 FREE_PORT = Path(str(resources.files("runner.host") / "free_port.py"))
@@ -263,6 +264,13 @@ def collect(
     made = exported(place)
     crash_point("runner.after_collected")
     return CollectedOutcome(run.id, attempt.number, brought, made)
+
+
+def bring_found(transport: Transport, *, run: Run, attempt: Attempt, host: Host, place: Path) -> CollectedOutcome:
+    """Bring here what a training that has ended found at last, for pictures of it."""
+    _make_smaller(transport, host, attempt)
+    brought = bring(transport, host, f"{attempt.directory}/{RESULTS}", place, limit_bytes=FOUND_BYTES, progress=lambda *_: None)
+    return CollectedOutcome(run.id, attempt.number, brought, {})
 
 
 def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> None:
