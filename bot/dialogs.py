@@ -5,7 +5,7 @@ Each step answers in its ack. The only Web API calls are those that open a dialo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.answer import Answer
@@ -13,7 +13,8 @@ from bot.calls import Done, Slack
 from bot.form_table import Form, form_of
 from bot.forms import choices, line_of, usual_values, values_in
 from bot.grammar import tried
-from bot.views.form import CHANNEL, answer_view, filled, form_view, plan_view, remembered_place
+from bot.shared_files import SharedFile
+from bot.views.form import CHANNEL, answer_view, filled, form_view, plan_view, remembered_files, remembered_place
 from bot.views.words import shortened
 from runner.entities import Place
 from runner.service.house import House, Requester
@@ -26,14 +27,20 @@ Ack = dict[str, Any]
 """What a submitted dialog is answered with."""
 
 
-def open_form(house: House, slack: Slack, who: Requester, line: str, *, trigger: str, ask_channel: bool, above: bool = False) -> str:
-    """Open the form of a line, filled in with what that says, else with what the person said last. Returns why it could not be."""
+def open_form(
+    house: House, slack: Slack, who: Requester, line: str, *, trigger: str, ask_channel: bool, above: bool = False,
+    files: Sequence[SharedFile] = (),
+) -> str:
+    """Open the form of a line, filled in with what that says, else with what the person said last; it is about ``files`` of a message.
+
+    Returns why it could not be.
+    """
     form = form_of(line)
     if form is None:
         return f"There is no form for {line}."
     values = values_in(form, line) or usual_values(house, who.person, form)
     fields = [(param, choices(house, param)) for param in form.parameters]
-    view = form_view(form, fields, values, place=who.place, ask_channel=ask_channel)
+    view = form_view(form, fields, values, place=who.place, ask_channel=ask_channel, files=files)
     return "" if isinstance(slack.call("views.push" if above else "views.open", trigger_id=trigger, view=view), Done) else TOO_LATE
 
 
@@ -57,17 +64,18 @@ def filled_in(house: House, who: Requester, view: Json) -> Ack:
     line = line_of(form, values)
     if len(line) > _LONGEST_LINE:
         return _errors({form.fields[-1]: f"The command has {len(line):,} letters; at most {_LONGEST_LINE:,} can be taken here."})
-    told, to_blame = tried(house, who, line)
+    files = remembered_files(kept)
+    told, to_blame = tried(house, who, line, attached=files)
     if not told.ok:
         why = told.text.partition("\nTry: ")[0]
         return _errors({_field(form, values, why, to_blame): why})
-    return {"response_action": "update", "view": plan_view(form, line, told, place=place)}
+    return {"response_action": "update", "view": plan_view(form, line, told, place=place, files=files)}
 
 
-def carried_out(who: Requester, view: Json, carry_out: Callable[[Requester, str], Answer]) -> Ack:
+def carried_out(who: Requester, view: Json, carry_out: Callable[..., Answer]) -> Ack:
     """The plan was agreed to: the line is carried out, and answered in the dialog."""
     kept, _ = filled(view)
-    given = carry_out(who, str(kept["line"]))
+    given = carry_out(who, str(kept["line"]), attached=remembered_files(kept))
     return {"response_action": "update", "view": answer_view(given, title=str(view["title"]["text"]), place=who.place)}
 
 

@@ -37,6 +37,7 @@ FORMS: Mapping[str, Form] = {form.path: form for form in (
     Form("run", "Train", "Train it", ("preset", "dataset", "epochs", "lr", "batch", "gpus", "host", "eval_every", "limit", "after")),
     Form("finetune", "Fine-tune", "Fine-tune it", ("model", "dataset", "checkpoint", "epochs", "lr", "batch", "gpus", "limit")),
     Form("resume", "Resume", "Resume it", ("run", "checkpoint", "epochs", "lr")),
+    Form("predict", "Predict with…", "Predict it", ("run", "dataset", "split", "checkpoint", "score")),
     Form("convert", "Convert a dataset", "Convert it", ("dataset", "recipe", "name", "parameters")),
     Form("data add", "Import a dataset", "Import it", ("name", "source", "format_name", "sha256")),
     Form("schedule add", "Schedule a command", "Schedule it", ("when", "command")),

@@ -45,7 +45,7 @@ def answer(house: House, who: Requester, text: str, *, attached: Sequence[Shared
         return _our_fault(error, who, text) if refused is None else _noted(house, who, text, refused)
 
 
-def tried(house: House, who: Requester, text: str) -> tuple[Answer, str]:
+def tried(house: House, who: Requester, text: str, *, attached: Sequence[SharedFile] = ()) -> tuple[Answer, str]:
     """What a line of Signalbox's own making would be answered with, and nothing is changed; never raises.
 
     Beside it the parameter that is to blame for a refusal, as far as the line itself is wrong there.
@@ -55,7 +55,7 @@ def tried(house: House, who: Requester, text: str) -> tuple[Answer, str]:
         who.must_be(Role.VIEWER, "use Signalbox")
         words = split_like_a_shell(text)
         line = parsed(words)
-        return _tried(Asking(house, who, line.raw, text), line), ""
+        return _tried(Asking(house, who, line.raw, text, attached), line), ""
     except Exception as error:  # noqa: BLE001 - as in answer
         return refusal(error, words) or _our_fault(error, who, text), _to_blame(error)
 

@@ -38,7 +38,9 @@ from runner.service.outbox import NewDelivery
 from runner.settings import Role
 
 COMMAND = "/train"
-SHORTCUT = "train"
+SHORTCUT, PREDICT = "train", "predict_with"
+_MOST_FILES = 5
+"""A dialog remembers 3,000 characters."""
 _ACTION = re.compile(r"command:.+")
 _FORM = re.compile(r"form:.+")
 _MENTION = re.compile(r"<@(?P<person>[UW][A-Z0-9]+)(?:\|[^>]*)?>")
@@ -73,6 +75,7 @@ class Listeners:
         app.view(FORM)(self.on_filled)
         app.view(PLAN)(self.on_agreed)
         app.message_shortcut(CALLBACK)(self.on_import)
+        app.message_shortcut(PREDICT)(self.on_predict)
         app.view(CALLBACK)(self.on_import_chosen)
 
     def on_command(self, ack: Ack, body: Json, client: WebClient) -> None:
@@ -171,6 +174,23 @@ class Listeners:
             opened = Slack(client).call("views.open", trigger_id=trigger, view=dialog)
             trouble = "" if isinstance(opened, Done) else "Slack did not open the dialog in time. Try it again."
         self._whisper(trouble, f"import:{trigger}", person, Place(channel, thread))
+        ack()
+
+    def on_predict(self, ack: Ack, body: Json, client: WebClient) -> None:
+        """The message shortcut: the form that asks which model looks at the message's pictures."""
+        message, person, channel = _mapping(body, "message"), _text(_mapping(body, "user"), "id"), _text(_mapping(body, "channel"), "id")
+        trigger, place = _text(body, "trigger_id"), Place(channel, _text(message, "thread_ts") or None)
+        refused, role = self._admit(Speaker(person, channel, _teams(body)))
+        files = attached_files(message)
+        if refused is not None:
+            trouble = refused.sentence
+        elif not 0 < len(files) <= _MOST_FILES:
+            many = f"That message has {len(files)} files; {_MOST_FILES} at most fit here. Say `@signalbox predict RUN` in its thread."
+            trouble = many if files else "That message has no picture and no video."
+        else:
+            who = Requester(person, role, "modal", trigger, place)
+            trouble = open_form(self._house, Slack(client), who, "predict", trigger=trigger, ask_channel=False, files=files)
+        self._whisper(trouble, f"predict:{trigger}", person, place)
         ack()
 
     def on_import_chosen(self, ack: Ack, body: Json, view: Json) -> None:

@@ -21,15 +21,16 @@ is_there g++ || need g++
 is_there sshd || need openssh-server                      # the demo's and the tests' GPU server
 is_there screen || need screen
 is_there slurmctld && is_there munged || cluster="slurm-wlm munge"   # the tests of clusters, which run one
-is_there prometheus-alertmanager || peer="prometheus-alertmanager"   # the tests of alerts, which hold them against it
+is_there prometheus-alertmanager || peer=" prometheus-alertmanager"   # the tests of alerts, which hold them against it
+is_there promtool || peer="$peer prometheus"              # the tests of what deploy/monitoring ships
 is_there chromium || optional="chromium fonts-dejavu-core fonts-noto-color-emoji"   # the tests of the workspace's page
 is_there tsp || beside="task-spooler"                     # the bench measures beside it
 
 [ -n "$needed$cluster$peer$optional$beside" ] || exit 0
 
 without_root() {
-    echo "These Debian packages are missing:$needed $cluster $peer $optional $beside" >&2
-    echo "As root: apt-get install --no-install-recommends$needed $cluster $peer $optional $beside" >&2
+    echo "These Debian packages are missing:$needed $cluster$peer $optional $beside" >&2
+    echo "As root: apt-get install --no-install-recommends$needed $cluster$peer $optional $beside" >&2
     case "$needed" in
     *python3-venv*) echo "Without python3-venv nothing can be installed." >&2; exit 1 ;;
     *) echo "Going on without them: what needs them is skipped, with a sentence that says so." >&2; exit 0 ;;
@@ -41,7 +42,7 @@ if [ "$(id -u)" -ne 0 ] || ! is_there apt-get; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-echo "Installing$needed $cluster $peer $optional $beside …"
+echo "Installing$needed $cluster$peer $optional $beside …"
 apt-get update -qq || echo "The package lists could not be renewed; trying with those there are." >&2
 # The names are our own words, split on purpose.
 # shellcheck disable=SC2086
@@ -62,9 +63,8 @@ if [ -n "$cluster" ]; then
 fi
 # shellcheck disable=SC2086
 if [ -n "$peer" ]; then
-    if apt-get install -y -qq --no-install-recommends $peer >/dev/null; then
-        ! is_there systemctl || systemctl disable --now prometheus-alertmanager >/dev/null 2>&1 || :
-    else
-        echo "Alertmanager could not be installed; the tests that hold alerts against it will be skipped." >&2
-    fi
+    ! is_there systemctl || systemctl mask $peer >/dev/null 2>&1 || :   # so that they are not even started
+    apt-get install -y -qq --no-install-recommends $peer >/dev/null ||
+        echo "Not installed:$peer; the tests that hold alerts and deploy/monitoring against them will be skipped." >&2
+    ! is_there systemctl || { systemctl unmask $peer && systemctl disable $peer; } >/dev/null 2>&1 || :
 fi

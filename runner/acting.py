@@ -28,7 +28,7 @@ from runner.service.house import House
 from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
 from runner.states import State
-from runner.store import attempts, hosts
+from runner.store import attempts, hosts, laid
 from runner.transports.sending import Progress
 
 FIRST_PORT, PORTS = 20_000, 12_000
@@ -105,6 +105,8 @@ def _laid(house: House, links: Mapping[str, HostLink], host: str, run: Run, want
     basis = _basis(house, link.host, run)
     attempt = attempts.on(run, number=basis.number, host=link.host.name, root=link.host.root, now=house.now())
     work, order = _ordered(house, link, replace(run, attempt=attempt.number), attempt)
+    with house.store.writing() as db:
+        laid.note(db, attempt)
     _bring_checkpoint(house, links, run, attempt)
     acts.stage(
         link.transport, link.executor, work, order, run=replace(run, attempt=attempt.number), host=link.host, tell=link.tell, wanted=wanted

@@ -1,7 +1,7 @@
 """Attempts laid on a host before their turn, so that a start takes one call there.
 
-Nothing is claimed or started by that, and nothing is written down: after a restart all is laid again, and what is not used any more
-lies unclaimed. Which devices an attempt gets is said when it is launched.
+Nothing is claimed or started by that. Written down is only where it lies (store/laid.py), so that what is of no use any more is cleared
+away (clearing.py); after a restart all is laid again. Which devices an attempt gets is said when it is launched.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from runner.entities import Environment, Run
 from runner.executors.base import LaunchOrder
+from runner.store.laid import LaidAhead
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ class Ahead:
 
     def __init__(self, host: str) -> None:
         self._attempts: dict[str, _Laying] = {}
+        self._leaving: dict[str, Future[Laid]] = {}
+        self._clearing: dict[str, tuple[float, Future[None]]] = {}
         self._threads = ThreadPoolExecutor(LAID_AT_ONCE, thread_name_prefix=f"ahead-{host}")
 
     def lay(self, run: Run, what: Callable[[Wanted], Laid]) -> None:
@@ -68,7 +72,7 @@ class Ahead:
             return  # an earlier attempt's; its end is seen in the next pass
         unwanted = threading.Event()
         result = self._threads.submit(what, lambda: not unwanted.is_set())
-        result.add_done_callback(lambda done: _tell(run.id, done))
+        result.add_done_callback(lambda done: _tell(run.id, "laid before its turn", done))
         self._attempts[run.id] = _Laying(run.attempt + 1, result, unwanted)
 
     def ready(self, run: Run) -> Laid | None:
@@ -84,7 +88,24 @@ class Ahead:
     def keep(self, run_ids: Container[str]) -> None:
         """None but these wait any more: break off what is under way for others."""
         for run_id in [each for each in self._attempts if each not in run_ids]:
-            self._attempts.pop(run_id).unwanted.set()
+            laying = self._attempts.pop(run_id)
+            laying.unwanted.set()
+            self._leaving[run_id] = laying.result
+        self._leaving = {run_id: result for run_id, result in self._leaving.items() if not result.done()}
+
+    def cleared(self, one: LaidAhead, what: Callable[[], None]) -> bool:
+        """Whether something laid here is gone: ``what`` clears it away, once nobody lays it any more."""
+        if one.run_id in self._attempts or one.run_id in self._leaving:
+            return False
+        began, clearing = self._clearing.get(one.directory) or (0.0, None)
+        if clearing is not None and clearing.done() and clearing.exception() is None:
+            del self._clearing[one.directory]
+            return True
+        if clearing is None or (clearing.done() and time.monotonic() - began >= REST_S):
+            result = self._threads.submit(what)
+            result.add_done_callback(lambda done: _tell(f"What lies ready of {one.run_id}", "cleared away", done))
+            self._clearing[one.directory] = time.monotonic(), result
+        return False
 
     def close(self) -> None:
         """Break off everything."""
@@ -96,6 +117,6 @@ def _came_through(laying: _Laying) -> bool:
     return laying.result.done() and laying.result.exception() is None
 
 
-def _tell(run_id: str, done: Future[Laid]) -> None:
+def _tell(what: str, done_to_it: str, done: Future[Any]) -> None:
     if not done.cancelled() and (error := done.exception()) is not None:
-        log.info("%s could not be laid before its turn: %s", run_id, error)
+        log.info("%s could not be %s: %s", what, done_to_it, error)

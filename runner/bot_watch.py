@@ -12,16 +12,17 @@ from runner.service.house import House
 log = logging.getLogger(__name__)
 
 
-def watch_bot(house: House) -> None:
-    """Call ``heartbeat.fail_url``, where there is one, from a thread that lives as long as the process."""
+def watch_bot(house: House) -> threading.Event:
+    """Call ``heartbeat.fail_url``, where there is one, from a thread of its own until the event is set."""
+    ended = threading.Event()
     if house.settings.heartbeat.fail_url is not None:
-        threading.Thread(target=_watch, args=(house,), name="bot watch", daemon=True).start()
+        threading.Thread(target=_watch, args=(house, ended), name="bot watch", daemon=True).start()
+    return ended
 
 
-def _watch(house: House) -> None:
+def _watch(house: House, ended: threading.Event) -> None:
     switch = DeadMansSwitch(house, lambda: troubles(house, ("bot",)), url=None, fail_url=house.settings.heartbeat.fail_url)
-    pause = threading.Event()
-    while not pause.wait(EVERY.total_seconds() / 4):
+    while not ended.wait(EVERY.total_seconds() / 4):
         try:
             switch.step()
         except Exception:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from runner.specs import Kind, Preset, RunSpec, TrainSpec
-from runner.states import Reason, State
+from runner.states import IN_SLURMS_QUEUE, Reason, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class Run:
     def spans(self) -> int:
         """On how many hosts it runs at once."""
         return self.spec.hosts if isinstance(self.spec, TrainSpec) else 1
+
+    @property
+    def waits_in_slurm(self) -> bool:
+        """Whether a cluster has taken it and not yet begun: it holds a place in that queue, and no device."""
+        return self.reason is Reason.LAUNCHING and self.detail.startswith(IN_SLURMS_QUEUE)
 
 
 @dataclass(frozen=True, slots=True)

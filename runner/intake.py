@@ -118,6 +118,7 @@ class Intake:
                         hosts.note_seen(db, evidence.host, now=self.house.now(), host_time=evidence.host_time)
                     case Resources() if link.connected:
                         neighbours.note(self.house, db, evidence)
+                        link.looked = True
         except BaseException:
             if isinstance(evidence, Connected):
                 link.reconnect()  # said once a connection, and nothing else counts before it

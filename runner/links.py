@@ -33,13 +33,15 @@ class HostLink:
 
     ``acting``: what is under way, by run. ``launched``: when a directory's session was last started. ``staged``: directories
     laid and not yet launched. ``ahead``: attempts of runs that still wait. ``broken``: runs whose attempt could not be started and is
-    fenced before it fails. ``silence_s``: how long the host may say nothing before it counts as unreachable.
+    fenced before it fails. ``looked``: whether it has said, since it answers, what is on its devices. ``silence_s``: how long the host
+    may say nothing before it counts as unreachable.
     """
 
     def __init__(self, host: Host, inbox: Callable[[Evidence | Outcome | SendingStep], None], *, silence_s: float) -> None:
         self.host = host
         self.connected = False
         self.trouble = ""
+        self.looked = False
         self.transport = open_transport(host)
         self.executor: Executor = executors()[host.executor]
         self.acting: dict[str, str] = {}
@@ -133,6 +135,7 @@ class HostLink:
     def note(self, evidence: Connected | Disconnected) -> None:
         """Keep whether the host answers."""
         self.connected = isinstance(evidence, Connected)
+        self.looked = False
         self.trouble = evidence.why if isinstance(evidence, Disconnected) else ""
 
     def close(self) -> None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import fcntl
 import gc
 import logging
-import os
 import queue
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from types import FrameType
@@ -55,6 +55,7 @@ from runner.kinds import all_kinds
 from runner.links import HostLink
 from runner.passes import Pass, facts_of
 from runner.placing import Placing, together
+from runner.pulse import Pulse
 from runner.queue_scene import Candidate, Candidates, Found, turn_of
 from runner.rank_decisions import decide_ranks
 from runner.ranks import parts_of
@@ -63,7 +64,7 @@ from runner.service.house import House, open_house
 from runner.service.queue import end_locks
 from runner.settings import Settings
 from runner.states import Reason, State
-from runner.store import attempts, hosts, people, progress, runs
+from runner.store import attempts, hosts, progress, runs
 from runner.store.connection import DatabaseError
 from runner.store.live_runs import LiveRuns
 
@@ -71,7 +72,6 @@ log = logging.getLogger(__name__)
 
 POLL_S = 0.05
 LOOK_AROUND_S = 1.0
-BEAT = timedelta(seconds=5)
 FORGET_EVERY = timedelta(hours=1)
 MOST_AT_ONCE = 500
 QUIET = (LogBytes, Heartbeat, Resources, SendingStep)
@@ -91,8 +91,7 @@ class Runner:
         self._placing = Placing(house)
         self._alerts = AlertEngine(house)
         self._files = FileLooks(house)
-        self._beaten: datetime | None = None
-        self._passes, self._passes_s = 0, 0.0
+        self._pulse = Pulse(house)
         self._forgotten: datetime | None = None
         self._stopping = threading.Event()
         self._untidy = {run.id for run in runs.newest(house.store.reading(), limit=LOOK_BACK)}
@@ -138,21 +137,20 @@ class Runner:
         logs, signs of life), and no run has changed, there is nothing to decide until the next look around."""
         for arrival in arrivals:
             self._guard(partial(self._intake.take, arrival), about=repr(arrival)[:200])
-        self._guard(self._beat, about="the runner's sign of life")
+        self._guard(self._pulse.beat, about="the runner's sign of life")
         known, live = self._live, self._looked.look(self.house.store)
         idle = bool(arrivals) and live is known and all(isinstance(arrival, QUIET) for arrival in arrivals)
         if idle and time.monotonic() - self._decided_at < LOOK_AROUND_S:
             return
         self._live, self._decided_at = live, time.monotonic()
-        self._passes += 1
-        self._guard(self._sync_links, about="the hosts")
-        self._guard(self._decide_all, about="the runs")
-        self._guard(partial(end_locks, self.house), about="locks that have expired")
-        self._guard(self._tidy, about="what ended runs left")
-        self._guard(self._forget_old, about="results of long ago")
-        self._guard(self._alerts.look, about="the alerts")
-        self._guard(partial(self._files.look, self._links), about="the files that triggers wait for")
-        self._passes_s += time.monotonic() - self._decided_at
+        with self._pulse.timed():
+            self._guard(self._sync_links, about="the hosts")
+            self._guard(self._decide_all, about="the runs")
+            self._guard(partial(end_locks, self.house), about="locks that have expired")
+            self._guard(self._tidy, about="what ended runs left")
+            self._guard(self._forget_old, about="results of long ago")
+            self._guard(self._alerts.look, about="the alerts")
+            self._guard(partial(self._files.look, self._links), about="the files that triggers wait for")
 
     def _tidy(self) -> None:
         """Whatever was live, and is not any more, has ended, and its end is committed."""
@@ -272,24 +270,15 @@ class Runner:
                 self._act(run, decision)
             case Several():
                 self._watch(run)
-                self._apply_each(run, decision, ranks)
+                with ExitStack() as turns:  # what one host refuses keeps nothing from the others, and is raised after them
+                    for each in reversed(decision.decisions):
+                        turns.callback(self._apply, run, each, ranks)
             case Conclude():
                 self._conclude(run)
             case Nothing() if run.state is State.RUNNING:
                 self._watch(run, ranks)
             case _:
                 pass
-
-    def _apply_each(self, run: Run, several: Several, ranks: Sequence[Attempt]) -> None:
-        """What one host refuses keeps nothing from the others; it is raised once they have their turn."""
-        errors = []
-        for each in several.decisions:
-            try:
-                self._apply(run, each, ranks)
-            except Exception as error:  # noqa: BLE001 - raised below
-                errors.append(error)
-        if errors:
-            raise errors[0]
 
     def _move(self, run: Run, decision: Move) -> None:
         if (run.reason, run.detail) != (decision.reason, decision.detail):
@@ -364,13 +353,6 @@ class Runner:
         local = Host("local", TransportName.LOCAL, str(settings.state / "local"), slots=settings.limits.local_slots, python=sys.executable)
         with self.house.store.writing() as db:
             hosts.put(db, local)
-
-    def _beat(self) -> None:
-        now = self.house.now()
-        if self._beaten is None or now - self._beaten >= BEAT:
-            with self.house.store.writing() as db:
-                people.beat(db, "runner", pid=os.getpid(), now=now, passes=self._passes, passes_s=self._passes_s)
-            self._beaten = now
 
     def _guard(self, step: Callable[[], None], *, about: str) -> None:
         try:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from runner import acting
+from runner.clearing import clear_away
 from runner.crash_points import crash_point
 from runner.deadlines import preempt
 from runner.entities import Run
@@ -58,8 +59,10 @@ class Placing:
         queued = {candidate.run.id: candidate.run for candidate in candidates}
         for link in links.values():
             link.ahead.keep(queued)
+        clear_away(self._house, links)
         now = self._house.now()
-        around = surroundings(self._house.store.reading(), [link.host for link in links.values()], now=now)
+        # What was on its devices before a host fell silent says nothing of what is there now.
+        around = surroundings(self._house.store.reading(), [link.host for link in links.values() if link.looked], now=now)
         if not candidates or not self._is_due(candidates, around, now):
             return
         begun = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from runner.evidence import Queued, Unstarted
+from runner.states import IN_SLURMS_QUEUE
 
 _REASONS = {
     "None": "it has just taken it",
@@ -41,7 +42,7 @@ def why_it_waits(job: Queued) -> str:
         return f"Slurm starts it as job {job.job}."
     code = job.reason.split(",")[0].strip().lstrip("(").rstrip(")")
     limit = next((words for begin, words in _LIMITS if begin in code), "Slurm's reason has no words here")
-    return f"Waits in Slurm's queue as job {job.job}: {_REASONS.get(code, limit)} ({job.reason})."
+    return f"{IN_SLURMS_QUEUE} as job {job.job}: {_REASONS.get(code, limit)} ({job.reason})."
 
 
 def why_never_begun(job: Unstarted) -> str | None:

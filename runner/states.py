@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+IN_SLURMS_QUEUE = "Waits in Slurm's queue"
+"""So begins the detail of a run that a cluster has taken and not yet begun."""
+
 
 class State(StrEnum):
     """Where a run is in its life."""

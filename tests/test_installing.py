@@ -34,7 +34,7 @@ def _run(script: str, path: Path, *arguments: str) -> subprocess.CompletedProces
 
 
 def _everything(path: Path) -> None:
-    for name in ("gcc", "g++", "sshd", "screen", "chromium", "prometheus-alertmanager", "tsp"):
+    for name in ("gcc", "g++", "sshd", "screen", "chromium", "prometheus-alertmanager", "promtool", "tsp"):
         _put(path, name, BROKEN)
 
 
@@ -93,6 +93,20 @@ def test_a_chromium_that_cannot_be_installed_stops_nothing(path: Path) -> None:
 
     assert done.returncode == 0
     assert "tests of the page will be skipped" in done.stderr
+
+
+def test_no_server_is_started_that_was_only_installed_for_its_tools(path: Path, tmp_path: Path) -> None:
+    _everything(path)
+    log = tmp_path / "calls.log"
+    _put(path, "id", "#!/bin/sh\necho 0\n")
+    for name in ("apt-get", "systemctl"):
+        _put(path, name, RECORDING.format(log=log))
+    (path / "promtool").unlink()
+
+    assert _run("install-system-packages.sh", path, sys.executable).returncode == 0
+    assert log.read_text(encoding="utf-8").splitlines() == [
+        "update -qq", "mask prometheus", "install -y -qq --no-install-recommends prometheus", "unmask prometheus", "disable prometheus",
+    ]
 
 
 def test_a_needed_package_that_cannot_be_installed_stops(path: Path) -> None:

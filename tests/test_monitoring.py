@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
+from bot.grammar import answer
+from bot.settings import WebTokens
 from bot.web import Served
+from runner.settings import Role
 from tests.support.web_client import web_client
-from tests.support.words_house import words_house
+from tests.support.words_house import add_dataset, somebody, words_house
 
 SHIPPED = Path(__file__).parent.parent / "deploy" / "monitoring"
 COLUMNS = 24
@@ -105,3 +108,35 @@ def test_every_rule_says_what_is_wrong_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in ("info", "warning", "critical")
         assert rule["annotations"].keys() == {"summary", "description"}
         assert rule["alert"] in tested, "promtool tests each rule"
+
+
+GUIDE = (SHIPPED.parent / "README.md").read_text()
+
+
+@pytest.mark.parametrize("line", re.findall(r"^trigger add .*$", GUIDE, re.MULTILINE))
+def test_the_triggers_that_the_guide_shows_are_taken(tmp_path: Path, line: str) -> None:
+    house = words_house(tmp_path)
+    add_dataset(house)
+    given = answer(house, somebody(role=Role.OPERATOR), line)
+    assert given.ok, given.text
+
+
+def test_the_post_that_the_guide_shows_is_taken(tmp_path: Path) -> None:
+    [body] = re.findall(r"--data '(.*)'", GUIDE)
+    with web_client(Served(words_house(tmp_path), WebTokens(hook="t" * 16))) as client:
+        told = client.post("/hooks/generic", content=body, headers={"Authorization": f"Bearer {'t' * 16}"})
+    assert (told.status_code, told.json()) == (200, {"told": 1, "new": 1})
+
+
+def figures_table(text: str) -> str:
+    """The table of deploy/README.md, from what /metrics says of itself."""
+    found = re.findall(r"^# HELP (\S+) (.*)\n# TYPE \S+ (\w+)$", text, re.MULTILINE)
+    rows = [f"| `{name}` | {kind} | {said} |" for name, said, kind in found if not name.endswith("_created")]
+    return "\n".join(["| figure | | |", "|---|---|---|", *rows])
+
+
+def test_the_guide_lists_the_figures(tmp_path: Path) -> None:
+    with web_client(Served(words_house(tmp_path))) as client:
+        wanted = figures_table(client.get("/metrics").text)
+    shown = re.search(r"<!-- metrics -->\n(.*?)\n?<!-- /metrics -->", GUIDE, re.DOTALL)
+    assert shown and shown[1] == wanted, f"deploy/README.md should have, between its marks:\n{wanted}"

@@ -83,6 +83,8 @@ def _use(view: HostView, lease: Lease, live: Mapping[str, RunView], now: datetim
     if run is not None:
         share = share_done(run)
         what += f" {title(run.run)}, {person(run.run.owner)}{f'  {bar(share, 8)} {share:.0%}' if share is not None else ''}"
+    if run is not None and run.run.waits_in_slurm:  # which devices it gets, nobody knows yet
+        return f"{what}, waits in Slurm's own queue since {clock(lease.since, zone, near=now)}"
     ends = f" until about {clock(until, zone, near=now)}" if until and until > now else ""
     return f"{what}, since {clock(lease.since, zone, near=now)}{ends}"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import click
 
 from bot.answer import Answer, Block
 from bot.form_table import Form
 from bot.forms import Choices
+from bot.shared_files import SharedFile
 from bot.views.blocks import context, cut, plain_text, section
 from bot.views.words import code, shortened
 from runner.entities import Place
@@ -38,17 +40,20 @@ View = dict[str, object]
 Field = tuple[click.Parameter, Choices | None]
 
 
-def form_view(form: Form, fields: Sequence[Field], values: Mapping[str, str], *, place: Place, ask_channel: bool) -> View:
+def form_view(
+    form: Form, fields: Sequence[Field], values: Mapping[str, str], *, place: Place, ask_channel: bool, files: Sequence[SharedFile] = ()
+) -> View:
     """The form, filled in with ``values``. Where ``ask_channel``, it also asks where to report, ``place`` being the usual."""
     blocks = [_input(param, offered, values.get(param.name or "", "")) for param, offered in fields]
     blocks += [_channel_input(place)] if ask_channel else []
-    return _modal(form.title, FORM, blocks, {"form": form.path, **_place(place)}, submit="Show the plan")
+    blocks[:0] = [section(f"With {', '.join(code(file.name, 60) for file in files)}.")] if files else []
+    return _modal(form.title, FORM, blocks, {"form": form.path, **_place(place), **_files(files)}, submit="Show the plan")
 
 
-def plan_view(form: Form, line: str, told: Answer, *, place: Place) -> View:
+def plan_view(form: Form, line: str, told: Answer, *, place: Place, files: Sequence[SharedFile] = ()) -> View:
     """What the form's line would do; the button does it."""
     typed = [] if line in told.text else [context(f"The same as {code(line, 1500)}")]
-    return _modal(form.title, PLAN, [*_shown(told), *typed], {"line": line, **_place(place)}, submit=form.act)
+    return _modal(form.title, PLAN, [*_shown(told), *typed], {"line": line, **_place(place), **_files(files)}, submit=form.act)
 
 
 def answer_view(told: Answer, *, title: str, place: Place) -> View:
@@ -68,6 +73,16 @@ def remembered_place(kept: Mapping[str, object]) -> Place:
     """Where the dialog was opened."""
     thread = kept.get("thread")
     return Place(str(kept["place"]), str(thread) if thread else None)
+
+
+def remembered_files(kept: Mapping[str, object]) -> list[SharedFile]:
+    """The files of a message that the dialog is about."""
+    files = kept.get("files")
+    return [SharedFile(**each) for each in files] if isinstance(files, list) else []
+
+
+def _files(files: Sequence[SharedFile]) -> dict[str, object]:
+    return {"files": [asdict(file) for file in files]} if files else {}
 
 
 def _value(state: Mapping[str, object]) -> str:

@@ -68,7 +68,7 @@ def run_entry(view: RunView, now: datetime, zone: tzinfo) -> str:
     place = f"on {' and '.join(map(name, view.hosts))}" if run.host and run.state is State.RUNNING else ""
     moment = f"ended {clock(run.ended_at, zone, near=now)}" if run.ended_at else _since(run, now)
     facts = ", ".join(part for part in (*said, place, moment, person(run.owner)) if part)
-    waits = f"\n      ↳ {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale else ""
+    waits = f"\n      ↳ {sentence(prose(explanation(run), 300))}" if run.state is State.PENDING or view.stale or run.waits_in_slurm else ""
     return f"{sign(run)} `{run.id}`  *{title(run)}*\n      {facts}{waits}"
 
 

@@ -117,6 +117,8 @@ def headline(run: Run) -> str:
 
 def what_to_do(run: Run, *, grace_s: float) -> str:
     """What helps, in a sentence or two."""
+    if run.waits_in_slurm:
+        return f"Nothing: Slurm starts it, and no other is submitted for it. `stop {run.id}` gives its place there up."
     return WHAT_TO_DO[run.reason].format(id=run.id, host=run.host or "its server", grace_s=grace_s)
 
 

@@ -57,6 +57,23 @@ await() {
     done
 }
 
+# Slurm takes the devices back when this script ends. Where it holds processes by their parents alone (proctrack/linuxproc), those that
+# left them live on with what they hold, and nobody on the login node sees them.
+end_left() {
+    tries=0
+    while [ "$tries" -lt 100 ]; do
+        left=$(grep -lszxF "SIGNALBOX_ATTEMPT=$marker" /proc/[0-9]*/environ)
+        if [ -z "$left" ]; then return; fi
+        case $tries in 0) with=TERM ;; 20) with=KILL ;; *) with= ;; esac
+        for file in ${with:+$left}; do
+            file=${file#/proc/}
+            kill -s "$with" "${file%/environ}" 2>/dev/null
+        done
+        tries=$((tries + 1))
+        sleep 0.1 2>/dev/null || sleep 1
+    done
+}
+
 # Overwrites the block reserved at the start: a training that filled the disk still gets its exit written.
 write_exit() {
     printf '%s\n' "$code" 1<>exit.new && mv -f exit.new exit
@@ -87,6 +104,8 @@ if [ -t 1 ]; then
 fi
 await
 if [ -n "$window" ]; then kill "$window" 2>/dev/null; fi
+
+if [ -n "${SLURM_JOB_ID:-}" ]; then end_left; fi
 
 crash_point launch.before_exit
 tries=0

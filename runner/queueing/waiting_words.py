@@ -47,7 +47,8 @@ def never_in_words(run: Waiting, hosts: Mapping[str, HostRoom]) -> str:
     trouble = f"; out of order: {listed(broken)}" if broken else ""
     needs = "a device" if run.devices == 1 else f"{run.devices} devices of one kind"
     said = f"Needs {needs}{memory} on one host; the most that {' or '.join(known[:4])} has of a kind are {most}{trouble}."
-    return f"{said} Ask for fewer, or for less memory."
+    only_broken = bool(broken) and run.devices <= most and not run.memory_mib
+    return f"{said} It starts once that is mended." if only_broken else f"{said} Ask for fewer, or for less memory."
 
 
 def never_together(run: Waiting, able: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from runner.store.connection import required_time
 ENDED = 20
 """Trainings. So many of those that ended last keep figures of their own: more would make series without end."""
 WAITS_S = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 72 * 3600.0)
+_BY = "by host, device, uuid and owner (of the run that holds it)"
 _OF_GPU = ("host", "device", "uuid", "owner")
 
 
@@ -65,9 +66,10 @@ def _waits(db: Database) -> Metric:
 
 
 def _trainings(db: Database) -> Iterator[Metric]:
-    labels, which = ("run", "preset", "dataset", "owner", "host"), f"of trainings that run and the {ENDED} that ended last"
+    labels = ("run", "preset", "dataset", "owner", "host")
+    which = f"of the trainings that run and the {ENDED} that ended last, by run, preset, dataset, owner and host"
     epoch = GaugeMetricFamily("signalbox_run_epoch", f"The epoch {which}.", labels=labels)
-    epoch_s = GaugeMetricFamily("signalbox_run_epoch_seconds", f"How long the iterations of an epoch take {which}.", labels=labels)
+    epoch_s = GaugeMetricFamily("signalbox_run_epoch_seconds", f"How long the iterations of an epoch take, {which}.", labels=labels)
     ap = GaugeMetricFamily("signalbox_run_map", f"The newest mAP (0 to 1) {which}.", labels=labels)
     for each in figures.trainings(db, ended=ENDED):
         values = (each.run_id, each.preset, each.dataset, each.owner, each.host)
@@ -78,12 +80,12 @@ def _trainings(db: Database) -> Iterator[Metric]:
 
 
 def _hosts(db: Database, now: datetime) -> Iterator[Metric]:
-    up = GaugeMetricFamily("signalbox_host_up", "Whether a host was heard within 30 s.", labels=("host",))
-    errors = CounterMetricFamily("signalbox_ssh_errors", "How often a host was lost or could not be reached.", labels=("host",))
-    use = GaugeMetricFamily("signalbox_gpu_utilization_ratio", "How busy a GPU is; owner: of the run that holds it.", labels=_OF_GPU)
-    used = GaugeMetricFamily("signalbox_gpu_memory_used_bytes", "Memory of a GPU in use, by whomever.", labels=_OF_GPU)
-    size = GaugeMetricFamily("signalbox_gpu_memory_size_bytes", "Memory that a GPU has.", labels=_OF_GPU)
-    celsius = GaugeMetricFamily("signalbox_gpu_temperature_celsius", "Temperature of a GPU.", labels=_OF_GPU)
+    up = GaugeMetricFamily("signalbox_host_up", "Whether a host was heard within 30 s, by host.", labels=("host",))
+    errors = CounterMetricFamily("signalbox_ssh_errors", "How often a host was lost or could not be reached, by host.", labels=("host",))
+    use = GaugeMetricFamily("signalbox_gpu_utilization_ratio", f"How busy a GPU is, {_BY}.", labels=_OF_GPU)
+    used = GaugeMetricFamily("signalbox_gpu_memory_used_bytes", f"Memory of a GPU that somebody uses, {_BY}.", labels=_OF_GPU)
+    size = GaugeMetricFamily("signalbox_gpu_memory_size_bytes", f"Memory that a GPU has, {_BY}.", labels=_OF_GPU)
+    celsius = GaugeMetricFamily("signalbox_gpu_temperature_celsius", f"Temperature of a GPU, {_BY}.", labels=_OF_GPU)
     owners, failures = figures.holders(db), figures.failures(db)
     for host in hosts.all_hosts(db):
         name, said = host.name, hosts.resources(db, host.name)
@@ -106,7 +108,9 @@ def _add(family: GaugeMetricFamily, values: tuple[str, ...], value: float | None
 
 
 def _processes(db: Database, now: datetime) -> Iterator[Metric]:
-    age = GaugeMetricFamily("signalbox_heartbeat_age_seconds", "Since runner, bot and the socket to Slack were heard.", labels=("process",))
+    age = GaugeMetricFamily(
+        "signalbox_heartbeat_age_seconds", "How long ago runner, bot and the socket to Slack were heard, by process.", labels=("process",)
+    )
     passes = SummaryMetricFamily("signalbox_runner_pass_seconds", "How long the passes of the runner take, since it began.")
     for process, at, count, total_s in figures.heartbeats(db):
         age.add_metric((process,), (now - required_time(at)).total_seconds())

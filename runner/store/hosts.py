@@ -55,7 +55,7 @@ def all_hosts(db: Database) -> list[Host]:
 def remove(db: Database, name: str) -> None:
     """Forget a host and its environments."""
     db.conn.execute("DELETE FROM declarations WHERE host = ?", (name,))
-    for table in ("sent", "locks"):
+    for table in ("sent", "locks", "laid"):
         db.conn.execute(f"DELETE FROM {table} WHERE host = ?", (name,))  # noqa: S608
     db.conn.execute("DELETE FROM environments WHERE host = ?", (name,))
     db.conn.execute("DELETE FROM hosts WHERE name = ?", (name,))

@@ -240,6 +240,11 @@ CREATE INDEX progress_by_memory ON progress(run_id, memory_mib);
 CREATE INDEX trainings_begun ON runs(json_extract(spec, '$.preset.name'), created_at) WHERE kind = 'train' AND started_at IS NOT NULL;
 """
 
+_LAID_AHEAD = """
+CREATE TABLE laid (host TEXT NOT NULL, directory TEXT NOT NULL, run_id TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (host, directory));
+"""
+
 _OUTSIDE = """
 CREATE TABLE hook_calls (key TEXT PRIMARY KEY, told_at TEXT NOT NULL);
 CREATE INDEX hook_calls_by_time ON hook_calls(told_at);
@@ -377,6 +382,12 @@ def rules(db: Database) -> None:
 def published_champions(db: Database) -> None:
     """A retraining may publish what it promotes: as which preset, and the run that does it."""
     _carry_out(db, "ALTER TABLE retrainings ADD COLUMN publish TEXT;\nALTER TABLE retrainings ADD COLUMN export_id TEXT;\n")
+
+
+@migrations()
+def laid_ahead(db: Database) -> None:
+    """Directories that were laid on hosts before their runs' turn."""
+    _carry_out(db, _LAID_AHEAD)
 
 
 def _carry_out(db: Database, statements: str) -> None:

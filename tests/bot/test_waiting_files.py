@@ -78,6 +78,30 @@ def test_shared_pictures_are_what_the_command_is_about(served: SlackHouse, model
     assert not waiting(served.house)
 
 
+@pytest.mark.parametrize("shared", ["eel.jpg", "a b <!channel>.png"])
+def test_a_messages_menu_asks_which_model_looks_at_its_picture(served: SlackHouse, model: Run, tmp_path: Path, shared: str) -> None:
+    ada = served.person()
+    message = ada.upload(served.training, picture(tmp_path / shared), text="what is this?")
+    ada.shortcut("predict_with", message)
+    form = until(ada.views)[-1]
+    assert [block.get("block_id") for block in form["blocks"]][1:] == ["run", "dataset", "split", "checkpoint", "score"]
+    plan = ada.submit(form, {"run": {"value": model.id}, "score": {"value": "0.5"}})
+    assert plan["outcome"] == "updated" and "as soon as 1 file is fetched" in str(plan["view"]["blocks"]), plan
+    assert not predictions(served, model) and not waiting(served.house)
+    done = ada.submit(plan["view"])
+    assert "as soon as 1 file is fetched" in str(done["view"]["blocks"])
+    ada.close(ada.views()[-1])
+    (run,) = until(lambda: predictions(served, model))
+    assert run["score"] == 0.5 and len(json.loads(run["files"])) == 1
+
+
+def test_a_message_without_a_picture_asks_nothing(served: SlackHouse) -> None:
+    ada = served.person()
+    ada.shortcut("predict_with", ada.say(served.training, "no picture here either"))
+    whispered(served, "That message has no picture and no video.")
+    assert not ada.views()
+
+
 def test_in_a_thread_the_picture_that_it_hangs_on_is_meant(served: SlackHouse, model: Run, tmp_path: Path) -> None:
     ada = served.person()
     shared = ada.upload(served.training, picture(tmp_path / "eel.jpg"), text="what is this?")

@@ -31,7 +31,7 @@ from tests.runner.frameworks.conftest import SHAPES, TRAIN, VAL, ask, new_traini
 pytestmark = [pytest.mark.frameworks, pytest.mark.timeout(600)]  # on a machine that does other things, too
 __all__ = ["training_environment"]  # a fixture
 
-TIMEOUT_S = 170.0
+TIMEOUT_S = 500
 REFERENCE = DatasetRef(name="shapes", version=1, fingerprint="f", format="coco")
 LAYOUT = {split: (f"data/{split}.json", "data/images") for split in ("train", "val")}
 # A ResNet-18 with a quarter of its channels: learns a little in seconds.

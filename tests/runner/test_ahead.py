@@ -15,8 +15,10 @@ from runner.loop import Runner
 from runner.service.runs import request_stop
 from runner.service.views import history
 from runner.states import Reason
-from runner.store import hosts
+from runner.store import attempts, hosts
+from runner.store import laid as laid_rows
 from tests.support.hosts import eventually
+from tests.support.runner_process import runner_process
 from tests.support.scripted_house import HOST, ScriptedHouse, scripted_house
 
 LONG = ("step_s=60",)
@@ -45,6 +47,11 @@ def working(house: ScriptedHouse) -> Run:
 def seen(house: ScriptedHouse) -> datetime | None:
     """When the host was last heard."""
     return hosts.get(house.house.store.reading(), HOST).seen_at
+
+
+def rows(house: ScriptedHouse) -> list[tuple[str, str]]:
+    """What is written down of directories laid ahead."""
+    return [(row["host"], row["run_id"]) for row in house.house.store.reading().conn.execute("SELECT host, run_id FROM laid")]
 
 
 def end(house: ScriptedHouse, run: Run) -> None:
@@ -85,8 +92,9 @@ def test_who_is_stopped_after_it_was_laid_never_starts(house: ScriptedHouse) -> 
         end(house, first)
         house.wait(last, Reason.COMPLETED)
         assert runner._links[HOST].ahead.ready(run) is None
-    assert not (directory / "claim").is_symlink()
-    assert not (directory / "log").exists()
+        eventually(lambda: not directory.exists(), 30)
+        eventually(lambda: rows(house) == [], 30)
+    assert trained(house, last) == 1
 
 
 def test_who_finds_room_on_another_host_starts_there_alone(house: ScriptedHouse) -> None:
@@ -100,10 +108,50 @@ def test_who_finds_room_on_another_host_starts_there_alone(house: ScriptedHouse)
             hosts.put_environment(db, replace(known, host=OTHER))
         done = house.wait(run, Reason.COMPLETED)
         assert done.run.host == OTHER
+        eventually(lambda: not directory.exists(), 30)
         end(house, first)
         house.wait(first, Reason.BY_USER)
-    assert not (directory / "claim").is_symlink()
+    assert rows(house) == []
     assert (Path(other.root) / "runs" / directory.parent.name / "1" / "claim").is_symlink()
+
+
+def test_what_a_runner_that_died_had_laid_is_cleared_away_by_the_next(house: ScriptedHouse) -> None:
+    with runner_process(house.house.settings) as first:
+        before = working(house)
+        run = house.submit()
+        eventually((house.directory(run) / "launch.sh").exists, 30)
+        first.kill()
+        first.wait(10)
+    end(house, run)
+    assert rows(house) == [(HOST, run.id)]
+    with house.running():
+        house.wait(run, Reason.BY_USER)
+        eventually(lambda: not house.directory(run).exists(), 30)
+        end(house, before)
+        house.wait(before, Reason.BY_USER)
+    assert rows(house) == []
+    assert house.directory(before).exists()
+
+
+def test_what_somebody_claimed_is_never_cleared_away(house: ScriptedHouse) -> None:
+    """A database that was restored from a backup knows of a directory laid ahead, and of no attempt in it."""
+    with house.running():
+        done = house.wait(house.submit(), Reason.COMPLETED).run
+    with house.house.store.writing() as db:
+        db.conn.execute("DELETE FROM attempts")
+        laid_rows.note(db, attempts.on(done, number=1, host=HOST, root=str(house.root), now=house.house.now()))
+    with house.running():
+        eventually(lambda: rows(house) == [], 30)
+    assert trained(house, done) == 1
+
+
+def test_what_began_in_a_folder_that_two_hosts_share_is_left_alone(house: ScriptedHouse) -> None:
+    with house.running():
+        done = house.wait(house.submit(), Reason.COMPLETED).run
+        with house.house.store.writing() as db:
+            laid_rows.note(db, attempts.on(done, number=1, host=OTHER, root=str(house.root), now=house.house.now()))
+        eventually(lambda: rows(house) == [], 30)
+    assert house.directory(done).exists()
 
 
 def test_what_was_cleared_away_is_laid_again(house: ScriptedHouse) -> None:

@@ -22,6 +22,8 @@ from tests.support.clock import with_clock
 from tests.support.hosts import eventually
 from tests.support.scripted_house import ScriptedHouse, scripted_house
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[ScriptedHouse]:

@@ -25,6 +25,7 @@ from runner.store import hosts, past_runs
 from tests.support.hosts import eventually
 from tests.support.scripted_house import HOST, SCRIPTED, ScriptedHouse, scripted_house
 
+pytestmark = pytest.mark.slow
 LIMIT = 10_000_000
 
 

@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -67,13 +67,13 @@ def stamp(moment: datetime) -> str:
 
 
 @contextmanager
-def alertmanager(folder: Path, configuration: dict[str, Any], receivers: set[str]) -> Iterator[Alertmanager]:
-    """Alertmanager with this configuration, each receiver a web hook of ours."""
+def alertmanager(folder: Path, configuration: dict[str, Any], receivers: Set[str] = frozenset()) -> Iterator[Alertmanager]:
+    """Alertmanager with this configuration, each receiver a web hook of ours, unless it has some itself."""
     notices: list[Notice] = []
     hook = _hook(notices)
     named = [{"name": name, "webhook_configs": [{"url": f"http://127.0.0.1:{hook.server_port}/{name}"}]} for name in sorted(receivers)]
     path = folder / "alertmanager.yml"
-    path.write_text(yaml.safe_dump(configuration | {"receivers": named}))
+    path.write_text(yaml.safe_dump({"receivers": named} | configuration))
     url = f"http://127.0.0.1:{_free_port()}"
     arguments = [f"--config.file={path}", f"--storage.path={folder / 'data'}", f"--web.listen-address={url.removeprefix('http://')}"]
     with (folder / "alertmanager.log").open("wb") as log:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bot.demo.loopback_sshd import LoopbackSshd, find_sshd
+from bot.demo.processes import marked
 from runner.diagnosis import diagnose
 from runner.errors import HostError
 from runner.evidence import ClaimSeen, Connected, ExitSeen, LogBytes, Queued, Resources, Unstarted, Vanished
@@ -156,15 +157,17 @@ def test_stop_before_the_start_fences(reached: Reached, cluster: SlurmCluster) -
     assert log_of(late) == ""
 
 
-def test_slurms_time_limit_is_said_in_the_log(reached: Reached, cluster: SlurmCluster) -> None:
-    long = wanted(reached, "echo ready; sleep 300", "r-51", replace(GPU, limit_s=30))
-    with watching(reached, long) as (_, evidences):
-        start(reached, long)
-        evidences.wait_for(ClaimSeen)
-        number = cluster.ask("squeue", "-h", "-o", "%A").split()[0]
-        assert "TimeLimit=00:01:00" in cluster.ask("scontrol", "show", "job", number)
-        assert evidences.wait_for(ExitSeen, 120).code == 143
-        assert diagnose(exit_code=143, tail=evidences.log()).reason is Reason.TIME_LIMIT
+def test_what_outlives_a_program_that_ended_well_is_ended_with_its_job(reached: Reached) -> None:
+    """Slurm itself leaves it behind: it has a session of its own, its parent is gone, and it is deaf."""
+    one = wanted(reached, "setsid sh -c 'trap \"\" TERM; echo begun; sleep 300' & sleep 0.3; exit 0", "r-51")
+    with watching(reached, one) as (_, evidences):
+        start(reached, one)
+        assert evidences.wait_for(ExitSeen, 40).code == 0
+        assert evidences.log() == b"begun\n"
+    try:
+        assert marked(one.marker) == []
+    finally:
+        end_all(one.marker)
 
 
 def test_the_controller_restarts_in_the_middle_and_nothing_is_lost(reached: Reached, cluster: SlurmCluster) -> None:
@@ -182,20 +185,6 @@ def test_the_controller_restarts_in_the_middle_and_nothing_is_lost(reached: Reac
         assert evidences.log() == b"begin\nend\n"
         assert not [each for each in evidences.seen if isinstance(each, Vanished)]
     eventually(cluster.idle, 40)
-
-
-def test_a_node_that_dies_takes_its_attempt_along(reached: Reached, cluster: SlurmCluster) -> None:
-    one = wanted(reached, "echo begin; sleep 300", "r-71")
-    with watching(reached, one) as (_, evidences):
-        start(reached, one)
-        evidences.wait_for(ClaimSeen)
-        cluster.cut_power("node1", Path(one.directory), one.marker, told=False)
-        assert evidences.wait_for(Vanished, 100).directory == one.directory
-        broken = evidences.wait_for(Resources, 40, where=lambda said: bool(said.devices and said.devices[0].broken)).devices
-        assert broken is not None
-        assert broken[0].broken.startswith("Slurm has node1 as down")
-    assert cluster.states(one.marker) == ["NODE_FAIL"]
-    cluster.return_power("node1")
 
 
 def test_a_job_that_slurm_ends_before_its_claim_is_told(reached: Reached, cluster: SlurmCluster) -> None:
@@ -216,24 +205,54 @@ def test_what_slurm_refuses_is_an_error_in_its_words(reached: Reached) -> None:
         executor.launch(reached.transport, one)
 
 
-def test_on_several_nodes_srun_starts_a_rank_for_each_gpu(tmp_path: Path) -> None:
-    with (
-        tempfile.TemporaryDirectory(prefix="slurm") as folder,
-        slurm_cluster(Path(folder), nodes=("node1", "node2")) as pair,
-        LoopbackSshd(tmp_path / "login", variables=pair.variables | empty_home(tmp_path)) as sshd,
-    ):
-        reached = reach_over_ssh(sshd, tmp_path / AWKWARD, executor="slurm")
-        script = "echo rank=$SLURM_PROCID/$SLURM_NTASKS local=$SLURM_LOCALID node=$SLURM_NODEID devices=$CUDA_VISIBLE_DEVICES"
-        four = wanted(reached, script, "r-1", Allotment(gpus=4, kind="fake", nodes=2))
-        bad = wanted(reached, "[ $SLURM_PROCID != 1 ] || exit 5; sleep 60", "r-2", Allotment(gpus=4, kind="fake", nodes=2))
-        with watching(reached, four, bad) as (_, evidences):
-            start(reached, four)
-            assert evidences.wait_for(ExitSeen, 60).code == 0
-            assert sorted(log_of(four).splitlines()) == [
-                f"rank={rank}/4 local={rank % 2} node={rank // 2} devices=0,1" for rank in range(4)
-            ]
-            start(reached, bad)
-            code = evidences.wait_for(ExitSeen, 60).code  # srun's own: the highest, which may be that of those it ended
-            said = diagnose(exit_code=code, tail=log_of(bad).encode())
-            assert said.sentence.startswith("Process 1 of the run ended with exit code 5")
-        reached.transport.close()
+@pytest.fixture(scope="module")
+def pair() -> Iterator[SlurmCluster]:
+    """Two nodes, of which a test may break one for good."""
+    with tempfile.TemporaryDirectory(prefix="slurm") as folder, slurm_cluster(Path(folder), nodes=("node1", "node2")) as up:
+        Path(folder).chmod(0o755)
+        yield up
+
+
+@pytest.fixture
+def reached_pair(pair: SlurmCluster, tmp_path: Path) -> Iterator[Reached]:
+    with LoopbackSshd(tmp_path / "login", variables=pair.variables | empty_home(tmp_path)) as sshd:
+        found = reach_over_ssh(sshd, tmp_path / AWKWARD, executor="slurm")
+        yield found
+        found.transport.close()
+
+
+def test_on_several_nodes_srun_starts_a_rank_for_each_gpu(reached_pair: Reached) -> None:
+    script = "echo rank=$SLURM_PROCID/$SLURM_NTASKS local=$SLURM_LOCALID node=$SLURM_NODEID devices=$CUDA_VISIBLE_DEVICES"
+    four = wanted(reached_pair, script, "r-1", Allotment(gpus=4, kind="fake", nodes=2))
+    bad = wanted(reached_pair, "[ $SLURM_PROCID != 1 ] || exit 5; sleep 60", "r-2", Allotment(gpus=4, kind="fake", nodes=2))
+    with watching(reached_pair, four, bad) as (_, evidences):
+        start(reached_pair, four)
+        assert evidences.wait_for(ExitSeen, 60).code == 0
+        assert sorted(log_of(four).splitlines()) == [f"rank={rank}/4 local={rank % 2} node={rank // 2} devices=0,1" for rank in range(4)]
+        start(reached_pair, bad)
+        code = evidences.wait_for(ExitSeen, 60).code  # srun's own: the highest, which may be that of those it ended
+        said = diagnose(exit_code=code, tail=log_of(bad).encode())
+        assert said.sentence.startswith("Process 1 of the run ended with exit code 5")
+
+
+def test_a_time_limit_is_said_in_the_log_and_a_node_that_dies_takes_its_attempt_along(reached_pair: Reached, pair: SlurmCluster) -> None:
+    """Slurm looks for either every half minute: one wait for both."""
+    long = wanted(reached_pair, "echo ready; sleep 300", "r-51", replace(GPU, limit_s=30, options=("--nodelist=node2",)))
+    lost = wanted(reached_pair, "echo begin; sleep 300", "r-71", replace(GPU, options=("--nodelist=node1",)))
+    with watching(reached_pair, long, lost) as (_, evidences):
+        start(reached_pair, long, lost)
+        for _ in range(2):
+            evidences.wait_for(ClaimSeen)
+        pair.cut_power("node1", Path(lost.directory), lost.marker, told=False)
+        jobs = dict(line.split()[::-1] for line in pair.ask("squeue", "-h", "-o", "%A %k").splitlines())
+        assert "TimeLimit=00:01:00" in pair.ask("scontrol", "show", "job", jobs[long.marker]), "in whole minutes"
+        pair.ask("scontrol", "update", f"jobid={jobs[long.marker]}", "EndTime=now")
+        ends = {each.directory: each for each in (evidences.wait_for(ExitSeen | Vanished, 120) for _ in range(2))}
+        limited = ends[long.directory]
+        assert isinstance(limited, ExitSeen) and limited.code == 143
+        assert diagnose(exit_code=143, tail=log_of(long).encode()).reason is Reason.TIME_LIMIT
+        assert isinstance(ends[lost.directory], Vanished)
+        broken = evidences.wait_for(Resources, 40, where=lambda said: bool(said.devices and said.devices[0].broken)).devices
+        assert broken is not None
+        assert broken[0].broken.startswith("Slurm has node1 as down")
+    assert pair.states(lost.marker) == ["NODE_FAIL"]

@@ -13,6 +13,7 @@ import pytest
 
 from bot.demo.loopback_sshd import LoopbackSshd, find_sshd
 from bot.demo.processes import marked
+from bot.grammar import answer
 from runner.crash_points import CANCEL, SUBMIT
 from runner.service.runs import request_stop
 from runner.states import Reason
@@ -46,6 +47,10 @@ def house(cluster: SlurmCluster) -> Iterator[ScriptedHouse]:
         yield scripted
 
 
+def ask(house: ScriptedHouse, line: str) -> str:
+    return answer(house.house, house.who(line), line).text
+
+
 def test_a_run_trains_on_the_cluster_and_its_gpus_are_the_hosts(house: ScriptedHouse) -> None:
     run = house.submit()
     with house.running():
@@ -65,6 +70,10 @@ def test_what_others_hold_makes_a_run_wait_with_slurms_reason_and_no_second_job(
         seen = house.wait_until(run, lambda seen: "all that it needs is in use" in seen.run.detail, timeout_s=60)
         assert seen.run.reason is Reason.LAUNCHING
         job = seen.run.detail.split("job ")[1].split(":")[0]
+        assert f"`{run.id}` quick on fish@1, U1, waits in Slurm's own queue since " in ask(house, "top")
+        assert f"↳ Waits in Slurm's queue as job {job}: all that it needs is in use" in ask(house, "ps")
+        why = ask(house, f"why {run.id}")
+        assert f"Waits in Slurm's queue as job {job}" in why and f"Slurm starts it, and no other is submitted for it. `stop {run.id}" in why
     with house.running():  # a runner that knows of no launch asks Slurm before it asks for one
         seen = house.wait_until(run, lambda seen: seen.attempt is not None and seen.run.reason is Reason.LAUNCHING, timeout_s=60)
         time.sleep(3)

@@ -36,6 +36,7 @@ from tests.support.m2det_standin import (
     write_weights,
 )
 
+pytestmark = pytest.mark.slow
 FINAL = "Final_M2Det_VOC_size320_netvgg16.pth"
 EPOCH = "M2Det_VOC_size320_netvgg16_epoch{}.pth"
 EPOCHS, IMAGES, BATCH = 7, 4, 2

@@ -15,6 +15,7 @@ from runner.frameworks.mmdet1 import framework
 from runner.specs import Kind, ResultFile, StartMode
 from tests.support.mmdet_standin import STANDINS, Standin
 
+pytestmark = pytest.mark.slow
 MASKS = "mask_rcnn_r50_fpn_1x.py"
 
 

@@ -17,6 +17,7 @@ from runner.host.prepare_mmdet_legacy.config import parsed
 from runner.specs import Kind, ResultFile, StartMode
 from tests.support.mmdet_standin import Standin
 
+pytestmark = pytest.mark.slow
 MASKS = "mask_rcnn/mask_rcnn_r50_fpn_1x_coco.py"
 SLOW = pytest.mark.slow
 RPN = "rpn/rpn_r50_fpn_1x_coco.py"

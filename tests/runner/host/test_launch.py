@@ -25,6 +25,7 @@ from tests.conftest import AWKWARD
 from tests.support.hosts import MARKER, NONCE, end_all, eventually, marked, order, reach_locally
 from tests.support.nvidia_standin import NvidiaStandin, app, gpu
 
+pytestmark = pytest.mark.slow
 SHELLS = [path for path in (shutil.which("dash"), shutil.which("bash"), shutil.which("busybox")) if path]
 
 

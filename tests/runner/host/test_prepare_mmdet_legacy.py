@@ -21,6 +21,7 @@ from runner.host.prepare_mmdet_legacy.schedule import set_epochs, set_schedule
 from runner.specs import Kind
 from tests.support.mmdet_standin import Standin, write_coco
 
+pytestmark = pytest.mark.slow
 OLD_PYTHONS = [str(path) for path in (Path("/usr/bin/python3.6"), *Path.home().glob(".pyenv/versions/3.6.*/bin/python")) if path.exists()]
 CASCADE = "cascade_rcnn/cascade_mask_rcnn_r50_fpn_1x_coco.py"
 

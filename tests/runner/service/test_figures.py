@@ -12,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from runner.evidence import DeviceUse, Resources
+from runner.pulse import Pulse
 from runner.service.figures import ENDED, Figures
 from runner.service.house import House
 from runner.states import Reason
@@ -126,3 +127,16 @@ def test_promtool_has_nothing_to_say_against_them(house: House) -> None:
         [str(PROMTOOL), "check", "metrics"], input=generate_latest(registry(house)), capture_output=True, timeout=60, check=False
     )
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, b"", b"")
+
+
+def test_the_runner_counts_its_passes(tmp_path: Path) -> None:
+    house = words_house(tmp_path)
+    pulse = Pulse(house)
+    for _ in range(3):
+        with pulse.timed():
+            pass
+    pulse.beat()
+    with pulse.timed():
+        pulse.beat()  # within five seconds: written with the next
+    assert figure(house, "signalbox_runner_pass_seconds_count") == 3
+    assert 0 < (figure(house, "signalbox_runner_pass_seconds_sum") or 0) < 1

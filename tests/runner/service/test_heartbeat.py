@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -18,46 +14,8 @@ from runner.service.heartbeat import EVERY, DeadMansSwitch, call
 from runner.service.house import House
 from runner.settings import Heartbeat
 from runner.store import people
+from tests.support.outside import outside
 from tests.support.words_house import NOW, words_house
-
-
-@dataclass
-class Outside:
-    """Somebody on the web who notes each call, answers ``status`` and, with a ``location``, sends callers on."""
-
-    url: str = ""
-    status: int = 200
-    location: str = ""
-    calls: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def outside() -> Iterator[Outside]:
-    found = Outside()
-
-    class Answering(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            said = self.rfile.read(int(self.headers["Content-Length"] or 0)).decode()
-            found.calls.append(f"{self.command} {self.path} {said}".strip())
-            self.send_response(found.status)
-            if found.location:
-                self.send_header("Location", found.location)
-            self.end_headers()
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    yield found
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 @dataclass
