@@ -24,6 +24,7 @@ from runner.links import HostLink
 from runner.prepare_requests import framework_of, prepare_request
 from runner.publishing import exported
 from runner.ranks import copy_of, lies_on
+from runner.service.detections import FOUND
 from runner.service.house import House
 from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
@@ -182,7 +183,7 @@ def tidy_after(house: House, links: Mapping[str, HostLink], run: Run) -> None:
     fresh = run.ended_at is not None and house.now() - run.ended_at < FOUND_WITHIN
     if run.kind is Kind.TRAIN and run.state is State.SUCCEEDED and fresh and link is not None and link.connected:
         attempt, place = attempts.get(house.store.reading(), run.id, run.attempt), house.settings.results / run.id
-        if not place.exists():
+        if not (place / FOUND).exists():
             link.act(run.id, "collect", lambda: acts.bring_found(link.transport, run=run, attempt=attempt, host=link.host, place=place))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import re
 import shlex
@@ -21,6 +22,7 @@ from runner.executors.base import Allotment, Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
+from runner.service.detections import FOUND
 from runner.specs import Kind, TrainSpec
 from runner.start_checkpoints import StartCheckpoints
 from runner.transports.base import Transport
@@ -268,13 +270,18 @@ def collect(
 
 def bring_found(transport: Transport, *, run: Run, attempt: Attempt, host: Host, place: Path) -> CollectedOutcome:
     """Bring here what a training that has ended found at last, for pictures of it."""
-    _make_smaller(transport, host, attempt)
-    brought = bring(transport, host, f"{attempt.directory}/{RESULTS}", place, limit_bytes=FOUND_BYTES, progress=lambda *_: None)
-    return CollectedOutcome(run.id, attempt.number, brought, {})
+    if not _make_smaller(transport, host, attempt):
+        return CollectedOutcome(run.id, attempt.number, Brought(), {})
+    here = io.BytesIO()
+    size = transport.get(f"{attempt.directory}/{RESULTS}/{FOUND}", here, limit_bytes=FOUND_BYTES, timeout_s=FOUND_TIMEOUT_S)
+    place.mkdir(exist_ok=True)
+    (place / FOUND).write_bytes(here.getvalue())
+    return CollectedOutcome(run.id, attempt.number, Brought(((FOUND, size),)), {})
 
 
-def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> None:
-    """What an evaluation found, for pictures of it. Without these it is an evaluation all the same, so only silence stops it."""
+def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> bool:
+    """Whether what an evaluation found can be sent, for pictures of it. Without these it is one all the same, so only silence stops it."""
     done = transport.python(host.python or "python3", FOUND_BOXES, arguments=(attempt.directory,), timeout_s=FOUND_TIMEOUT_S)
     if done.exit_code:
         log.warning("What %s found cannot be drawn: %s", attempt.marker, done.stderr.decode("utf-8", "replace").strip()[-300:])
+    return not (done.exit_code or done.stdout.strip())

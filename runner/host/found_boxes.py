@@ -4,7 +4,7 @@
 results: [{"image_id", "category_id", "bbox", "score"}, ...]), the boxes from LEAST_SCORE become DIRECTORY/results/found.json:
 {"least_score", "boxes": [[image id, category id, x, y, w, h, score], ...]}. An evaluation writes every box it is a thousandth sure of, so
 the file is read piece by piece and removed at the end. Without such a file, and where MOST_BOXES are exceeded, nothing is made; stdout
-says which.
+says which, and nothing else.
 """
 
 import json
@@ -53,7 +53,8 @@ def main():
     target = os.path.join(directory, TARGET)
     sources = [path for path in (os.path.join(directory, name) for name in FOUND) if os.path.isfile(path)]
     if not sources:
-        print("nothing was found to make smaller")
+        if not os.path.exists(target):
+            print("nothing was found to make smaller")
         return
     source = sources[0]
     boxes = kept(source)
