@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bot.views.alerts import group_line
 from runner.alerts.configuration import Receiver
 from runner.entities import Event
-from runner.service.outbox import NewDelivery
+from runner.service.house import House
+from runner.service.outbox import NewDelivery, posted_ts
+from runner.service.subscriptions import hours_of
 
 GROUP = "alert_group"
 IN_THREAD = "alert_in_thread"
@@ -25,6 +29,33 @@ def alert_deliveries(event: Event, *, home_channel: str | None) -> Sequence[NewD
     edited = {} if told["fresh"] else {"edits": message}
     post = NewDelivery(message if told["fresh"] else f"event:{event.id}:{GROUP}", channel, GROUP, {**shown, **edited})
     return [post, *(_in_thread(event, each) for each in threads if each["labels"].get("channel"))]
+
+
+def as_quiet_hours_want(house: House, event: Event, deliveries: Sequence[NewDelivery]) -> Sequence[NewDelivery]:
+    """Pure but for the hours. What is critical comes as ever. Where it is quiet the rest waits for the one message after these hours, as a
+    line; only a message that stands is edited, for that rings no phone. Who has quiet hours is not mentioned elsewhere either."""
+    told: Mapping[str, Any] = event.payload
+    if any(alert["labels"].get("severity") == "critical" for alert in told["firing"]):
+        return deliveries
+    awake = [each for each in told["owners"] if not _quiet(house, each)]
+    return [kept for each in deliveries for kept in _quietened(house, each, awake)]
+
+
+def _quietened(house: House, delivery: NewDelivery, awake: Sequence[str]) -> Sequence[NewDelivery]:
+    body: dict[str, Any] = dict(delivery.body)
+    if delivery.kind == IN_THREAD:
+        labels = {name: value for name, value in body["alert"]["labels"].items() if name != "owner" or value in awake}
+        told = replace(delivery, body={**body, "alert": {**body["alert"], "labels": labels}})
+        return () if _quiet(house, delivery.channel) else (told,)
+    body["owners"] = awake
+    stands = "edits" in body and posted_ts(house, body["edits"]) is not None
+    if stands or not _quiet(house, delivery.channel):
+        return (replace(delivery, body=body),)
+    return (replace(delivery, body={**body, "line": group_line(body, zone=house.settings.time_zone)}, held=True),)
+
+
+def _quiet(house: House, place: str) -> bool:
+    return hours_of(house, place).quiet(house.now())
 
 
 def _in_thread(event: Event, listed: Mapping[str, Any]) -> NewDelivery:

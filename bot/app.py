@@ -68,7 +68,10 @@ def run_bot(settings: Settings, *, stop: Event | None = None) -> None:
     with _only_bot(house), _ended_by_signals(ended):
         verbs()  # a broken command stops the start, loudly
         readable_formats()  # and so does a broken format; no dialog has to wait for them later
-        processes = ("runner", "bot", "socket") if secrets is not None and secrets.app else ("runner", "bot")
+        has_socket = secrets is not None and bool(secrets.app)
+        processes = ("runner", "bot", "socket") if has_socket else ("runner", "bot")
+        if not has_socket:
+            people.forget_beat(house, "socket")
         served = Served(house, web_tokens(), processes)
         works = {**_without_slack(house, chosen, ended), **_watching(house, processes, ended, chat=secrets is not None)}
         with serving(served, web_port(settings, secrets)), _at_work(works, ended, served.threads):

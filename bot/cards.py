@@ -56,6 +56,7 @@ class Cards:
         self._clock = clock
         self._looks: dict[tuple[str, str], _Look] = {}
         self._owed: set[tuple[str, str]] = set()
+        self._asked_for_links: set[str] = set()
         self.pending = True
 
     def step(self) -> bool:
@@ -104,6 +105,7 @@ class Cards:
 
     def _edit(self, stamp: CardStamp, card: Card) -> bool:
         """Look at one card and edit it if it shows something else; whether Slack was asked to."""
+        card = self._with_link(card)
         message = self._render_part(self._house, stamp.run_id, card.part, channel=card.channel)
         if message.digest == card.sent_digest:
             self._settle(stamp, replace(card, sent_at=message.as_of), edited=False)
@@ -132,6 +134,18 @@ class Cards:
                 _log.error("The %s of %s cannot be edited: %s.", card.part, stamp.run_id, outcome)
                 self._settle(stamp, after, edited=True)
         return True
+
+    def _with_link(self, card: Card) -> Card:
+        """The card with the address that Slack has for it, asked once; what speaks of its run leads there."""
+        if card.part != "card" or card.link or card.ts is None or card.ts in self._asked_for_links:
+            return card
+        self._asked_for_links.add(card.ts)
+        found = self._slack.call("chat.getPermalink", channel=card.channel, message_ts=card.ts)
+        if not isinstance(found, Done):
+            return card
+        card = replace(card, link=str(found.data.get("permalink") or "") or None)
+        rows.keep_card(self._house, card)
+        return card
 
     def _owe_note(self, run_id: str, channel: str, error: str) -> None:
         note = channel_gone(self._house, run_id, channel, error)

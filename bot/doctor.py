@@ -12,7 +12,7 @@ from pathlib import Path
 
 import humanize
 
-from bot.settings import APP_TOKEN, BOT_TOKEN, Tokens, slack_settings, tokens, web_port
+from bot.settings import APP_TOKEN, BOT_TOKEN, WEB_TOKENS, Tokens, slack_settings, tokens, web_port, web_tokens
 from bot.views.words import count
 from recipes.errors import DatasetError
 from recipes.yaml_lines import read_yaml
@@ -60,7 +60,7 @@ def report(
     checks = [*_database(found), _process(found, "runner", now), _process(found, "bot", now)]
     chosen = _chat(environment)
     if port := web_port(settings, chosen if isinstance(chosen, Tokens) else None):
-        checks.append(_web(settings.web.address, port))
+        checks.append(_web(settings.web.address, port, environment))
     if isinstance(chosen, Check):
         checks.append(chosen)
     else:
@@ -123,11 +123,17 @@ def _socket(found: Health, now: datetime) -> Check:
     return Check("socket", Outcome.OK, f"Slack pinged the bot {_ago(now - ping)}.")
 
 
-def _web(address: str, port: int) -> Check:
+def _web(address: str, port: int, environment: Mapping[str, str]) -> Check:
     where = f"http://{address}:{port}"
     try:
+        open_to_all = not address.startswith("127.") and not web_tokens(environment).metrics
         with socket.create_connection((address, port), timeout=CALL_TIMEOUT_S):
+            if open_to_all:
+                remedy = f"Set {WEB_TOKENS[0]}, or web.address to 127.0.0.1."
+                return Check("web", Outcome.WARN, f"Whoever reaches {where} may read /metrics.", remedy)
             return Check("web", Outcome.OK, f"The bot listens on {where}.")
+    except ConfigurationError as error:
+        return Check("web", Outcome.FAIL, str(error), "Correct it in the environment of the service and start it again.")
     except OSError as error:
         remedy = "Restart the bot, and see web in the settings."
         return Check("web", Outcome.FAIL, f"Nothing listens on {where} ({error.strerror or error}).", remedy)

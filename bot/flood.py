@@ -17,6 +17,8 @@ FLOOD = 12
 """So many old messages of one channel are told one by one."""
 OLD = timedelta(minutes=10)
 _SHOWN = 30
+_ROOM = 12_000
+"""Characters; Slack takes about 13,000 in a message."""
 
 
 def fold_flood(house: House, owed: Sequence[Delivery]) -> int:
@@ -42,9 +44,12 @@ def fold_flood(house: House, owed: Sequence[Delivery]) -> int:
 
 def in_one(channel: str, heading: str, found: Sequence[Delivery]) -> NewDelivery:
     """One message that says what these would have said, the newest of very many."""
-    lines = [f"• {delivery.body['line']}" for delivery in found]
-    left = len(lines) - _SHOWN
-    earlier = [f"{count(left, 'earlier message')} left out here; `ps` and the cards tell."] if left > 0 else []
-    text = cut("\n".join([heading, *earlier, *lines[-_SHOWN:]]), SECTION_LIMIT)
+    lines = [f"• {delivery.body['line']}" for delivery in found][-_SHOWN:]
+    while sum(map(len, lines)) > _ROOM:
+        lines = lines[1:]
+    left = len(found) - len(lines)
+    earlier = [f"{count(left, 'earlier message')} left out here; `ps`, `alerts` and the cards tell."] if left > 0 else []
+    said = [heading, *earlier, *lines]
     cause = hashlib.sha256("".join(delivery.id for delivery in found).encode()).hexdigest()[:16]
-    return NewDelivery(f"news:{cause}", channel, "text", {"text": text, "blocks": [dict(section(text))]})
+    body = {"text": cut("\n".join(said), SECTION_LIMIT), "blocks": [dict(section(line)) for line in said]}
+    return NewDelivery(f"news:{cause}", channel, "text", body)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from bot.calls import Done, Refused, Slack, TooFast
+from bot.links import linked_blocks
 from bot.views.home import SHOWN_RUNS, Overview, home_view
 from bot.views.runs import SHOWN
 from runner.entities import Run
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 EVERY_S = 15.0
 LOOKED_AT_S = 600.0
 _MOST_ENDED = 5
+_MOST_CHARACTERS = 100_000
+"""Slack takes 250 kB."""
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Homes:
         ended = [run for run in views.newest_runs(house, limit=_MOST_ENDED * 4, owner=person) if run.state.final][:_MOST_ENDED]
         mine = [views.view(house, run.id) for run in ended]
         view = home_view(seen, person, role_of(house, person), mine, zone=house.settings.time_zone)
+        view = {**view, "blocks": linked_blocks(house, view["blocks"], most=_MOST_CHARACTERS)}  # type: ignore[arg-type]
         digest = hashlib.sha256(json.dumps(view, sort_keys=True).encode()).hexdigest()
         tab.published_at = self._clock()
         if digest == tab.digest:

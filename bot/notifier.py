@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from bot.alert_deliveries import alert_deliveries
+from bot.alert_deliveries import alert_deliveries, as_quiet_hours_want
 from bot.result_files import Shown, brought, owed_files
 from bot.subscribers import told
 from bot.views.words import ap as ap_in_words
@@ -35,6 +35,8 @@ def notify(house: House, *, home_channel: str | None) -> int:
         if run is not None and (found or event.kind == "state") and _is_told_by_its_retraining(house, run, done=done or found):
             return ()
         owed = deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
+        if event.kind == "alert":
+            return as_quiet_hours_want(house, event, owed)
         return owed if run is None else told(house, event, run, owed)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))

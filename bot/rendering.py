@@ -11,6 +11,7 @@ from bot.answer import Block
 from bot.audit_file import KIND as AUDIT
 from bot.audit_file import audit_message
 from bot.dataset_pictures import dataset_picture
+from bot.links import linked
 from bot.message import FILES, Message, Picture
 from bot.result_files import files_message, shown_by, where
 from bot.run_pictures import detections, run_picture, worse_than_champion
@@ -38,7 +39,8 @@ from runner.specs import Kind
 
 def render(house: House, delivery: Delivery) -> Message:
     """The message that a delivery is. KeyError when its kind is unknown."""
-    return _KINDS[delivery.kind](house, delivery)
+    message = _KINDS[delivery.kind](house, delivery)
+    return message if message.person or message.part else linked(house, message, but=delivery.run_id if message.place.thread else None)
 
 
 def render_part(house: House, run_id: str, part: str, *, channel: str) -> Message:
@@ -53,7 +55,7 @@ def render_part(house: House, run_id: str, part: str, *, channel: str) -> Messag
     if part == "plot":
         return Message(f"Curves of {run_id}", (), thread, pictures=[_curve(house, shown, "plot")], part=part, as_of=as_of)
     text, blocks = run_card(shown, zone=zone)
-    return Message(text, blocks, Place(channel), part=part, as_of=as_of)
+    return linked(house, Message(text, blocks, Place(channel), part=part, as_of=as_of), but=run_id)
 
 
 def _card(house: House, delivery: Delivery) -> Message:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bot.answer import Answer
+from bot.loose_forms import subcommand
 from bot.names import asking_of
 from bot.verb import Asking, CommandError, UnknownNameError
 from bot.views.blocks import Button, actions, quoted, section
@@ -79,14 +80,24 @@ def line_of(asking: Asking, command: Sequence[str], *, before: Sequence[str], na
     words = split_like_a_shell(line)
     try:
         inner = parsed(words)
-        verb, meant = inner.verb.command, Asking(asking.house, asking.who, inner.raw)
-        with verb.make_context(verb.name, list(inner.arguments), obj=meant, help_option_names=[]):
-            pass
+        _must_work(inner.verb.command, list(inner.arguments), Asking(asking.house, asking.who, inner.raw), line)
     except (click.UsageError, CommandError, UnknownNameError) as error:
         why, better = in_words(error, words)
         if isinstance(error, click.UsageError) or not any(f"{{{name}}}" in why for name in names):
             raise CommandError(why, line=better and quoted([*before, *split_like_a_shell(better)])) from error
     return line
+
+
+def _must_work(command: click.Command, arguments: list[str], asking: Asking, line: str) -> None:
+    _, inner = subcommand(command, arguments)
+    if inner is not None:
+        _must_work(inner, arguments[1:], asking, line)
+        return
+    if any(param.name == "yes" for param in command.params) and "--yes" not in arguments:
+        raise CommandError("It asks before it does that, and nobody will be there to answer.", line=f"{line} --yes")
+    with command.make_context(command.name, list(arguments), obj=asking, help_option_names=[]) as context:
+        if isinstance(command, click.Group) and arguments:
+            command.resolve_command(context, arguments)  # says which there are
 
 
 def added(book: Book[Any], order: StandingOrder, text: str) -> Answer:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
@@ -23,8 +23,6 @@ from runner.store import events, schedules
 from runner.store.connection import Store
 from runner.store.schedules import Schedule
 
-GRACE = timedelta(hours=6)
-"""How late an occurrence may still be carried out after a downtime."""
 LOOK_EVERY_S = 5.0
 _LOOK = "look at the table"
 log = logging.getLogger(__name__)
@@ -39,8 +37,8 @@ class Due:
     missed: Sequence[datetime] = ()
 
 
-def due(schedule: Schedule, *, now: datetime, grace: timedelta = GRACE) -> Due:
-    """Decide what a schedule owes at ``now``: the newest occurrence within the grace, once; older ones are missed."""
+def due(schedule: Schedule, *, now: datetime) -> Due:
+    """Decide what a schedule owes at ``now``: the newest occurrence within its grace, once; older ones are missed."""
     if schedule.paused:
         return Due()
     found = []
@@ -48,12 +46,12 @@ def due(schedule: Schedule, *, now: datetime, grace: timedelta = GRACE) -> Due:
         if moment.astimezone(UTC) > now or (schedule.until is not None and moment.astimezone(UTC) >= schedule.until):
             break
         found.append(moment)
-    missed = tuple(moment for moment in found if now - moment.astimezone(UTC) > grace)
+    missed = tuple(moment for moment in found if now - moment.astimezone(UTC) > schedule.grace)
     in_time = found[len(missed):]
     return Due(in_time[-1], len(in_time) - 1, missed) if in_time else Due(missed=missed)
 
 
-def settle(store: Store, schedule_id: str, *, now: datetime, grace: timedelta = GRACE) -> datetime | None:
+def settle(store: Store, schedule_id: str, *, now: datetime) -> datetime | None:
     """Fire what a schedule owes and record what it missed, in one transaction; returns the occurrence that was fired.
 
     A schedule that was removed meanwhile owes nothing.
@@ -61,12 +59,12 @@ def settle(store: Store, schedule_id: str, *, now: datetime, grace: timedelta = 
     fired = None
     with store.writing() as db:
         schedule = schedules.BOOK.find(db, schedule_id)
-        owed = due(schedule, now=now, grace=grace) if schedule else Due()
+        owed = due(schedule, now=now) if schedule else Due()
         if schedule and owed.missed:
             latest = owed.missed[-1]
             if schedules.fire(db, schedule.id, latest):
                 schedules.take_firing(db, schedule.id, latest, now=now)
-                late = {"count": len(owed.missed), "first_due_at": _text(owed.missed[0]), "grace_s": grace.total_seconds()}
+                late = {"count": len(owed.missed), "first_due_at": _text(owed.missed[0]), "grace_s": schedule.grace.total_seconds()}
                 events.record(db, "schedule_missed", at=now, actor=schedule.owner, payload=_payload(schedule, latest) | late)
         if schedule and owed.fire and schedules.fire(db, schedule.id, owed.fire):
             payload = _payload(schedule, owed.fire) | {"skipped": owed.skipped}

@@ -14,6 +14,15 @@ from tests.support.hosts import Reached, reach_locally, reach_over_ssh
 AWKWARD = 'ro ot\'s "$HOME" `id` ünï;&*#'
 
 
+SLOW = ("slow", "environment", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: at the end, all would wait for whoever is at work on the last of them."""
+    slow = {item.path for item in items if any(map(item.get_closest_marker, SLOW))}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackSshd]:
     """One sshd on loopback for the whole session."""

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -16,8 +17,9 @@ from bot.grammar import answer
 from bot.settings import WebTokens
 from bot.web import Served
 from runner.settings import Role
+from tests.support.slack_house import free_port, until
 from tests.support.web_client import web_client
-from tests.support.words_house import add_dataset, somebody, words_house
+from tests.support.words_house import add_dataset, at_work, somebody, training, words_house
 
 SHIPPED = Path(__file__).parent.parent / "deploy" / "monitoring"
 COLUMNS = 24
@@ -83,6 +85,40 @@ def test_prometheus_understands_every_query_of_the_dashboard(tmp_path: Path) -> 
     recorded = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(asked())]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}))
     accepted(tmp_path, "promtool", "check", "rules", "queries.yml")
+
+
+@needs_promtool
+def test_promtool_has_nothing_to_say_against_the_figures(tmp_path: Path) -> None:
+    house = words_house(tmp_path)
+    at_work(house, training(house))
+    with web_client(Served(house)) as client:
+        told = client.get("/metrics").text
+    checked = subprocess.run(["promtool", "check", "metrics"], input=told, capture_output=True, text=True, timeout=60, check=False)
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="Prometheus is not installed")
+def test_a_real_prometheus_scrapes_it_with_its_token(folder: Path) -> None:
+    scraped, port = words_house(folder / "house"), free_port()
+    configuration = (folder / "prometheus.yml").read_text().replace("15s", "1s")
+    with web_client(Served(scraped, WebTokens(metrics="m" * 16))) as client:
+        (folder / "prometheus.yml").write_text(configuration.replace("9464", str(client.base_url.port)))
+        command = ["prometheus", "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"]
+        with subprocess.Popen(command, cwd=folder) as prometheus:
+            try:
+                def ask(query: str) -> list[dict[str, Any]]:
+                    try:
+                        told = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}, timeout=20).json()
+                    except httpx.TransportError:
+                        return []
+                    return list(told["data"]["result"])
+
+                [up] = until(lambda: ask("up == 1"), timeout_s=60, what="a scrape")
+                assert up["metric"]["job"] == "signalbox"
+                [age] = ask('signalbox_heartbeat_age_seconds{process="runner"}')
+                assert age["metric"]["process"] == "runner"
+            finally:
+                prometheus.kill()
 
 
 def test_the_dashboard_is_shaped_as_grafana_reads_it() -> None:

@@ -16,6 +16,7 @@ from runner.service.alerts import AlertShown
 SIGNS = {"critical": "🔴", "warning": "🟠", "info": "🔵"}
 SHOWN = 40
 SHOWN_IN_GROUP = 10
+SHOWN_IN_LINE = 3
 _QUIET_LABELS = frozenset({"alertname", "severity", "channel", "preset", "owner", "told"})
 """Said elsewhere, or of no use to people."""
 
@@ -59,23 +60,25 @@ def on_or_off(rule: Rule) -> str:
 def group_message(told: Listed, rule: Rule | None, *, zone: tzinfo) -> Message:
     """The one message of a group: what fires, what has ended, what it means and what to do."""
     firing, ended = told["firing"], told["resolved"]
-    first = [*firing, *ended][0]["labels"]
-    of = " on ".join([title(first["alertname"]), *([name(told["labels"]["host"])] if "host" in told["labels"] else [])])
-    sign = SIGNS.get(first.get("severity", ""), "🔴") if firing else "✅"
-    number = f" ({told['fires']})" if told["fires"] > 1 else ""
     mention = " ".join(person(each) for each in told["owners"] if is_member(each)) if told["mentions"] else ""
-    heading = f"{sign} *{of}*{number}" if firing else f"{sign} *{of}*: over"
     lines = [_line(each, zone, ended=False) for each in firing[:SHOWN_IN_GROUP]]
     lines += [f"… and {told['fires'] - SHOWN_IN_GROUP} more: `alerts`"] if told["fires"] > SHOWN_IN_GROUP else []
     lines += [_line(each, zone, ended=True) for each in ended[:SHOWN_IN_GROUP]]
     lines += [f"… and {told['ended'] - SHOWN_IN_GROUP} more are over"] if told["ended"] > SHOWN_IN_GROUP else []
-    text = "\n".join([f"{heading} {mention}".rstrip(), *lines])
+    text = "\n".join([f"{_heading(told)} {mention}".rstrip(), *lines])
     means = f"{sentence(prose(rule.means, 300))} *What to do:* {sentence(prose(rule.do, 300))}" if rule and firing else ""
     row = [Button("Ack", f"ack {told['group']}"), Button("Silence 1 h", f"silence {told['group']} --for 1h"),
            Button("Silence…", f"silence {told['group']}", form=True)] if firing else []
     row += [Button("Change the rule…", change_line(rule), form=True)] if rule and firing else []
     blocks = [section(text), *([section(means)] if means else []), *([actions(row)] if row else [])]
     return "\n".join(filter(None, (text, means))), fitting(blocks)
+
+
+def group_line(told: Listed, *, zone: tzinfo) -> str:
+    """A group in one line, for a message that sums up; nobody is mentioned."""
+    entries = [*(_line(each, zone, ended=False) for each in told["firing"]), *(_line(each, zone, ended=True) for each in told["resolved"])]
+    more = told["fires"] + told["ended"] - SHOWN_IN_LINE
+    return " ".join([_heading(told), *entries[:SHOWN_IN_LINE], *([f"… and {more} more: `alerts`"] if more > 0 else [])])
 
 
 def thread_text(listed: Listed, rule: Rule | None) -> str:
@@ -88,6 +91,14 @@ def thread_text(listed: Listed, rule: Rule | None) -> str:
     advice = f" {sentence(prose(rule.do, 300))}" if rule else ""
     sign = SIGNS.get(labels.get("severity", ""), "🔴")
     return f"{sign} {mention}*{title(labels['alertname'])}*: {sentence(prose(listed['detail'], 500))}{advice}"
+
+
+def _heading(told: Listed) -> str:
+    firing = told["firing"]
+    first = [*firing, *told["resolved"]][0]["labels"]
+    of = " on ".join([title(first["alertname"]), *([name(told["labels"]["host"])] if "host" in told["labels"] else [])])
+    number = f" ({told['fires']})" if told["fires"] > 1 else ""
+    return f"{SIGNS.get(first.get('severity', ''), '🔴')} *{of}*{number}" if firing else f"✅ *{of}*: over"
 
 
 def _line(listed: Listed, zone: tzinfo, *, ended: bool) -> str:

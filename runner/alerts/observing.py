@@ -18,7 +18,7 @@ from runner.evidence import DeviceUse, Programs
 from runner.queue_scene import turn_of
 from runner.service.house import House
 from runner.specs import Kind, TrainSpec
-from runner.store import hosts, locks, observations, people, runs
+from runner.store import champions, hosts, locks, observations, people, runs
 from runner.store.observations import RunRow
 
 DAY = timedelta(days=1)
@@ -52,6 +52,8 @@ class Observer:
     _courses: dict[tuple[str, int], Course] = field(default_factory=dict)
     _frozen: dict[tuple[str, int], _Frozen] = field(default_factory=dict)
     _measured: dict[str, tuple[int, Sequence[Measured]]] = field(default_factory=dict)
+    _champions: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    _champions_best: dict[str, float | None] = field(default_factory=dict)
     _happened: list[Happened] = field(default_factory=list)
     _disks: defaultdict[str, deque[tuple[datetime, int]]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=DISK_SAMPLES))
@@ -65,6 +67,7 @@ class Observer:
             self._forget_but({(row.id, row.attempt) for row in rows})
             self._read_points(db, rows)
             self._read_events(db, now)
+            self._champions = {(each.preset, each.dataset): each.run_id for each in champions.current(db)}
             held: defaultdict[str, list[str]] = defaultdict(list)
             for lease in hosts.leases(db):
                 held[lease.run_id].append(lease.device)
@@ -85,6 +88,7 @@ class Observer:
         key = (row.id, row.attempt)
         frozen = self._frozen.get(key) or self._read_frozen(db, key)
         trained = row.kind is Kind.TRAIN and row.claimed_at is not None
+        champion = self._champions.get((frozen.preset, frozen.dataset)) if trained else None
         return RunSeen(
             id=row.id, kind=row.kind, state=row.reason.state, reason=row.reason, created_at=row.created_at, updated_at=row.updated_at,
             channel=row.channel, owner=row.owner, preset=frozen.preset, dataset=frozen.dataset, host=row.host, claimed_at=row.claimed_at,
@@ -92,6 +96,7 @@ class Observer:
             wanted_host=frozen.wanted_host, wanted_devices=frozen.wanted_devices, devices=tuple(held), epochs=frozen.epochs,
             course=self._courses.get(key) or Course(), evaluations=self._evaluations(db, row.id) if trained else (),
             parent=row.parent_id, parent_best=frozen.parent_best, followed=row.followed,
+            champion=champion, champion_best=self._best_of(db, champion) if champion and champion != row.id else None,
         )
 
     def _read_frozen(self, db: Database, key: tuple[str, int]) -> _Frozen:
@@ -106,6 +111,12 @@ class Observer:
         if run.attempt:  # before it, much may still change
             self._frozen[key] = found
         return found
+
+    def _best_of(self, db: Database, champion: str) -> float | None:
+        """The best mAP of a champion: it has ended, and changes no more."""
+        if champion not in self._champions_best:
+            self._champions_best[champion] = max((ap for _, ap in observations.average_precisions(db, champion)), default=None)
+        return self._champions_best[champion]
 
     def _evaluations(self, db: Database, run_id: str) -> Sequence[Measured]:
         newest = observations.newest_evaluation(db, run_id)

@@ -72,15 +72,17 @@ def slower(scene: Scene, *, times: float) -> Iterable[Finding]:
 
 
 def map_dropped(scene: Scene, *, by: float) -> Iterable[Finding]:
-    """A training is worse than the run it came from: at its end, or from the middle of it on."""
+    """A training is worse than the run it came from, or than the champion of its preset and dataset: at its end, or from the middle on."""
     for run in scene.runs:
         measured = worse_for(run.evaluations)
-        if measured is None or run.parent_best is None or run.state not in (State.RUNNING, State.SUCCEEDED):
+        before = [(run.parent_best, f"{run.parent}, which it came from,"), (run.champion_best, f"{run.champion}, the champion,")]
+        known = [(had, who) for had, who in before if had is not None]
+        if measured is None or not known or run.state not in (State.RUNNING, State.SUCCEEDED):
             continue
-        best, newest = measured[0], run.evaluations[-1]
+        best, newest, (had, who) = measured[0], run.evaluations[-1], max(known)
         far_enough = run.state is State.SUCCEEDED or (run.epochs is not None and newest.epoch >= run.epochs / 2)
-        if far_enough and best.ap <= run.parent_best - by:
-            yield about_run(run, f"Its best mAP is {best.ap:.3f}; {run.parent}, which it came from, had {run.parent_best:.3f}.")
+        if far_enough and best.ap <= had - by:
+            yield about_run(run, f"Its best mAP is {best.ap:.3f}; {who} had {had:.3f}.")
 
 
 def overfits(scene: Scene, *, evaluations: float, by: float) -> Iterable[Finding]:

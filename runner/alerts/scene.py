@@ -43,6 +43,8 @@ class RunSeen:
     evaluations: Sequence[Measured] = ()
     parent: str | None = None
     parent_best: float | None = None
+    champion: str | None = None
+    champion_best: float | None = None
     followed: bool = False
     """Whether somebody has gone on from it, or tried it again."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from runner.store.card_stamps import CardStamp, card_stamps
 from runner.store.outbox import Card, Delivery
 
 __all__ = [
-    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts",
+    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts", "links",
     "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "say", "settle_by", "stale_cards",
 ]
 
@@ -131,6 +131,11 @@ def stale_cards(house: House) -> list[CardStamp]:
 def cards(house: House, run_id: str) -> dict[str, Card]:
     """The cards of a run by part."""
     return outbox.cards(house.store.reading(), run_id)
+
+
+def links(house: House, run_ids: Collection[str]) -> Mapping[str, str]:
+    """Where the cards of these runs are found in Slack, as far as that is known."""
+    return outbox.links(house.store.reading(), run_ids)
 
 
 def keep_card(house: House, card: Card) -> None:

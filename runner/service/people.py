@@ -14,7 +14,7 @@ from runner.specs import IngestSpec
 from runner.store import people
 from runner.store.people import Upload
 
-__all__ = ["Upload", "beat", "record_upload", "refuse_upload", "submit_upload", "wanted_uploads"]
+__all__ = ["Upload", "beat", "forget_beat", "record_upload", "refuse_upload", "submit_upload", "wanted_uploads"]
 
 
 def record_upload(house: House, upload: Upload) -> bool:
@@ -45,6 +45,12 @@ def refuse_upload(house: House, upload: Upload, *, error: str, notice: NewDelive
     with house.store.writing() as db:
         people.settle_upload(db, upload.id, error=error)
         add(house, notice)
+
+
+def forget_beat(house: House, process: str) -> None:
+    """Note that something is meant to be there no more, so that its silence tells nothing."""
+    with house.store.writing() as db:
+        people.forget_beat(db, process)
 
 
 def beat(house: House, process: str, *, at: datetime | None = None) -> None:

@@ -14,20 +14,22 @@ from runner.service.house import House, Requester
 from runner.service.standing_orders import SCHEDULES
 from runner.settings import Role
 from runner.store import events, runs, schedules
-from runner.store.schedules import Overlap, Schedule
+from runner.store.schedules import GRACE, Overlap, Schedule
 
 __all__ = [
-    "Overlap", "Schedule", "add", "all_schedules", "next_in_words", "ready_firings", "resume", "run_now", "skip_next", "take_firing",
+    "GRACE", "Overlap", "Schedule", "add", "all_schedules", "next_in_words", "ready_firings", "resume", "run_now", "skip_next",
+    "take_firing",
 ]
 
 
 def add(
-    house: House, who: Requester, *, words: str, command: str, overlap: Overlap = Overlap.SKIP, until: date | None = None
+    house: House, who: Requester, *, words: str, command: str, overlap: Overlap = Overlap.SKIP, until: date | None = None,
+    grace: timedelta = GRACE,
 ) -> tuple[Schedule, str]:
     """Keep a schedule that carries out ``command`` as the person; returns it with its next three times in words.
 
-    ``until`` is its last day, in its zone. RequestError when the words are not understood, the command is empty or itself about
-    schedules, or no time is left before its end.
+    ``until`` is its last day, in its zone; ``grace`` how late a time may still be carried out. RequestError when the words are not
+    understood, the command is empty or itself about schedules, or no time is left before its end.
     """
     who.must_be(Role.MEMBER, "add schedules")
     timing = parse_timing(words, zone=house.settings.zone)
@@ -36,9 +38,11 @@ def add(
     if end and next_times(timing.cron, timing.zone, after=house.now(), count=1)[0] >= end:
         raise RequestError(f"{timing.words} does not come any more until {until:%-d %b %Y} ({timing.zone}). Name a later day.")
     with house.store.writing() as db:
-        schedule = schedules.add(
-            db, timing, command=line, owner=who.person, channel=who.place.channel, now=house.now(), overlap=overlap, until=end
+        schedule = Schedule(
+            SCHEDULES.new_id(), timing.words, timing.cron, timing.zone, line, who.person, who.place.channel, house.now(), overlap=overlap,
+            until=end, grace=grace,
         )
+        schedules.add(db, schedule)
         standing_orders.record(house, who, SCHEDULES, schedule, "added")
     return schedule, next_in_words(house, schedule)
 

@@ -102,10 +102,11 @@ def fire(house: House, trigger: Trigger, happened: Happened) -> None:
     """Note what comes of a happening that a trigger waits for; once, by its key."""
     db, now = house.store.reading(), house.now()
     fired = triggers.last_fired(db, trigger.id)
+    named = [happened.names.get(name, "") for name in _NAMED.findall(trigger.command)]
     outcome = Outcome.DRY_RUN if trigger.dry_run else Outcome.FIRED
     if happened.run is not None and _is_product(house, happened.run, trigger):
         outcome = Outcome.OWN_PRODUCT
-    elif happened.unsafe or any(_OPTION.match(happened.names.get(name, "")) for name in _NAMED.findall(trigger.command)):
+    elif happened.unsafe or any(_OPTION.match(value) or not value.isprintable() for value in named):
         outcome = Outcome.UNSAFE
     elif fired is not None and now - fired < trigger.cooldown:
         outcome = Outcome.COOLING

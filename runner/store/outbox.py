@@ -7,7 +7,7 @@ travels in the message's metadata, so that a row left in ``sending`` by a crash 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from sqlite3 import Row
@@ -43,6 +43,8 @@ class Card:
     ts: str | None
     sent_digest: str | None
     sent_at: datetime | None
+    link: str | None = None
+    """Where people find it, in Slack's own words."""
 
 
 def owe(
@@ -114,15 +116,24 @@ def last_posts(db: Database, *, since: datetime) -> dict[str, datetime]:
 def cards(db: Database, run_id: str) -> dict[str, Card]:
     """The cards of a run by part."""
     rows = db.conn.execute("SELECT * FROM cards WHERE run_id = ?", (run_id,))
-    found = [Card(row["run_id"], row["part"], row["channel"], row["ts"], row["sent_digest"], to_time(row["sent_at"])) for row in rows]
+    found = [
+        Card(row["run_id"], row["part"], row["channel"], row["ts"], row["sent_digest"], to_time(row["sent_at"]), row["link"])
+        for row in rows
+    ]
     return {card.part: card for card in found}
+
+
+def links(db: Database, run_ids: Collection[str]) -> dict[str, str]:
+    """Where the cards of these runs are found, as far as that is known."""
+    query = "SELECT run_id, link FROM cards WHERE part = 'card' AND link IS NOT NULL AND run_id IN (SELECT value FROM json_each(?))"
+    return {row["run_id"]: row["link"] for row in db.conn.execute(query, (json.dumps([*run_ids]),))}
 
 
 def keep_card(db: Database, card: Card) -> None:
     """Note where a card stands and what it shows."""
     db.conn.execute(
-        "INSERT OR REPLACE INTO cards (run_id, part, channel, ts, sent_digest, sent_at) VALUES (?, ?, ?, ?, ?, ?)",
-        (card.run_id, card.part, card.channel, card.ts, card.sent_digest, to_text(card.sent_at)),
+        "INSERT OR REPLACE INTO cards (run_id, part, channel, ts, sent_digest, sent_at, link) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (card.run_id, card.part, card.channel, card.ts, card.sent_digest, to_text(card.sent_at), card.link),
     )
 
 

@@ -121,6 +121,11 @@ def beat(db: Database, process: str, *, pid: int, now: datetime, passes: int = 0
     )
 
 
+def forget_beat(db: Database, process: str) -> None:
+    """Nobody is to be heard any more under this name."""
+    db.conn.execute("DELETE FROM heartbeats WHERE process = ?", (process,))
+
+
 def last_beat(db: Database, process: str) -> datetime | None:
     """When a process last said that it lives."""
     row = db.conn.execute("SELECT at FROM heartbeats WHERE process = ?", (process,)).fetchone()

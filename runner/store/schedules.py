@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from sqlite3 import Row
 
 from sqlite_utils import Database
 
-from runner.schedule_words import Timing
 from runner.store.connection import required_time, to_text, to_time
 from runner.store.standing_orders import Book
+
+GRACE = timedelta(hours=6)
+"""How late an occurrence may usually still be carried out after a downtime."""
 
 
 class Overlap(StrEnum):
@@ -25,7 +27,7 @@ class Overlap(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A command to run at the times of a POSIX cron line in a named zone. ``words`` are what the person typed; ``until`` is
-    when it ends, and ``skip_due_at`` a time to pass over."""
+    when it ends, ``skip_due_at`` a time to pass over, and ``grace`` how late an occurrence may still be carried out."""
 
     id: str
     words: str
@@ -35,25 +37,24 @@ class Schedule:
     owner: str
     channel: str | None
     created_at: datetime
-    paused: bool
-    last_due_at: datetime | None
+    paused: bool = False
+    last_due_at: datetime | None = None
     overlap: Overlap = Overlap.SKIP
     until: datetime | None = None
     skip_due_at: datetime | None = None
+    grace: timedelta = GRACE
 
 
-def add(
-    db: Database, timing: Timing, *, command: str, owner: str, channel: str | None, now: datetime,
-    overlap: Overlap = Overlap.SKIP, until: datetime | None = None,
-) -> Schedule:
+def add(db: Database, schedule: Schedule) -> None:
     """Keep a new schedule."""
-    schedule_id = BOOK.new_id()
     db.conn.execute(
-        "INSERT INTO schedules (id, words, cron, zone, command, owner, channel, created_at, overlap, until)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (schedule_id, timing.words, timing.cron, timing.zone, command, owner, channel, to_text(now), overlap.value, to_text(until)),
+        "INSERT INTO schedules (id, words, cron, zone, command, owner, channel, created_at, overlap, until, grace_s)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            schedule.id, schedule.words, schedule.cron, schedule.zone, schedule.command, schedule.owner, schedule.channel,
+            to_text(schedule.created_at), schedule.overlap.value, to_text(schedule.until), schedule.grace.total_seconds(),
+        ),
     )
-    return BOOK.get(db, schedule_id)
 
 
 def skip(db: Database, schedule_id: str, due_at: datetime) -> None:
@@ -96,7 +97,7 @@ def _schedule(row: Row) -> Schedule:
         id=row["id"], words=row["words"], cron=row["cron"], zone=row["zone"], command=row["command"], owner=row["owner"],
         channel=row["channel"], created_at=required_time(row["created_at"]), paused=bool(row["paused"]),
         last_due_at=to_time(row["last_due_at"]), overlap=Overlap(row["overlap"]), until=to_time(row["until"]),
-        skip_due_at=to_time(row["skip_due_at"]),
+        skip_due_at=to_time(row["skip_due_at"]), grace=timedelta(seconds=row["grace_s"]),
     )
 
 

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 
+from prometheus_client import CollectorRegistry, generate_latest
+
 from bot.answer import Answer
 from bot.grammar import answer
 from runner.entities import Place
 from runner.loop import Runner
+from runner.service.figures import Figures
 from runner.service.house import House, Requester
 from runner.settings import Role
 from runner.store import runs
@@ -64,6 +67,9 @@ def _answers(house: House) -> Iterator[Figure]:
     yield Figure("the first `queue` of a process", [ask("queue")])
     for line in COMMANDS:
         yield Figure(f"`{line}`", [ask(line) for _ in range(TIMES)], "median", ANSWER_S)
+    figures = CollectorRegistry()
+    figures.register(Figures(house))
+    yield Figure("a scrape of /metrics", [_cost(lambda: generate_latest(figures)) for _ in range(TIMES)], "median", ANSWER_S)
 
 
 def _said(given: Answer) -> None:

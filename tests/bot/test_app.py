@@ -15,7 +15,6 @@ from bot.app import build_app, run_bot
 from bot.listeners import Identity
 from bot.settings import APP_TOKEN, BOT_TOKEN, SIGNING_SECRET, SlackSettings
 from runner.errors import ConfigurationError
-from runner.schedule_words import Timing
 from runner.service import schedules
 from runner.service.health import health
 from runner.service.house import Requester, open_house
@@ -230,10 +229,9 @@ def test_missing_and_mixed_up_tokens_are_named(tmp_path: Path, monkeypatch: pyte
 
 def test_a_due_schedule_is_carried_out_once_and_answered_in_its_channel(served: SlackHouse) -> None:
     with served.house.store.writing() as db:
-        kept = rows.add(
-            db, Timing("every day 02:30", "30 2 * * *", "UTC"), command="ps", owner=served.people["ada"], channel=served.training,
-            now=served.house.now(),
-        )
+        ada, now = served.people["ada"], served.house.now()
+        kept = rows.Schedule("s-7f3k", "every day 02:30", "30 2 * * *", "UTC", "ps", ada, served.training, now)
+        rows.add(db, kept)
         rows.fire(db, kept.id, served.house.now())
     served.person().wait_for_message(served.training, lambda m: kept.id in m["text"], timeout_s=5)
     assert not schedules.ready_firings(served.house)

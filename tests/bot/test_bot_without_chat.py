@@ -50,10 +50,13 @@ def test_it_serves_the_web_and_calls_those_outside(tmp_path: Path, monkeypatch: 
         told = Heartbeat(url=f"{monitor.url}/ping", fail_url=f"{monitor.url}/fail")
         house = open_house(Settings(state_folder=tmp_path, web=Web(port=port), heartbeat=told))
         runner_heard(house)
+        with house.store.writing() as db:
+            people.beat(db, "socket", pid=1, now=utc_now() - timedelta(days=1))  # of a time when chat was on
         with bot(house.settings), httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             until(lambda: "GET /ping" in monitor.calls, what="the call that all is well")
             assert (client.get("/healthz").status_code, client.get("/readyz").status_code) == (200, 200)
-            assert 'signalbox_heartbeat_age_seconds{process="bot"}' in client.get("/metrics").text
+            figures = client.get("/metrics").text
+            assert 'signalbox_heartbeat_age_seconds{process="bot"}' in figures and 'process="socket"' not in figures
             runner_heard(house, ago=timedelta(minutes=5))
             assert client.get("/readyz").text.startswith("The runner has been silent for 30")
             until(lambda: monitor.calls[-1].startswith("POST /fail The runner has been silent"), what="the call that the runner is silent")

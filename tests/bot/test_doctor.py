@@ -180,6 +180,13 @@ def test_over_http_it_says_whether_anything_listens(house: House, slack: LocalWo
     assert not {"socket", "app token"} & heard.keys()
 
 
+@pytest.mark.parametrize(("token", "outcome"), [("", Outcome.WARN), ("m" * 16, Outcome.OK), ("short", Outcome.FAIL)])
+def test_figures_that_anybody_may_read_are_said(house: House, examine: Report, token: str, outcome: Outcome) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        settings = house.settings.model_copy(update={"web": Web(address="0.0.0.0", port=server.getsockname()[1])})
+        assert examine({"SIGNALBOX_METRICS_TOKEN": token}, settings=settings)["web"].outcome is outcome
+
+
 def test_a_token_of_another_workspace_fails(house: House, slack: LocalWorkspace, examine: Report) -> None:
     settings = house.settings.model_copy(update={"access": Access(workspace="T0OTHER")})
 

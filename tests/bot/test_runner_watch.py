@@ -14,6 +14,7 @@ from runner.service import outbox
 from runner.service.house import House
 from runner.settings import Access
 from runner.store import people
+from tests.support.slack_house import slack_house, until
 from tests.support.words_house import NOW, words_house
 
 HOME = SlackSettings(home_channel="C0HOME")
@@ -63,3 +64,17 @@ def test_a_runner_that_never_was_is_the_doctors_to_tell(tmp_path: Path) -> None:
     with house.store.writing() as db:
         db.conn.execute("DELETE FROM heartbeats")
     assert told(house, after_s=1000) == []
+
+
+def test_a_bot_at_work_posts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.app.BEAT_S", 0.05)
+    with slack_house(tmp_path) as served:
+        for variable, value in served.environment.items():
+            monkeypatch.setenv(variable, value)
+        with served.house.store.writing() as db:
+            people.beat(db, "runner", pid=1, now=served.house.now() - timedelta(seconds=70))
+        with served.bot():
+            [first] = until(lambda: served.posted(served.training), what="the message that the runner is silent")
+            served.runner_lives()
+            second = until(lambda: served.posted(served.training)[1:], what="the message that it is back")[0]
+    assert "has not answered since" in first["text"] and "is back" in second["text"]

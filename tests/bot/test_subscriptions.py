@@ -159,6 +159,75 @@ def test_quiet_hours_hold_back_what_is_not_urgent_and_say_it_once_at_their_end(h
     assert told.startswith("*While it was quiet:*") and good.id in told and bad.id not in told
 
 
+def alert_told(house: House, name: str, severity: str, *, why: str = "new", fresh: bool = True, over: bool = False) -> None:
+    """The runner has told of a group of one alert, of a run of Ada's."""
+    labels = {"alertname": name, "severity": severity, "host": "gpu1", "channel": CHANNEL, "run": "r-7f3k", "owner": ADA}
+    listed = {
+        "id": name, "short": "a-1", "labels": labels, "since": house.now().isoformat(), "until": house.now().isoformat() if over else None,
+        "detail": f"{name} so and so",
+    }
+    firing, resolved = ([], [listed]) if over else ([listed], [])
+    with house.store.writing() as db:
+        events.record(db, "alert", at=house.now(), payload={
+            "group": f"g-{name}", "receiver": "run", "why": why, "labels": {"alertname": name, "host": "gpu1", "channel": CHANNEL},
+            "message": f"alert:{name}", "fresh": fresh, "firing": firing, "resolved": resolved, "fires": len(firing),
+            "ended": len(resolved), "new": len(firing), "owners": [ADA], "of_runs": [],
+        })  # fmt: skip
+
+
+def alert_messages(house: House) -> list[Delivery]:
+    return [each for each in owed_to(house, CHANNEL) if each.kind == "alert_group"]
+
+
+def test_in_quiet_hours_only_critical_alerts_ring_and_no_other_is_lost(house: House) -> None:
+    assert say(house, "quiet 22:00-07:00 Europe/Berlin --channel").ok
+    evening, night = (at(house, datetime(2026, 11, day, hour, 30, tzinfo=UTC)) for day, hour in ((21, 20), (22, 1)))
+    alert_told(evening, "gpu_hot", "warning")
+    (stands,) = alert_messages(evening)
+    with house.store.writing() as db:
+        db.conn.execute("UPDATE deliveries SET state = 'sent', ts = '1.5' WHERE id = ?", (stands.id,))
+    alert_told(night, "stalled", "critical")
+    alert_told(night, "slow", "warning")
+    alert_told(night, "slow", "warning", why="resolved", fresh=False, over=True)
+    alert_told(night, "gpu_hot", "warning", why="resolved", fresh=False, over=True)
+    urgent, edit = alert_messages(night)
+    assert urgent.body["mentions"] and "stalled" in str(urgent.body["firing"])
+    assert render(house, edit).edits == "1.5" and "over" in render(house, edit).text  # rings no phone
+    alert_told(night, "idle_gpu", "info", why="repeat")
+    assert len(alert_messages(night)) == 2
+    morning = at(house, datetime(2026, 11, 22, 6, tzinfo=UTC))
+    hours.step(morning)
+    (told,) = texts(owed_to(morning, CHANNEL))
+    for words in ("While it was quiet", "*Slow on gpu1* • gpu1, r-7f3k: slow so and so", "*Slow on gpu1*: over", "*Idle gpu on gpu1*"):
+        assert words in told
+    assert "stalled" not in told and ADA not in told
+    assert outbox.held(house) == []
+    alert_told(morning, "slow", "warning", why="resolved", fresh=False, over=True)  # of a message that never stood
+    assert render(house, alert_messages(morning)[-1]).edits is None
+
+
+def test_who_has_quiet_hours_is_not_mentioned_for_what_is_not_critical(house: House) -> None:
+    assert say(house, "quiet 22:00-07:00 Europe/Berlin", ADA).ok
+    night = at(house, datetime(2026, 11, 22, 1, 30, tzinfo=UTC))
+    alert_told(night, "slow", "warning")
+    alert_told(night, "stalled", "critical")
+    slow, stalled = (render(house, each).text for each in alert_messages(night))
+    assert ADA not in slow and ADA in stalled
+
+
+def test_what_was_held_in_a_long_night_fits_into_a_message_that_slack_takes(house: House) -> None:
+    assert say(house, "quiet 22:00-07:00 Europe/Berlin --channel").ok
+    night = at(house, datetime(2026, 11, 22, 1, 30, tzinfo=UTC))
+    for number in range(50):
+        alert_told(night, f"rule_{number}_{'x' * 200}", "warning")
+    notify(night, home_channel=None)
+    hours.step(at(house, datetime(2026, 11, 22, 6, tzinfo=UTC)))
+    (told,) = [each for each in outbox.owed(house) if each.id.startswith("news:")]
+    message = render(house, told)
+    assert_sendable(message.text, message.blocks, mentions=0)
+    assert "rule_49_" in str(message.blocks) and "earlier messages left out here" in str(message.blocks)
+
+
 @pytest.mark.parametrize(("hour", "quiet"), [(21, False), (22, True), (3, True), (6, True), (7, False), (12, False)])
 def test_hours_go_over_midnight_in_their_own_zone(house: House, hour: int, quiet: bool) -> None:
     assert say(house, "quiet 22:00-07:00 Asia/Tokyo").ok

@@ -217,6 +217,7 @@ def test_a_name_that_its_cause_does_not_know_is_refused(house: House) -> None:
 
 @pytest.mark.parametrize(("line", "said"), [
     ('trigger add "failure on fish" resmue {run}', "resume"),
+    ('trigger add "alert stalled" stop {run}', 'stop "{run}" --yes'),
     ('trigger add "failure on fish" resume {run} --epoch 3', "--epochs"),
     ('trigger add "new data fish" retrain rtmdet-nano on fish {data}', "too much"),
     ('trigger add "new data fish" retrain rtmdet-nno on {data}', "rtmdet-nano"),
@@ -301,7 +302,8 @@ def test_a_hook_may_name_any_of_its_labels_and_only_what_a_command_names_has_to_
     trigger = add(house, "hook DiskFailing", "say {instance} {told}", cooldown=timedelta())
     told_by_hook(house, instance="gpu1:9100 <!channel>", expr="-1 < x")
     told_by_hook(house, key="k2", instance="--to")
-    assert outcomes(house, trigger) == [Outcome.UNSAFE, Outcome.FIRED]
+    told_by_hook(house, key="k3", instance="gpu1\n2026-11-21 INFO all is well")
+    assert outcomes(house, trigger) == [Outcome.UNSAFE, Outcome.UNSAFE, Outcome.FIRED]
     assert split_like_a_shell(triggers.ready(house)[0][1].command) == ["say", "gpu1:9100 <!channel>", "{told}"]
 
 

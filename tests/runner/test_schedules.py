@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from runner.schedule_words import Timing
 from runner.schedules import Due, ScheduleEngine, due, settle
 from runner.store import events, schedules
 from runner.store.connection import Store
@@ -30,9 +29,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def _add(store: Store, *, cron: str = "30 2 * * *", zone: str = "UTC", created: datetime = CREATED) -> Schedule:
+def _add(
+    store: Store, *, cron: str = "30 2 * * *", zone: str = "UTC", created: datetime = CREATED, grace: timedelta = schedules.GRACE
+) -> Schedule:
+    schedule = Schedule(schedules.BOOK.new_id(), "every day 02:30", cron, zone, "ps", "U1", "C1", created, grace=grace)
     with store.writing() as db:
-        return schedules.add(db, Timing("every day 02:30", cron, zone), command="ps", owner="U1", channel="C1", now=created)
+        schedules.add(db, schedule)
+    return schedule
 
 
 def _events(store: Store, kind: str) -> list[dict[str, object]]:
@@ -108,6 +111,15 @@ def test_what_is_older_than_the_grace_is_missed_and_said_once(store: Store) -> N
     assert missed["first_due_at"] == "2026-11-21T02:30:00+00:00"
     assert missed["due_at"] == "2026-11-24T02:30:00+00:00"
     assert _untaken(store) == []
+
+
+@pytest.mark.parametrize(("late_h", "fires"), [(1.9, True), (2.1, False)])
+def test_a_schedule_has_a_grace_of_its_own(store: Store, late_h: float, fires: bool) -> None:
+    schedule = _add(store, grace=timedelta(hours=2))
+    due_at = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
+
+    assert settle(store, schedule.id, now=due_at + timedelta(hours=late_h)) == (due_at if fires else None)
+    assert [event["grace_s"] for event in _events(store, "schedule_missed")] == ([] if fires else [7200])
 
 
 def test_a_long_downtime_reports_the_old_ones_and_fires_the_newest(store: Store) -> None:

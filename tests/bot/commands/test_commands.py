@@ -428,3 +428,24 @@ def test_only_members_make_alerts_quiet(house: House) -> None:
     fire(house, alertname="stalled", host="gpu1", severity="critical")
     for line in ("ack stalled", "silence stalled"):
         assert "must be member" in ask(house, line, somebody("U0VIEW001", role=Role.VIEWER)).text
+
+
+@pytest.mark.parametrize("line", [
+    "ps", "top", "data verify fish", "convert fish vatic-to-coco", "retrain rtmdet-nano on fish --epochs 12", "host check gpu1",
+    "host drain gpu1", "silence stalled --for 1h --reason night", "data remove fish@1 --yes", "plan rtmdet-nano on fish", "audit",
+])
+def test_any_command_can_be_scheduled(house: House, line: str) -> None:
+    given = ask(house, f'schedule add "every weekday 02:30 Europe/Berlin" {line}', somebody(role=Role.ADMIN))
+    assert given.ok, given.text
+    assert schedules.BOOK.all(house.store.reading())[0].command == line
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("host drain gpu9", "gpu1"), ("data verify fsh", "Did you mean fish?"), ("data remve fish", "data remove"),
+    ("eval r-zzzz", "r-zzzz"), ("data remove fish@1", "data remove fish@1 --yes"), ("serve", "serve"), ("ps now", "too much"),
+    ('trigger add "failure" ps', "cannot change"), ("convert fish nothing-to-coco", "recipe"),
+])  # fmt: skip
+def test_nonsense_is_refused_when_it_is_scheduled_and_not_at_night(house: House, line: str, said: str) -> None:
+    given = ask(house, f"schedule add 'every 6h' {line}", somebody(role=Role.ADMIN))
+    assert not given.ok and said in given.text, given.text
+    assert schedules.BOOK.all(house.store.reading()) == []

@@ -232,6 +232,18 @@ def test_a_drop_against_the_parent_is_found_at_half_time_or_at_the_end() -> None
     assert ended.firing == {"map_dropped"}
 
 
+def test_a_drop_against_the_champion_is_found_and_the_better_of_both_is_named() -> None:
+    film = Film()
+    film.run = replace(film.run, parent="r-old", parent_best=0.40, champion="r-best", champion_best=0.60)
+    film.measure(*[0.3] * 9, 0.58)
+    film.train(1)
+    assert film.fired == {}
+    film.measure(*[0.3] * 9, 0.56)
+    film.pass_s(5)
+    assert film.firing == {"map_dropped"}
+    assert film.alert("map_dropped").detail == "Its best mAP is 0.560; r-best, the champion, had 0.600."
+
+
 def test_overfitting_is_found_and_noise_is_none() -> None:
     film = Film()
     film.measure(0.30, 0.41, 0.40, 0.41, 0.40, 0.405, 0.41, 0.40)

@@ -13,7 +13,7 @@ import pytest
 from runner.alerts.configuration import AlertSettings
 from runner.alerts.engine import AlertEngine
 from runner.alerts.rules import RuleChange
-from runner.entities import Event, Place, Progress, Run
+from runner.entities import Evaluation, Event, Place, Progress, Run
 from runner.evidence import Resources
 from runner.service.alert_rules import change, reset
 from runner.service.alerts import ack, rules, silence
@@ -22,7 +22,7 @@ from runner.service.runs import request_stop
 from runner.settings import Role
 from runner.specs import DatasetRef, TrainSpec
 from runner.states import Reason
-from runner.store import alerts, attempts, events, hosts, people, progress, runs
+from runner.store import alerts, attempts, champions, events, hosts, people, progress, runs
 from tests.support.scripted_house import ScriptedHouse
 from tests.support.words_house import ADA, NANO, NOW, somebody, words_house
 
@@ -175,6 +175,28 @@ def test_what_is_known_only_from_the_database_is_found(night: Night) -> None:
     night.go_on(700)
     firing = {alert.labels["alertname"] for alert in alerts.state(night.house.store.reading()).firing.values()}
     assert firing == {"gpu_lost", "disk_filling", "signalbox_silent", "host_rebooted"}
+
+
+def test_a_training_that_ends_below_the_champion_is_told(night: Night) -> None:
+    best, run = night.train(), night.train()
+    night.logging.clear()
+    measured(night, best, 0.6)
+    with night.house.store.writing() as db:
+        champions.crown(db, champions.Champion(NANO.name, "fish", best.id, NOW, ADA, "it is the best"))
+    measured(night, run, 0.5)
+    night.go_on(60)
+    (event,) = night.told
+    (listed,) = event.payload["firing"]  # type: ignore[misc]
+    assert (listed["labels"]["run"], listed["labels"]["alertname"]) == (run.id, "map_dropped")  # type: ignore[index]
+    assert listed["detail"] == f"Its best mAP is 0.500; {best.id}, the champion, had 0.600."  # type: ignore[index]
+
+
+def measured(night: Night, run: Run, ap: float) -> None:
+    """The training ends well, with that mAP."""
+    with night.house.store.writing() as db:
+        reached = progress.LogPosition(1, grown_at=night.now)
+        progress.keep(db, attempts.get(db, run.id, 1), [Evaluation(1, "bbox", ap, ap, ap, None, ap, ap)], reached, now=night.now)
+        runs.transition(db, run, Reason.COMPLETED, now=night.now)
 
 
 def test_the_runner_finds_a_training_that_hangs_on_a_real_host(scripted: ScriptedHouse) -> None:
