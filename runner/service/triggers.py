@@ -11,7 +11,7 @@ from datetime import timedelta
 from runner.entities import Run
 from runner.errors import RequestError
 from runner.service import standing_orders
-from runner.service.causes import ANY, FileAppears, Happened, parse_cause
+from runner.service.causes import ANY, Cause, FileAppears, Happened, parse_cause
 from runner.service.house import House, Requester
 from runner.service.standing_orders import TRIGGERS
 from runner.settings import Role
@@ -74,7 +74,9 @@ def look(house: House) -> int:
         return 0
     with house.store.writing() as db:
         unread = events.after(db, outbox.cursor(db, _CURSOR), limit=_MOST_EVENTS)
-        waiting = [(each, parse_cause(each.words)) for each in TRIGGERS.all(db) if not each.paused]
+        waiting, unknown = _waiting(house)
+        for trigger in unknown:
+            note_trouble(house, trigger, f"“{trigger.words}” is not understood any more; remove it and add it anew")
         for event in unread:
             for trigger, cause in waiting:
                 if event.id > trigger.after_event:
@@ -89,8 +91,7 @@ def look(house: House) -> int:
 
 def waiting_for_files(house: House) -> list[tuple[Trigger, FileAppears]]:
     """The triggers that wait for files, and where."""
-    waiting = [(each, parse_cause(each.words)) for each in TRIGGERS.all(house.store.reading()) if not each.paused]
-    return [(trigger, cause) for trigger, cause in waiting if isinstance(cause, FileAppears)]
+    return [(trigger, cause) for trigger, cause in _waiting(house)[0] if isinstance(cause, FileAppears)]
 
 
 def keys(house: House, trigger: Trigger) -> set[str]:
@@ -132,6 +133,18 @@ def take(house: House, firing: TriggerFiring) -> None:
     """Note that a firing's command was carried out. Inside the transaction that carries it out, it happens once."""
     with house.store.writing() as db:
         triggers.take(db, firing, now=house.now())
+
+
+def _waiting(house: House) -> tuple[list[tuple[Trigger, Cause]], list[Trigger]]:
+    """The triggers that are not paused, with what they wait for; and those of an earlier release whose words mean nothing now."""
+    known, unknown = [], []
+    for trigger in TRIGGERS.all(house.store.reading()):
+        if not trigger.paused:
+            try:
+                known.append((trigger, parse_cause(trigger.words)))
+            except RequestError:
+                unknown.append(trigger)
+    return known, unknown
 
 
 def _filled(command: str, names: Mapping[str, str]) -> str:

@@ -34,6 +34,8 @@ def test_an_approval_a_digest_and_home_lead_to_the_card_and_its_thread_does_not(
         assert link == f"{served.workspace.base_url}/archives/{served.training}/p{card['ts'].replace('.', '')}"
         served.move(run, Reason.WAITING_FOR_APPROVAL, detail="It may take 99 GPU-hours.")
         until(lambda: any(f"<{link}|{run.id}>" in each["text"] for each in served.posted(served.training)), what="the approval")
+        outbox.add(served.house, outbox.NewDelivery("digest:x", served.lab, "text", {"text": f"*Trained*\n• fish `{run.id}`: mAP 0.5"}))
+        until(lambda: any(f"• fish <{link}|{run.id}>: mAP" in each["text"] for each in served.posted(served.lab)), what="the digest")
         served.person().open_home()
         until(lambda: f"<{link}|{run.id}>" in str(served.person().home()), what="Home")
         working = served.start(served.submit(channel="lab"))

@@ -329,3 +329,21 @@ def test_a_run_that_a_hook_names_does_not_fire_what_made_it(house: House) -> Non
 def test_what_a_hook_cannot_be_compared_with_is_refused(house: House, words: str, said: str) -> None:
     with pytest.raises(RequestError, match=said):
         add(house, words)
+
+
+def test_a_trigger_of_an_earlier_release_that_means_nothing_now_says_so_and_stops_none_of_the_others(house: House) -> None:
+    old, trigger = add(house, "failure on fish"), add(house, "success on fish")
+    with house.store.writing() as db:
+        db.conn.execute("UPDATE triggers SET words = 'full moon' WHERE id = ?", (old.id,))
+    trained(house)
+    trained(house)
+    assert outcomes(house, trigger) == [Outcome.COOLING, Outcome.FIRED]
+    assert outcomes(house, old) == [Outcome.BLIND]
+    assert triggers.waiting_for_files(house) == []
+
+
+def test_a_path_with_an_equals_sign_is_no_option(house: House) -> None:
+    told, _ = tried(house, somebody(role=Role.OPERATOR), "data add fish gpu1:/data/a=b.zip")
+    assert told.ok, told.text
+    told, _ = tried(house, somebody(role=Role.OPERATOR), "data add fish model.depth=1")
+    assert not told.ok and "has no option `model.depth`" in told.text

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from bot.demo.processes import marked
+from bot.grammar import answer
 from runner.entities import Run
 from runner.queueing.policy import Policy
 from runner.service.runs import request_stop, submit_training
 from runner.settings import Limits
 from runner.specs import Turn
 from runner.states import Reason
-from runner.store import events, hosts
+from runner.store import events, hosts, runs
 from tests.support.clock import with_clock
 from tests.support.hosts import eventually
 from tests.support.power import cut_power
@@ -104,6 +105,22 @@ def test_a_stop_while_one_cannot_be_reached_ends_the_other_at_once_and_that_one_
         two.scripted.wait(run, Reason.BY_USER, timeout_s=LONG_S)
     assert [rank.fenced for rank in two.ranks(run)] == [True, True]
     assert not marked(second.marker)
+
+
+def test_retry_of_what_was_stopped_goes_on_on_both(two: TwoHosts) -> None:
+    run = two.submit("step_s=0.1", epochs=4, request="stopped early")
+    with two.scripted.running():
+        two.scripted.wait_until(run, lambda view: view.checkpoints, timeout_s=LONG_S)
+        request_stop(two.scripted.house, two.scripted.who("stop early"), run.id)
+        two.scripted.wait(run, Reason.BY_USER, timeout_s=LONG_S)
+        said = answer(two.scripted.house, two.scripted.who("retry"), f"retry {run.id}")
+        assert said.ok, said.text
+        [again] = [each for each in runs.live(two.scripted.house.store.reading()) if each.parent_id == run.id]
+        two.scripted.wait(again, Reason.COMPLETED, timeout_s=LONG_S)
+    first, second = two.ranks(again)
+    assert (first.host, second.host) == ("gpu-1", "gpu-2")
+    assert [line.split()[:2] for line in two.steps(first)] == [line.split()[:2] for line in two.steps(second)]
+    assert int(two.steps(first)[0].split()[0]) > 1, "from its checkpoint"
 
 
 @pytest.mark.parametrize("said", [

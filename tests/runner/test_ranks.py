@@ -78,7 +78,7 @@ def test_a_stop_ends_every_process_on_both(two: TwoHosts) -> None:
 
 
 def test_a_host_that_falls_silent_leaves_the_run_alone_until_it_speaks_again(two: TwoHosts) -> None:
-    run = two.submit("step_s=0.3", epochs=8)
+    run = two.submit("step_s=0.2", epochs=4)
     with two.scripted.running():
         two.scripted.wait_until(run, lambda view: view.progress is not None, timeout_s=LONG_S)
         cut_off(two.sshd)
@@ -89,7 +89,7 @@ def test_a_host_that_falls_silent_leaves_the_run_alone_until_it_speaks_again(two
         two.sshd.restart()
         seen = two.scripted.wait(run, Reason.COMPLETED, timeout_s=LONG_S)
     assert seen.run.attempt == 1
-    assert [len(two.steps(rank)) for rank in two.ranks(run)] == [40, 40]
+    assert [len(two.steps(rank)) for rank in two.ranks(run)] == [20, 20]
 
 
 def test_where_one_of_the_two_cannot_start_neither_trains(two: TwoHosts) -> None:
@@ -104,12 +104,13 @@ def test_where_one_of_the_two_cannot_start_neither_trains(two: TwoHosts) -> None
 
 
 def test_a_run_on_two_hosts_waits_for_both(two: TwoHosts) -> None:
-    first = two.scripted.submit("step_s=0.5")
+    first = two.scripted.submit("step_s=60")
     with two.scripted.running():
         two.scripted.wait(first, Reason.WORKING, timeout_s=LONG_S)
         both = two.submit(request="both")
         waiting = two.scripted.wait(both, Reason.WAITING_FOR_GPU, timeout_s=LONG_S)
         assert waiting.run.detail == f"Needs a device on each of 2 hosts: held by {first.id}."
+        request_stop(two.scripted.house, two.scripted.who("stop"), first.id)
         two.scripted.wait(both, Reason.COMPLETED, timeout_s=LONG_S)
 
 

@@ -23,6 +23,7 @@ from runner.specs import Overrides, Turn
 from runner.states import Reason
 from runner.store import attempts, runs
 from tests.soak.house import SoakHouse, alive, end
+from tests.support.hosts import eventually
 from tests.support.power import cut_power
 from tests.support.silence import cut_off, sessions
 from tests.support.soak_judge import Plan
@@ -74,6 +75,8 @@ class Storm:
             self.troubles.append("the last runner ended by itself")
             return
         time.sleep(1.5)  # what is tidied up after the last end
+        with contextlib.suppress(AssertionError):  # the judge names what is left
+            eventually(lambda: not self.house.scripted.house.store.reading().conn.execute("SELECT 1 FROM laid").fetchone(), 20)
         end(pid, signal.SIGTERM)
 
     def _live_through(self, pid: int, life_s: float) -> None:

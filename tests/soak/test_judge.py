@@ -89,6 +89,10 @@ def did_something_twice(done: Done) -> None:
     path.write_text(path.read_text() * 2)
 
 
+def was_laid_ahead_and_forgotten(done: Done) -> None:
+    (done[0].directory(done[1]).parent / "2").mkdir()
+
+
 def lacks_some_of_its_log(done: Done) -> None:
     path = done[0].house.settings.logs / f"{done[1].id}-1.log"
     path.write_bytes(path.read_bytes()[:-9])
@@ -101,6 +105,7 @@ def lacks_some_of_its_log(done: Done) -> None:
         (kept_its_lease, "still leased"), (was_never_ended, "is lost"), (was_ended_twice, "told 2 times"),
         (lost_its_claim, "no claim"), (ended_otherwise, "its exit says 1"), (left_something_out, "never done"),
         (did_something_twice, "did something twice"), (lacks_some_of_its_log, "the copy of its log has"),
+        (was_laid_ahead_and_forgotten, "never cleared away"),
     ],
 )  # fmt: skip
 def test_harm_is_found(done: Done, harm: Callable[[Done], None], found: str) -> None:

@@ -51,11 +51,12 @@ def _of_presence(presence: Path, known: dict[str, Attempt]) -> Iterator[str]:
 
 
 def _of_directories(roots: Sequence[Path], known: dict[str, Attempt]) -> Iterator[str]:
+    directories = {attempt.directory for attempt in known.values()}
     for path in (path for root in roots for path in root.glob("runs/*/[0-9]*")):
         marker = f"{path.parent.name}/{path.name}"
         claimed = path.joinpath("claim").is_symlink()
-        if marker not in known and claimed:  # what was laid ahead of its turn, and never had one, is not
-            yield f"{marker} was claimed, and no attempt is known of it"
+        if str(path) not in directories:
+            yield f"{marker} was claimed, and no attempt is known of it" if claimed else f"{marker} was laid ahead, and never cleared away"
         if path.joinpath("iterations.txt").exists() and not claimed:
             yield f"{marker} ran without a claim"
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 
 from runner.alerts.course import Measured
+from runner.alerts.engine import EVERY
 from runner.entities import Progress
 from runner.frameworks.known_logs import LOG_PARSERS, recognised
+from runner.specs import Kind
 from runner.states import Reason, State
-from tests.runner.alerts.film import Film
+from tests.runner.alerts.film import RULES, Film
 
 SAMPLES = Path(__file__).parents[4] / "shared" / "samples"
 CASES = Path(__file__).parents[2] / "cases" / "logs"
-FOLDERS = ("mmdet1_logs", "mmdet2_logs", "mmdet3_logs", "m2det_logs", "tfod_logs")
+FOLDERS = ("mmdet1_logs", "mmdet2_logs", "mmdet3_logs", "m2det_logs", "tfod_logs", "tfod_real")
 REAL = [path for folder in FOLDERS for path in (SAMPLES / folder).rglob("*")]
 LOGS = sorted(path for path in [*REAL, *CASES.glob("*.log")] if path.is_file() and path.suffix in (".log", ".txt", ".json"))
 TROUBLE = {"stalled", "hanging", "no_iterations", "loss_not_finite", "loss_diverges", "slow"}
@@ -32,8 +34,10 @@ def points(path: Path) -> list[Progress]:
 WITH_POINTS = {path: found for path in LOGS if len(found := points(path)) > 1}
 
 
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="there are no real logs here: ../shared/samples")
 def test_there_are_real_logs_of_every_framework() -> None:
-    assert len(WITH_POINTS) >= 20
+    assert all(any(folder in path.parts for path in WITH_POINTS) for folder in FOLDERS)
+    assert len(WITH_POINTS) >= 45
     assert sum(map(len, WITH_POINTS.values())) > 500
 
 
@@ -75,6 +79,36 @@ def test_a_suite_of_healthy_trainings_raises_no_alarm() -> None:
         assert film.fired == {}
 
 
+def test_what_a_healthy_loss_and_a_healthy_pace_do_is_no_alarm() -> None:
+    restarts = Film()  # the learning rate starts anew twice, and the loss with it
+    for cycle in range(3):
+        restarts.train(3, first_epoch=1 + 3 * cycle, loss=2.0)
+    scales = Film()  # images of another size every few points
+    for number in range(1, 400):
+        step_s = 0.4 if number // 3 % 2 else 0.75
+        scales.point(Progress(1, 50 * number, 50_000, 1.5, step_s=step_s), after_s=50 * step_s)
+    counted = Film()  # iterations without epochs, with a checkpoint written every hundred points
+    for number in range(1, 500):
+        counted.point(Progress(1, 100 * number, 50_000, 3.0 / math.sqrt(number), step_s=0.3), after_s=30 if number % 100 else 200)
+    learns_late = Film()  # a warm-up in which the loss grows threefold before it falls
+    for number in range(1, 200):
+        learns_late.point(Progress(1, 50 * number, 10_000, 1 + 2 * min(number, 40) / 40 if number < 80 else 1.0, step_s=0.5), after_s=25)
+    assert [film.fired for film in (restarts, scales, counted, learns_late)] == [{}] * 4
+
+
+@pytest.mark.parametrize("kind", [Kind.EVAL, Kind.PREDICT])
+def test_an_evaluation_that_prints_nothing_for_long_is_healthy_and_one_that_never_goes_on_is_found(kind: Kind) -> None:
+    film = Film()
+    film.run = replace(film.run, kind=kind)
+    for _ in range(3):
+        film.pass_s(25 * 60)
+        film.grow()
+    assert film.fired == {}
+    begun = film.at_s
+    film.pass_s(3600, busy=False)
+    assert film.fired == {"stalled": pytest.approx(begun + 31 * 60, abs=10)}
+
+
 def test_pauses_cut_lines_resumes_and_clocks_raise_no_alarm_of_a_stall() -> None:
     film = Film(ahead=timedelta(hours=-3))  # its clock is wrong
     film.train(2)
@@ -102,6 +136,17 @@ def test_a_host_that_slept_an_hour_is_not_stalled_when_it_wakes() -> None:
     film.pass_s(30)  # its clock says that the log has not grown for an hour
     film.train(1, first_epoch=3)
     assert film.fired == {}
+
+
+def test_the_bounds_are_those_of_the_rules() -> None:
+    """What the tests below hold the alarms to: a stall is max(5 min, 10 × the median iteration), ``for`` included."""
+    rules = {rule.name: rule for rule in RULES}
+    for name in ("stalled", "hanging"):
+        assert rules[name].with_["minutes"] * 60 + rules[name].for_.total_seconds() == 300 and rules[name].with_["times"] == 10
+    assert (rules["slow"].with_["times"], rules["slow"].for_) == (2, timedelta(minutes=10))
+    assert (rules["loss_not_finite"].with_["points"], rules["loss_not_finite"].for_) == (2, timedelta())
+    assert rules["host_unreachable"].for_ == timedelta(minutes=2)
+    assert EVERY.total_seconds() == 5
 
 
 @pytest.mark.parametrize(("busy", "name"), [(False, "stalled"), (True, "hanging")])
