@@ -19,7 +19,7 @@ from runner.links import HostLink
 from runner.specs import IngestSpec, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, runs
-from tests.support.slack_house import DATASET, PRESET, SlackHouse, slack_house
+from tests.support.slack_house import DATASET, PRESET, SlackHouse, slack_house, until
 from tests.support.words_house import add_dataset
 
 TRIGGERS = {
@@ -33,6 +33,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
     with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("chat")) as house:
         for name, value in house.environment.items():
             patch.setenv(name, value)
+        patch.setattr("bot.app.FIRINGS_WAKE_S", 0.1)
+        patch.setattr("bot.outbox.POST_INTERVAL_S", 0.0)
         add_dataset(house.house)
         house.runner_lives()
         with house.bot():
@@ -138,9 +140,7 @@ def test_cooldown_dry_run_and_loop_guard_are_told_with_their_reasons(served: Sla
     trained(served, None)
     [(trigger,)] = [row.values() for row in served.rows("SELECT id FROM triggers WHERE NOT dry_run")]
     own = trained(served, None, request_id=f"trigger:{trigger}:event:1")
-    served.person().wait_for(
-        lambda: len(served.rows("SELECT 1 FROM trigger_firings")) == 6 or None, timeout_s=20, what="what came of three failures"
-    )
+    until(lambda: len(served.rows("SELECT 1 FROM trigger_firings")) == 6, timeout_s=20, what="what came of three failures")
     listed = asked(served, "trigger list")
     assert listed.count("cooling down, because ") == listed.count("its own product, because ") == listed.count("fired, because ") == 1
     assert listed.count("dry run, because ") == 3
