@@ -121,7 +121,7 @@ def emulated_house(folder: Path) -> Iterator[SlackHouse]:
         ids = {one["name"]: one["user_id"] for one in slack.kept("users")}
         channels = {one["name"]: one["channel_id"] for one in slack.kept("channels")}
         access = Access(channels=(channels["training"], channels["lab"]), members=(ids["ada"],), operators=(ids["ben"],))
-        values = {"state_folder": folder / "state", "access": access, "slack": {"http": {"port": heard_at}}}
+        values = {"state_folder": folder / "state", "access": access, "web": {"port": heard_at}}
         house = open_house(Settings.model_validate(values))
         (folder / "signalbox.yaml").write_text(yaml.safe_dump(house.settings.model_dump(mode="json")), encoding="utf-8")
         served = SlackHouse(slack, house, folder, channels, ids, heard_at)  # type: ignore[arg-type]
