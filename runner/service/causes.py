@@ -1,4 +1,4 @@
-"""What a trigger may wait for. A cause is one class, and whatever may fire a trigger is an event first.
+"""What a trigger may wait for. A cause is one class, and whatever may fire a trigger, but for files, is an event first.
 
 To add a cause: record an event where it happens, write its class here, and put it into :data:`Cause` and :data:`CAUSES`. A class has
 ``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be (ANY: also others, not
