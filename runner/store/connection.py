@@ -26,6 +26,7 @@ class Store:
         self.path = path
         self.undone = 0
         self._local = threading.local()
+        self._turn = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         migrations.apply(self._database())
 
@@ -37,7 +38,8 @@ class Store:
     def writing(self) -> Iterator[Database]:
         """A transaction begun IMMEDIATE, so that a read followed by a write never fails under another writer.
 
-        Inside another ``writing()`` of the same thread it is a savepoint of that one.
+        Inside another ``writing()`` of the same thread it is a savepoint of that one. Threads of this process take turns here: SQLite has
+        who waits look again after up to 100 ms, and half of an answer's time went that way. DatabaseError when it takes too long.
         """
         database = self._database()
         if database.conn.in_transaction:
@@ -48,10 +50,20 @@ class Store:
                 self.undone += 1
                 raise
             return
+        if not self._turn.acquire(timeout=BUSY_TIMEOUT_S):
+            raise sqlite3.OperationalError("database is locked by another thread")
+        try:
+            with self._transaction(database):
+                yield database
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _transaction(self, database: Database) -> Iterator[None]:
         database.conn.execute("BEGIN IMMEDIATE")
         self._local.changing = True
         try:
-            yield database
+            yield
         except BaseException:
             self.undone += 1
             database.conn.execute("ROLLBACK")

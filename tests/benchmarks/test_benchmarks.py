@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.benchmarks import acks, alarms, cards, conversions, handover, idle_gap, logs, scale, shifting, transfer, watching
+from tests.benchmarks import acks, alarms, answers, cards, conversions, handover, idle_gap, logs, scale, shifting, transfer, watching
 from tests.benchmarks.conversions import Comparison
 from tests.benchmarks.figures import Figure, table
 
@@ -31,6 +31,7 @@ COMPARED_WITH_RSYNC = pytest.mark.skipif(
     "measure",
     [
         pytest.param(acks.measure, id="acks"),
+        pytest.param(answers.measure, id="answers"),
         pytest.param(alarms.measure, id="alarms"),
         pytest.param(cards.measure, id="cards"),
         pytest.param(handover.measure, id="handover"),
