@@ -31,12 +31,13 @@ def notify(house: House, *, home_channel: str | None) -> int:
 
     def decide(event: Event, run: Run | None) -> Sequence[NewDelivery]:
         done = run is not None and event.payload.get("reason") == Reason.COMPLETED
-        if run is not None and event.kind == "state" and _is_told_by_its_retraining(house, run, done=done):
+        found = event.kind == "found"
+        if run is not None and (found or event.kind == "state") and _is_told_by_its_retraining(house, run, done=done or found):
             return ()
-        found = deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
+        owed = deliveries_for(event, run, home_channel=home_channel, files=brought(house, run) if run and done else None)
         if event.kind == "alert":
-            return as_quiet_hours_want(house, event, found)
-        return found if run is None else told(house, event, run, found)
+            return as_quiet_hours_want(house, event, owed)
+        return owed if run is None else told(house, event, run, owed)
 
     count = owe_for_events(house, decide, before_commit=lambda: crash_point("bot.after_events_read"))
     if count:
@@ -216,6 +217,7 @@ _RULES: Mapping[str, Callable[[Event, Run, str], Sequence[NewDelivery]]] = {
     "refused_checkpoint": _refused_checkpoint,
     "attempt_failed": _attempt_failed,
     "starts_from": _starts_from,
+    "found": lambda event, run, channel: (_owed(event, run, channel, "detections", {}),),
     "retraining_settled": lambda event, run, channel: (_owed(event, run, channel, "retraining", {}),),
     "time_limit_near": _time_limit_near,
     "preempting": _preempting,

@@ -24,6 +24,7 @@ from bot.views.report import report
 from bot.views.result import final_result
 from bot.views.retraining import retraining_card
 from bot.views.run_card import epoch_table, run_card
+from bot.views.words import code
 from runner.alerts.rules import Rule
 from runner.entities import Place
 from runner.service import approvals
@@ -91,6 +92,13 @@ def _result(house: House, delivery: Delivery) -> Message:
     parent = view(house, shown.run.parent_id) if shown.run.parent_id and trains else None
     text, blocks = final_result(shown, parent=parent)
     return Message(text, blocks, place, pictures=[_curve(house, shown, "result")] if trains else detections(house, shown.run.id))
+
+
+def _detections(house: House, delivery: Delivery) -> Message:
+    run_id = _run_of(delivery)
+    pictures = detections(house, run_id)
+    text = f"The worst and the best images of {code(run_id)} at its last validation:" if pictures else f"{code(run_id)} shows no images."
+    return Message(text, (), Place(delivery.channel, view(house, run_id).run.place.thread), pictures=pictures)
 
 
 def _retraining(house: House, delivery: Delivery) -> Message:
@@ -187,6 +195,7 @@ _KINDS: Mapping[str, Callable[[House, Delivery], Message]] = {
     "alert": _alert,
     "approval": _approval,
     "result": _result,
+    "detections": _detections,
     "retraining": _retraining,
     "dataset": _dataset,
     "dataset_picture": _dataset_picture,

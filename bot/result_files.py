@@ -11,7 +11,6 @@ from bot.message import FILES, Attachment, Message
 from bot.views.words import code, count, name, size
 from runner.entities import Place, Run
 from runner.service import models, outbox
-from runner.service.detections import FOUND
 from runner.service.house import House, Requester
 from runner.service.models import ResultFileView
 from runner.service.outbox import Delivery, NewDelivery
@@ -48,7 +47,7 @@ def shown_by(shown: RunView, files: Sequence[ResultFileView], *, asked: bool = F
     kind = shown.run.kind
     asked = asked or kind is Kind.FETCH
     drawn = {file.name: file for file in files if file.name.startswith(_PICTURES) and file.name.lower().endswith(_SEEN) and file.size_bytes}
-    rest = [file for file in files if file.name not in drawn and not (kind is Kind.EVAL and file.name == FOUND)]  # shown as a picture
+    rest = [file for file in files if file.name not in drawn]
     most_bytes, most = (SLACK_BYTES, MOST_PICTURES) if asked else (_UNASKED_BYTES, _MOST_OTHERS)
     fitting = [file for file in rest if 0 < file.size_bytes <= most_bytes]
     others = fitting if len(fitting) <= most and (asked or kind is not Kind.EXPORT) else []

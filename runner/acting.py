@@ -24,14 +24,18 @@ from runner.links import HostLink
 from runner.prepare_requests import framework_of, prepare_request
 from runner.publishing import exported
 from runner.ranks import copy_of, lies_on
+from runner.service.detections import FOUND
 from runner.service.house import House
-from runner.specs import ModelSpec, TrainSpec
+from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.start_checkpoints import start_checkpoints
+from runner.states import State
 from runner.store import attempts, hosts, laid
 from runner.transports.sending import Progress
 
 FIRST_PORT, PORTS = 20_000, 12_000
 """Where the hosts of a run meet: below the ports that kernels give to outgoing connections."""
+FOUND_WITHIN = timedelta(minutes=10)
+"""After its end a training's images may still be drawn; later nobody looks for them."""
 START_FIRST = timedelta(seconds=0.5)
 """A program that starts on a host has it to itself for so long."""
 
@@ -170,6 +174,17 @@ def _collect(house: House, link: HostLink, run: Run, attempt: Attempt) -> None:
         link.transport, run=run, attempt=attempt, host=link.host, place=house.settings.results / run.id,
         limit_bytes=house.settings.limits.result_bytes, progress=_told(link, run, "results"), exported=partial(exported, house, run),
     ))
+
+
+def tidy_after(house: House, links: Mapping[str, HostLink], run: Run) -> None:
+    """What is left to do for a run whose end is committed. The pictures of a training come when they can, and nothing waits for them."""
+    all_kinds()[run.kind].afterwards(house, run)
+    link = links.get(run.host or "")
+    fresh = run.ended_at is not None and house.now() - run.ended_at < FOUND_WITHIN
+    if run.kind is Kind.TRAIN and run.state is State.SUCCEEDED and fresh and link is not None and link.connected:
+        attempt, place = attempts.get(house.store.reading(), run.id, run.attempt), house.settings.results / run.id
+        if not (place / FOUND).exists():
+            link.act(run.id, "collect", lambda: acts.bring_found(link.transport, run=run, attempt=attempt, host=link.host, place=place))
 
 
 def _ordered(house: House, link: HostLink, run: Run, attempt: Attempt) -> tuple[Work, LaunchOrder]:

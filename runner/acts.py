@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import re
 import shlex
@@ -21,6 +22,7 @@ from runner.executors.base import Allotment, Executor, Fence, LaunchOrder
 from runner.frameworks.base import Prepared, PrepareRequest
 from runner.kinds.base import Work
 from runner.preparing import as_bytes, read_answer
+from runner.service.detections import FOUND
 from runner.specs import Kind, TrainSpec
 from runner.start_checkpoints import StartCheckpoints
 from runner.transports.base import Transport
@@ -35,6 +37,7 @@ TOLD_EVERY_S = 1.0
 RESULTS = "results"
 FOUND_BOXES = Path(str(resources.files("runner.host") / "found_boxes.py"))
 FOUND_TIMEOUT_S = 600.0
+FOUND_BYTES = 64 * 1024 * 1024
 _PART = re.compile(r"|\.index|\.data-\d{5}-of-\d{5}")
 """Behind the name of a checkpoint: nothing, or what TensorFlow's files of one are called."""
 FREE_PORT = Path(str(resources.files("runner.host") / "free_port.py"))
@@ -265,8 +268,20 @@ def collect(
     return CollectedOutcome(run.id, attempt.number, brought, made)
 
 
-def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> None:
-    """What an evaluation found, for pictures of it. Without these it is an evaluation all the same, so only silence stops it."""
+def bring_found(transport: Transport, *, run: Run, attempt: Attempt, host: Host, place: Path) -> CollectedOutcome:
+    """Bring here what a training that has ended found at last, for pictures of it."""
+    if not _make_smaller(transport, host, attempt):
+        return CollectedOutcome(run.id, attempt.number, Brought(), {})
+    here = io.BytesIO()
+    size = transport.get(f"{attempt.directory}/{RESULTS}/{FOUND}", here, limit_bytes=FOUND_BYTES, timeout_s=FOUND_TIMEOUT_S)
+    place.mkdir(exist_ok=True)
+    (place / FOUND).write_bytes(here.getvalue())
+    return CollectedOutcome(run.id, attempt.number, Brought(((FOUND, size),)), {})
+
+
+def _make_smaller(transport: Transport, host: Host, attempt: Attempt) -> bool:
+    """Whether what an evaluation found can be sent, for pictures of it. Without these it is one all the same, so only silence stops it."""
     done = transport.python(host.python or "python3", FOUND_BOXES, arguments=(attempt.directory,), timeout_s=FOUND_TIMEOUT_S)
     if done.exit_code:
         log.warning("What %s found cannot be drawn: %s", attempt.marker, done.stderr.decode("utf-8", "replace").strip()[-300:])
+    return not (done.exit_code or done.stdout.strip())

@@ -158,6 +158,9 @@ class Intake:
         if link := self._links.get(outcome.host):
             link.done(run.id, rest=isinstance(outcome, FailedOutcome))
         if run.state.final:
+            if isinstance(outcome, CollectedOutcome) and outcome.brought.files:
+                with self.house.store.writing() as writing:
+                    events.record(writing, "found", at=self.house.now(), run_id=run.id, payload={})
             return
         match outcome:
             case PreparedOutcome() if run.state is State.PENDING:

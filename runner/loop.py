@@ -161,7 +161,7 @@ class Runner:
 
     def _tidy_after(self, run_id: str) -> None:
         run = runs.get(self.house.store.reading(), run_id)
-        all_kinds()[run.kind].afterwards(self.house, run)
+        acting.tidy_after(self.house, self._links, run)
 
     def _forget_old(self) -> None:
         now = self.house.now()

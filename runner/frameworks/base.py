@@ -135,7 +135,8 @@ class Framework(Protocol):
     """A training system. Each launch runs its own unmodified program in the attempt's directory, with the data tree at ``data/``, the
     preset's own modules at ``code/`` (on PYTHONPATH), and what people get of it under ``results/``. BadSpecError where it cannot.
 
-    An evaluation that leaves ``found.bbox.json`` (COCO results) beside these has its best and worst images drawn."""
+    An evaluation that leaves ``found.bbox.json`` (COCO results) beside these, and a training whose last validation leaves it as
+    ``work_dir/val.bbox.json``, has its best and worst images drawn."""
 
     name: str
     formats: tuple[str, ...]

@@ -1,9 +1,10 @@
 """Makes what an evaluation found small enough to be sent. One stdlib file for Python >= 3.6, alone on the host.
 
-``python found_boxes.py DIRECTORY``: of DIRECTORY/found.bbox.json (COCO results: [{"image_id", "category_id", "bbox", "score"}, ...]) the
-boxes from LEAST_SCORE become DIRECTORY/results/found.json: {"least_score", "boxes": [[image id, category id, x, y, w, h, score], ...]}.
-An evaluation writes every box it is a thousandth sure of, so the file is read piece by piece and removed at the end. Without such a file,
-and where MOST_BOXES are exceeded, nothing is made; stdout says which.
+``python found_boxes.py DIRECTORY``: of DIRECTORY/found.bbox.json, or of what a training's last validation left in its work_dir (COCO
+results: [{"image_id", "category_id", "bbox", "score"}, ...]), the boxes from LEAST_SCORE become DIRECTORY/results/found.json:
+{"least_score", "boxes": [[image id, category id, x, y, w, h, score], ...]}. An evaluation writes every box it is a thousandth sure of, so
+the file is read piece by piece and removed at the end. Without such a file, and where MOST_BOXES are exceeded, nothing is made; stdout
+says which, and nothing else.
 """
 
 import json
@@ -11,7 +12,8 @@ import math
 import os
 import sys
 
-FOUND, TARGET = "found.bbox.json", os.path.join("results", "found.json")
+FOUND = ("found.bbox.json", os.path.join("work_dir", "val.bbox.json"))
+TARGET = os.path.join("results", "found.json")
 LEAST_SCORE = 0.3
 MOST_BOXES = 200 * 1000
 PIECE = 1 << 20
@@ -48,10 +50,13 @@ def kept(path):
 
 def main():
     directory = sys.argv[1]
-    source, target = os.path.join(directory, FOUND), os.path.join(directory, TARGET)
-    if not os.path.isfile(source):
-        print("nothing was found to make smaller")
+    target = os.path.join(directory, TARGET)
+    sources = [path for path in (os.path.join(directory, name) for name in FOUND) if os.path.isfile(path)]
+    if not sources:
+        if not os.path.exists(target):
+            print("nothing was found to make smaller")
         return
+    source = sources[0]
     boxes = kept(source)
     if boxes is None:
         print("more than %d boxes are surer than %g" % (MOST_BOXES, LEAST_SCORE))

@@ -1,4 +1,4 @@
-"""What a trigger may wait for. A cause is one class, and whatever may fire a trigger is an event first.
+"""What a trigger may wait for. A cause is one class, and whatever may fire a trigger, but for files, is an event first.
 
 To add a cause: record an event where it happens, write its class here, and put it into :data:`Cause` and :data:`CAUSES`. A class has
 ``WORDS``, with a group for each of its fields, ``EXAMPLES`` of them, ``NAMES`` that ``{…}`` in a command may be (ANY: also others, not
@@ -132,7 +132,7 @@ class AlertFires:
         _check_known("alert", self.alert.lower(), {name.lower() for name in rules(house)})
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
-        firing = event.payload.get("firing") if event.kind == ALERT_EVENT else None
+        firing = event.payload.get("all_new") or event.payload.get("firing") if event.kind == ALERT_EVENT else None
         for alert in firing if isinstance(firing, list) else ():
             name, run, host = (str(alert["labels"].get(label, "")) for label in ("alertname", "run", "host"))
             if name.lower() == self.alert.lower():

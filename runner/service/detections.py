@@ -20,13 +20,15 @@ from runner.dataset_layouts import DATA, dataset_on_host
 from runner.errors import RequestError
 from runner.service.datasets import frozen
 from runner.service.house import House
-from runner.specs import Kind, ModelSpec
+from runner.specs import Kind, ModelSpec, TrainSpec
 from runner.store import runs
 
 FOUND = "found.json"
 """What an evaluation found, among a run's results (host/found_boxes.py)."""
 LEAST_IOU = 0.5
 MOST_EVALUATIONS = 20
+VALIDATED = "val"
+"""What a training is measured on."""
 MOST_BYTES = 64 * 1024 * 1024
 """Of a file that is read for a picture."""
 
@@ -70,14 +72,14 @@ class Look:
 
 
 def is_drawable(house: House, run_id: str) -> bool:
-    """Whether an evaluation brought what it found."""
+    """Whether an evaluation, or the last validation of a training, brought what it found."""
     return _found_path(house, run_id).is_file()
 
 
 def newest_drawable(house: House, run_id: str) -> str | None:
-    """The run itself, or the newest evaluation of a training that brought what it found."""
+    """Of a training the newest evaluation that brought what it found; else the run itself, where that did."""
     evals = runs.newest_of_parent(house.store.reading(), run_id, Kind.EVAL, limit=MOST_EVALUATIONS)
-    return next((each for each in (run_id, *(run.id for run in evals)) if is_drawable(house, each)), None)
+    return next((each for each in (*(run.id for run in evals), run_id) if is_drawable(house, each)), None)
 
 
 def worst_and_best(house: House, run_id: str, *, most: int) -> tuple[Sequence[Look], Sequence[Look]]:
@@ -107,12 +109,13 @@ def _found_path(house: House, run_id: str) -> Path:
 def _looks(house: House, run_id: str) -> Mapping[int, Look]:
     """By the listing's numbers of images; empty where the evaluation left nothing, the version is gone, or either cannot be read."""
     spec = runs.get(house.store.reading(), run_id).spec
-    if not isinstance(spec, ModelSpec) or spec.kind is not Kind.EVAL or spec.dataset is None or not is_drawable(house, run_id):
+    if not isinstance(spec, TrainSpec | ModelSpec) or spec.dataset is None or not is_drawable(house, run_id):
         return {}
+    split = spec.split if isinstance(spec, ModelSpec) else VALIDATED
     try:
         version = frozen(house, spec.dataset)
         found = _small_json(_found_path(house, run_id))["boxes"]
-        listing, folder = _listing(house, version, spec.split)
+        listing, folder = _listing(house, version, split)
         return _matched(house, version, listing, folder, found)
     except (RequestError, OSError, ValueError, KeyError, TypeError):  # orjson's error is a ValueError
         return {}

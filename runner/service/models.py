@@ -15,6 +15,7 @@ from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.frameworks.base import Framework
 from runner.service.datasets import frozen, newest_readable
+from runner.service.detections import FOUND
 from runner.service.given_files import keep_files
 from runner.service.hosts import Wish, where_to_run
 from runner.service.house import House, Requester
@@ -162,11 +163,13 @@ def submit_board(house: House, who: Requester, run_id: str, *, hours: float = 4.
 
 
 def results_of(house: House, run_id: str, names: Sequence[str] | None = None) -> list[ResultFileView]:
-    """The files of a run that were brought here, by name, or those of these ``names``; none once they are too old to be kept."""
+    """The files of a run that were brought here, by name, or those of these ``names``, without what only pictures are drawn from; none
+    once they are too old to be kept."""
     root = house.settings.results / find(house, run_id).id
     paths = root.rglob("*") if names is None else (root / name for name in names)
     files = sorted(path for path in paths if path.is_file())
-    return [ResultFileView(path.relative_to(root).as_posix(), path, path.stat().st_size) for path in files]
+    shown = ((path.relative_to(root).as_posix(), path) for path in files)
+    return [ResultFileView(name, path, path.stat().st_size) for name, path in shown if name != FOUND]
 
 
 def checkpoints_of(house: House, run_id: str) -> list[CheckpointView]:

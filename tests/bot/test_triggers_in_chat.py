@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -19,7 +18,7 @@ from runner.links import HostLink
 from runner.specs import IngestSpec, TrainSpec
 from runner.states import Reason
 from runner.store import hosts, runs
-from tests.support.slack_house import DATASET, PRESET, SlackHouse, slack_house
+from tests.support.slack_house import DATASET, PRESET, SlackHouse, slack_house, until
 from tests.support.words_house import add_dataset
 
 TRIGGERS = {
@@ -33,6 +32,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
     with pytest.MonkeyPatch.context() as patch, slack_house(tmp_path_factory.mktemp("chat")) as house:
         for name, value in house.environment.items():
             patch.setenv(name, value)
+        patch.setattr("bot.app.FIRINGS_WAKE_S", 0.1)
+        patch.setattr("bot.outbox.POST_INTERVAL_S", 0.0)
         add_dataset(house.house)
         house.runner_lives()
         with house.bot():
@@ -109,21 +110,23 @@ def test_each_cause_is_typed_and_fires_in_chat(served: SlackHouse) -> None:
 
 def test_a_file_that_comes_to_a_host_fires_in_chat(served: SlackHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.file_looks.AT_REST", timedelta(0))
+    monkeypatch.setattr("runner.file_looks.EVERY", timedelta(0))
     folder = tmp_path / "incoming"
     folder.mkdir()
     with served.house.store.writing() as db:
         hosts.put(db, Host("box", TransportName.LOCAL, str(tmp_path / "root")))
     asked(served, f'trigger add "file box:{folder}/*.zip" log {{file}}')
-    time.sleep(0.2)  # what is as old as the trigger does not count
-    (folder / "a b.zip").touch()
     link = HostLink(hosts.get(served.house.store.reading(), "box"), lambda _: None, silence_s=15)
     link.note(Connected("box", Identity("m", "box", "b", "ada", "")))
     looks = FileLooks(served.house)
-    try:
+
+    def fired() -> bool:
+        (folder / "a b.zip").touch()  # what came in the very moment of the trigger does not count
         looks.look({"box": link})
-        while looks._under_way:
-            looks.look({})
-            time.sleep(0.01)
+        return bool(served.rows("SELECT 1 FROM trigger_firings"))
+
+    try:
+        until(fired, timeout_s=20)
     finally:
         looks.close()
         link.close()
@@ -138,9 +141,7 @@ def test_cooldown_dry_run_and_loop_guard_are_told_with_their_reasons(served: Sla
     trained(served, None)
     [(trigger,)] = [row.values() for row in served.rows("SELECT id FROM triggers WHERE NOT dry_run")]
     own = trained(served, None, request_id=f"trigger:{trigger}:event:1")
-    served.person().wait_for(
-        lambda: len(served.rows("SELECT 1 FROM trigger_firings")) == 6 or None, timeout_s=20, what="what came of three failures"
-    )
+    until(lambda: len(served.rows("SELECT 1 FROM trigger_firings")) == 6, timeout_s=20, what="what came of three failures")
     listed = asked(served, "trigger list")
     assert listed.count("cooling down, because ") == listed.count("its own product, because ") == listed.count("fired, because ") == 1
     assert listed.count("dry run, because ") == 3

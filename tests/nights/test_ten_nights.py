@@ -6,7 +6,6 @@ makes of a model is written in its annotations (tests/scripted).
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -91,7 +90,7 @@ class Nights:
     def add_data(self, **scripted: object) -> None:
         """A new version of fish, whose models are what ``scripted`` says."""
         number = len(self.house.catalog.numbers("fish")) + 1
-        folder = _fish(self.house.settings.state / f"fish-{number}", number, scripted)
+        folder = fish(self.house.settings.state / f"fish-{number}", number, scripted)
         ingest(self.house.catalog, folder, name="fish", created_at=self.clock())
 
     def until(self, condition: Callable[[], object], what: str) -> None:
@@ -147,12 +146,9 @@ class Nights:
         )
 
 
-def _fish(folder: Path, number: int, scripted: Mapping[str, object]) -> Path:
+def fish(folder: Path, number: int, scripted: Mapping[str, object]) -> Path:
     """No image of one version is in another, so that none of what is trained on is measured on."""
-    write_coco(folder, images=SAMPLES, size=(32 + number, 24))
-    listing = folder / "annotations" / "instances_train.json"
-    listing.write_text(json.dumps({**json.loads(listing.read_text()), "info": {"scripted": scripted}}))
-    return folder
+    return write_coco(folder, images=SAMPLES, size=(32 + number, 24), scripted=scripted)
 
 
 def learned(ap: float, *found: int, **classes: float) -> dict[str, object]:
@@ -214,7 +210,7 @@ def _more_and_better_data(nights: Nights, champion: str) -> str:
 
 def _data_that_fails_its_checks(nights: Nights, champion: str) -> None:
     """Reported in the evening; by night nothing has changed."""
-    folder = _fish(nights.house.settings.state / "cut off", 77, {})
+    folder = fish(nights.house.settings.state / "cut off", 77, {})
     picture = folder / "images" / "train_2.jpg"
     picture.write_bytes(picture.read_bytes()[:-200])
     with nights.scripted.running():

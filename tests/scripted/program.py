@@ -108,6 +108,8 @@ def train(scenario: dict, work_dir: Path, first: int, together: Together | None)
         say(f"Saving checkpoint at {epoch} epochs")
         kept = {"epoch": epoch, "epochs": epochs, "lr": scenario["lr"], "learned": scenario.get("learned")}
         (work_dir / f"epoch_{epoch}.pth").write_text(json.dumps(kept))
+        if "found" in (scenario.get("learned") or {}):
+            (work_dir / "val.bbox.json").write_text(json.dumps(scenario["learned"]["found"]))
         ap = min(0.9, 0.2 * epoch)
         say(f"Epoch(val) [{epoch}][2/2]    coco/bbox_mAP: {ap:.4f}  coco/bbox_mAP_50: {min(1.0, ap + 0.1):.4f}  "
             "coco/bbox_mAP_75: -1.0000  data_time: 0.0010  time: 0.0020")

@@ -7,11 +7,12 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from PIL import Image
 
@@ -90,8 +91,10 @@ def empty_home(folder: Path) -> dict[str, str]:
     return {"HOME": str(home)}
 
 
-def write_coco(folder: Path, *, images: int = 2, size: tuple[int, int] = (32, 24)) -> Path:
-    """A COCO dataset of a few small pictures with a train and a val split."""
+def write_coco(
+    folder: Path, *, images: int = 2, size: tuple[int, int] = (32, 24), scripted: Mapping[str, object] = MappingProxyType({})
+) -> Path:
+    """A COCO dataset of a few small pictures with a train and a val split; its models are what ``scripted`` says (tests/scripted)."""
     (folder / "images").mkdir(parents=True)
     (folder / "annotations").mkdir()
     for split in ("train", "val"):
@@ -101,7 +104,8 @@ def write_coco(folder: Path, *, images: int = 2, size: tuple[int, int] = (32, 24
             Image.new("RGB", size, (number * 40, 80, 120 if split == "train" else 200)).save(folder / "images" / name)
             records.append({"id": number, "file_name": name, "width": size[0], "height": size[1]})
             boxes.append({"id": number, "image_id": number, "category_id": 1, "bbox": [2, 3, 10, 8], "area": 80, "iscrowd": 0})
-        document = {"images": records, "annotations": boxes, "categories": [{"id": 1, "name": "fish"}]}
+        planted = {"info": {"scripted": dict(scripted)}} if scripted else {}
+        document = {"images": records, "annotations": boxes, "categories": [{"id": 1, "name": "fish"}], **planted}
         (folder / "annotations" / f"instances_{split}.json").write_text(json.dumps(document))
     return folder
 

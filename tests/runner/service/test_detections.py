@@ -11,20 +11,22 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bot.notifier import notify
 from bot.plots import detections as sheets
-from bot.result_files import shown_by
+from bot.rendering import render
 from bot.run_pictures import detections, drawn
 from recipes.ingest import ingest
 from runner.entities import Place, Run
-from runner.service import models
+from runner.service import models, outbox
 from runner.service.datasets import reference
-from runner.service.detections import FOUND, Box, iou, match, newest_drawable, regressions, worst_and_best
+from runner.service.detections import FOUND, Box, iou, is_drawable, match, newest_drawable, regressions, worst_and_best
 from runner.service.house import House
-from runner.service.views import view
+from runner.service.views import history
 from runner.specs import Kind, ModelSpec, Start
+from runner.states import Reason
 from runner.store import runs
 from tests.support.run_rows import SPEC, house_in
-from tests.support.scripted_house import write_coco
+from tests.support.scripted_house import scripted_house, write_coco
 
 FISH, EEL = 1, 9
 
@@ -131,6 +133,10 @@ def test_a_training_shows_its_newest_evaluation(house: House) -> None:
     with house.store.writing() as db:
         training = runs.submit(db, SPEC, owner="U1", place=Place("C1"), now=house.now())
     assert newest_drawable(house, training.id) is None
+    own = house.settings.results / training.id / FOUND
+    own.parent.mkdir()
+    own.write_text("{}")
+    assert newest_drawable(house, training.id) == training.id, "its last validation"
     older, newer = evaluated(house, [], parent=training.id), evaluated(house, [], parent=training.id)
     with house.store.writing() as db:
         db.conn.execute("UPDATE runs SET created_at = '2020-01-01T00:00:00+00:00' WHERE id = ?", (older.id,))
@@ -146,13 +152,46 @@ def test_the_sheet_is_a_picture_and_not_a_file_of_the_thread(house: House) -> No
     with Image.open(BytesIO(png)) as shown:
         assert shown.width == sheets.WIDTH
         assert shown.height < 3 * sheets.WIDTH
-    files = models.results_of(house, run.id)
-    assert [file.name for file in files] == [FOUND]
-    kept = shown_by(view(house, run.id), files)
-    assert (kept.others, kept.left) == ([], [])
+    assert models.results_of(house, run.id) == []
 
 
 def test_an_image_that_is_gone_is_grey_and_its_boxes_are_still_drawn(tmp_path: Path) -> None:
     row = sheets.Row(tmp_path / "gone.jpg", [[Box("fish", 0, 0, 300, 100)], [Box("fish", 0, 0, 3e9, -1e9, 0.5)]], "gone.jpg")
     with Image.open(BytesIO(sheets.sheet(["annotated", "found"], [sheets.Section("Worst", [row])]))) as shown:
         assert shown.width == sheets.WIDTH
+
+
+def test_a_training_and_its_evaluation_show_what_their_host_found(tmp_path: Path) -> None:
+    """Over a real ssh: the last validation's boxes come after the end, the evaluation's before; both are drawn where they are told."""
+    found = [{"image_id": 1, "category_id": 1, "bbox": [2, 3, 10, 8], "score": score} for score in (0.9, 0.1)]
+    with scripted_house(tmp_path) as scripted:
+        folder = write_coco(tmp_path / "drawn", scripted={"learned": {"ap": 0.5, "found": found}})
+        ingest(scripted.house.catalog, folder, name="fish", created_at=datetime.now(UTC))
+        with scripted.running():
+            run = scripted.submit(epochs=1)
+            scripted.wait(run, Reason.COMPLETED)
+            scripted.wait_until(run, lambda _: is_drawable(scripted.house, run.id))
+            assert not (scripted.directory(run) / "work_dir" / "val.bbox.json").exists()
+            measured = models.submit_eval(scripted.house, scripted.who("eval"), run.id)
+            scripted.wait(measured, Reason.COMPLETED)
+            scripted.wait_until(run, lambda _: any(event.kind == "found" for event in history(scripted.house, run.id)))
+        while notify(scripted.house, home_channel="C1"):
+            pass
+        owed = {(each.kind, each.run_id): each for each in outbox.owed(scripted.house)}
+        for each in (owed["detections", run.id], owed["result", measured.id]):
+            [picture] = render(scripted.house, each).pictures
+            assert (picture.draw() or b"").startswith(b"\x89PNG")
+        worst, best = worst_and_best(scripted.house, run.id, most=3)
+        assert ([look.name for look in worst], [look.name for look in best]) == (["val_2.jpg"], ["val_1.jpg"])
+
+
+def test_a_host_that_cannot_make_it_smaller_has_measured_all_the_same(tmp_path: Path) -> None:
+    with scripted_house(tmp_path) as scripted:
+        folder = write_coco(tmp_path / "drawn", scripted={"learned": {"ap": 0.5, "found": "no list"}})
+        ingest(scripted.house.catalog, folder, name="fish", created_at=datetime.now(UTC))
+        with scripted.running():
+            run = scripted.submit(epochs=1)
+            scripted.wait(run, Reason.COMPLETED)
+            measured = models.submit_eval(scripted.house, scripted.who("eval"), run.id)
+            assert scripted.wait(measured, Reason.COMPLETED).evaluations[0].ap == 0.5
+        assert not is_drawable(scripted.house, measured.id)
