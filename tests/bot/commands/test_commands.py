@@ -14,6 +14,7 @@ from bot.grammar import answer
 from runner.alerts.routing import Alert
 from runner.entities import Environment
 from runner.evidence import Resources
+from runner.service.detections import FOUND
 from runner.service.house import House, Requester, role_of
 from runner.settings import Role
 from runner.specs import ConvertSpec, TrainSpec
@@ -114,6 +115,10 @@ def with_the_rest(house: House, name: str, example: str) -> None:
     fire(house, alertname="stalled", host="gpu1", severity="critical", run="r-7f3k")
     if name == "approve":
         wait_for_approval(house, "r-9abc")
+    if "detections" in example:
+        found = house.settings.results / "r-7f3k" / FOUND
+        found.parent.mkdir(parents=True)
+        found.write_text("{}")
     if name == "confirm":
         confirmable(house, run_id="r-7f3k", question="q-0123456789ab")
 
