@@ -56,56 +56,61 @@ class Cards:
         self._clock = clock
         self._looks: dict[tuple[str, str], _Look] = {}
         self._owed: set[tuple[str, str]] = set()
+        self._stale = rows.StaleCards()
         self._asked_for_links: set[str] = set()
-        self.pending = True
+        self._waits: set[bool] = {True}
+
+    @property
+    def pending(self) -> bool:
+        """Whether a card waits that may be edited now, as far as the budget goes: what is urgent always may."""
+        return any(self._budget.offers(urgent=urgent) for urgent in self._waits)
 
     def step(self) -> bool:
         """Edit the one card that needs it most and may be edited now; whether one was."""
-        stamps = rows.stale_cards(self._house)
+        stamps = self._stale.look(self._house.store)
         interval_s = self._budget.interval_s(sum(stamp.state is State.RUNNING for stamp in stamps))
-        changed = [item for stamp in stamps for item in self._changed(stamp)]
+        changed = [(stamp, part) for stamp in stamps for part in self._changed(stamp)]
         changed.sort(key=lambda item: self._order(*item))
-        self.pending = bool(changed)
-        return any(self._edit(stamp, card) for stamp, card in changed if self._may_edit(stamp, card, interval_s))
+        self._waits = {self._is_urgent(*item) for item in changed}
+        return any(self._edit(stamp, part) for stamp, part in changed if self._may_edit(stamp, part, interval_s))
 
-    def _changed(self, stamp: CardStamp) -> Sequence[tuple[CardStamp, Card]]:
+    def _changed(self, stamp: CardStamp) -> Sequence[str]:
         """The parts of a run that were not looked at since it changed; those it should have and has not are owed."""
         parts = [part for part in _parts(stamp) if self._mark(stamp, part) != stamp.mark]
-        have = rows.cards(self._house, stamp.run_id) if parts else {}
         for part in parts:
             told = part == "plot" and stamp.state is State.SUCCEEDED  # the result has the curves
-            if part not in have and "card" in have and not told and (stamp.run_id, part) not in self._owed:
-                rows.add(self._house, first_posting(stamp.run_id, have["card"].channel, part))
+            if part not in stamp.parts and "card" in stamp.parts and not told and (stamp.run_id, part) not in self._owed:
+                rows.add(self._house, first_posting(stamp.run_id, rows.cards(self._house, stamp.run_id)["card"].channel, part))
                 self._owed.add((stamp.run_id, part))
-        return [(stamp, have[part]) for part in parts if part in have]
+        return [part for part in parts if part in stamp.parts]
 
     def _mark(self, stamp: CardStamp, part: str) -> str | None:
         look = self._looks.get((stamp.run_id, part))
         return look.mark if look else None
 
-    def _is_urgent(self, stamp: CardStamp, card: Card) -> bool:
-        look = self._looks.get((stamp.run_id, card.part))
+    def _is_urgent(self, stamp: CardStamp, part: str) -> bool:
+        look = self._looks.get((stamp.run_id, part))
         return look is not None and look.reason is not stamp.reason
 
-    def _order(self, stamp: CardStamp, card: Card) -> tuple[bool, float]:
+    def _order(self, stamp: CardStamp, part: str) -> tuple[bool, float]:
         """Changes of state first, then what was not edited for longest."""
-        look = self._looks.get((stamp.run_id, card.part))
-        return not self._is_urgent(stamp, card), look.edited_at if look else 0.0
+        look = self._looks.get((stamp.run_id, part))
+        return not self._is_urgent(stamp, part), look.edited_at if look else 0.0
 
-    def _may_edit(self, stamp: CardStamp, card: Card, interval_s: float) -> bool:
-        if self._holds.held(card.channel, _UPDATE) or self._holds.held(_EVERY_CHANNEL, _UPDATE):
+    def _may_edit(self, stamp: CardStamp, part: str, interval_s: float) -> bool:
+        if self._holds.held(stamp.place.channel or "", _UPDATE) or self._holds.held(_EVERY_CHANNEL, _UPDATE):
             return False
-        look, urgent = self._looks.get((stamp.run_id, card.part)), self._is_urgent(stamp, card)
-        if card.part == "plot" and not stamp.state.final and look is not None:
+        look, urgent = self._looks.get((stamp.run_id, part)), self._is_urgent(stamp, part)
+        if part == "plot" and not stamp.state.final and look is not None:
             age = self._house.now() - stamp.created_at
             interval_s = max(_REDRAW_EVERY, age / _REDRAW_SHARE).total_seconds()
             urgent = False
         early = look is not None and self._clock() - look.edited_at < interval_s
         return self._budget.offers(urgent=urgent) and (urgent or not early)
 
-    def _edit(self, stamp: CardStamp, card: Card) -> bool:
+    def _edit(self, stamp: CardStamp, part: str) -> bool:
         """Look at one card and edit it if it shows something else; whether Slack was asked to."""
-        card = self._with_link(card)
+        card = self._with_link(rows.cards(self._house, stamp.run_id)[part])
         message = self._render_part(self._house, stamp.run_id, card.part, channel=card.channel)
         if message.digest == card.sent_digest:
             self._settle(stamp, replace(card, sent_at=message.as_of), edited=False)

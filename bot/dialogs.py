@@ -5,6 +5,7 @@ Each step answers in its ack. The only Web API calls are those that open a dialo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -93,7 +94,8 @@ def _form(kept: Mapping[str, object]) -> Form:
 
 def _field(form: Form, values: Mapping[str, str], why: str, to_blame: str) -> str:
     """The field that a complaint is shown at: that of the parameter, else one whose value is spoken of, else the first."""
-    spoken_of = (name for name in form.fields if len(values.get(name, "")) > 1 and values[name] in why)
+    long = {name: value for name in form.fields if len(value := values.get(name, "")) > 1}
+    spoken_of = (name for name, value in long.items() if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", why))
     return to_blame if to_blame in form.fields else next(spoken_of, form.fields[0])
 
 

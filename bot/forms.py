@@ -84,7 +84,7 @@ def _recipes(_house: House) -> Choices:
 
 
 def _hosts(house: House) -> Choices:
-    return [(view.host.name, view.host.name) for view in hosts.all_hosts(house) if view.host.name != "local"]
+    return [(name, name) for name in hosts.names(house) if name != "local"]
 
 
 def _trainings(house: House) -> Choices:

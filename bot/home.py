@@ -6,16 +6,13 @@ import hashlib
 import json
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 
 from bot.calls import Done, Refused, Slack, TooFast
 from bot.links import linked_blocks
-from bot.views.home import SHOWN_RUNS, Overview, home_view
-from bot.views.runs import SHOWN
-from runner.entities import Run
+from bot.views.home import SHOWN_RUNS, Mine, Overview, home_view
 from runner.service import alerts, datasets, hosts, queue, schedules, views
 from runner.service.house import House, role_of
 from runner.states import State
@@ -70,9 +67,7 @@ class Homes:
             ]
 
     def _publish(self, house: House, slack: Slack, person: str, tab: _Tab, seen: Overview) -> bool:
-        ended = [run for run in views.newest_runs(house, limit=_MOST_ENDED * 4, owner=person) if run.state.final][:_MOST_ENDED]
-        mine = [views.view(house, run.id) for run in ended]
-        view = home_view(seen, person, role_of(house, person), mine, zone=house.settings.time_zone)
+        view = home_of(house, person, seen)
         view = {**view, "blocks": linked_blocks(house, view["blocks"], most=_MOST_CHARACTERS)}  # type: ignore[arg-type]
         digest = hashlib.sha256(json.dumps(view, sort_keys=True).encode()).hexdigest()
         tab.published_at = self._clock()
@@ -88,18 +83,20 @@ class Homes:
         return isinstance(outcome, Done)
 
 
+def home_of(house: House, person: str, seen: Overview) -> dict[str, object]:
+    """A person's Home tab."""
+    live = [run for run in seen.live.values() if run.owner == person]
+    first = sorted(live, key=lambda run: run.state is State.PENDING)[:SHOWN_RUNS]  # what trains, and of what waits the oldest
+    ended = [run for run in views.newest_runs(house, limit=_MOST_ENDED * 4, owner=person) if run.state.final][:_MOST_ENDED]
+    mine = Mine([views.view(house, run.id) for run in first], len(live), [views.view(house, run.id) for run in ended])
+    return home_view(seen, person, role_of(house, person), mine, zone=house.settings.time_zone)
+
+
 def overview(house: House) -> Overview:
     """Everything that Home tabs show of the house, read once for all of them."""
-    # What trains is looked for first, and of what waits the oldest.
-    live = dict(sorted(queue.live_runs(house).items(), key=lambda item: item[1].state is State.PENDING))
-    first: defaultdict[str, list[Run]] = defaultdict(list)
-    for run in live.values():
-        if len(first[run.owner]) < SHOWN_RUNS:
-            first[run.owner].append(run)
-    shown = {view.run.id: view for view in views.views(house, [run for own in first.values() for run in own])}
+    live = queue.live_runs(house)
     return Overview(
-        now=house.now(), silent_since=views.runner_silent_since(house), live=live, views={**views.views_on_hosts(house), **shown},
-        places=queue.places(house, most=SHOWN), hosts=hosts.all_hosts(house), schedules=schedules.all_schedules(house),
-        datasets=datasets.newest_versions(house),
-        alerts=alerts.listed(house),
+        now=house.now(), silent_since=views.runner_silent_since(house), live=live, at_work=views.entries_on_hosts(house, live),
+        places=queue.places(house), hosts=hosts.all_hosts(house, queue.ends(house)), schedules=schedules.all_schedules(house),
+        datasets=datasets.newest_versions(house), alerts=alerts.listed(house),
     )

@@ -82,7 +82,7 @@ def known_recipe(_context: click.Context, _param: click.Parameter, value: str | 
 
 def known_host(context: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """The name of a host."""
-    known = [view.host.name for view in hosts.all_hosts(asking_of(context).house)]
+    known = hosts.names(asking_of(context).house)
     if value is None or value in known:
         return value
     raise UnknownNameError("host", value, known, none_yet="`host add` adds one.")

@@ -21,6 +21,9 @@ from recipes.errors import DatasetError
 from runner.errors import SignalboxError
 
 _SURPLUS = re.compile(r"unexpected extra arguments? \((.*)\)")
+_TEXT = "a text"
+_EXAMPLE = re.compile(r"\d+[A-Za-z]")
+"""What stands for a value in help and is one: ``12h``, ``20G``."""
 _OFFER = re.compile(r"first: `([^`<]+)`\.?$")
 """How a message of the service ends that names the line to begin with."""
 
@@ -96,7 +99,7 @@ def expected(param: click.Parameter | None) -> str:
         return "a number above 0, such as 0.001"
     if isinstance(kind, click.Choice):
         return "one of " + ", ".join(str(choice) for choice in kind.choices)
-    return "a text"
+    return _TEXT
 
 
 def sample(param: click.Parameter | None) -> str:
@@ -108,7 +111,8 @@ def sample(param: click.Parameter | None) -> str:
         return "0.001"
     if isinstance(kind, click.Choice):
         return str(kind.choices[0])
-    return ""
+    shown = param.metavar if isinstance(param, click.Option) else None
+    return shown if shown and _EXAMPLE.fullmatch(shown) else ""
 
 
 def _bad_value(error: click.BadParameter, words: list[str]) -> tuple[str, str]:
@@ -117,11 +121,11 @@ def _bad_value(error: click.BadParameter, words: list[str]) -> tuple[str, str]:
         name = param.name if param else "value"
         return (f"`{name}` must be {expected(param)}. {error.message}" if sample(param) else f"`{name}`: {error.message}"), ""
     option = param.opts[0]
-    if not sample(param):  # its own check says best what it takes
-        return f"`{option}`: {error.message}", ""
     typed = _typed_value(words, option)
     fixed = _with(words, typed, sample(param)) or _with(words, f"{option}={typed}", f"{option}={sample(param)}")
     fixed = fixed or _with(words, f"{option.removeprefix('--')}={typed}", f"{option.removeprefix('--')}={sample(param)}")
+    if expected(param) == _TEXT:  # its own check says best what it takes
+        return f"`{option}`: {error.message.rstrip('.')}.", fixed
     said = f", not {typed!r}" if typed else ""
     return f"`{option}` must be {expected(param)}{said}.", fixed
 

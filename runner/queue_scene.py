@@ -109,11 +109,15 @@ class Scenes:
         """Everything that a decision of the queue is made from, in the caller's read. ``live`` are the runs that have not ended, by id."""
         past, db = self.past(house), house.store.reading()
         return Scene(
-            waiting=tuple(self._wanted(candidates, past)),
-            running=tuple(running(around.leases, live, lambda run, since: self._ends_at(db, run, past, since, now))),
+            waiting=tuple(self._wanted(candidates, past)), running=self.running(house, around.leases, live, now=now),
             devices=around.devices, now=now, locks=around.locks, used=past.used,
             disks=disks_of(db, past.disk, around.leases, {host.name: host for host in around.hosts}),
         )
+
+    def running(self, house: House, leases: Iterable[Lease], live: Mapping[str, Run], *, now: datetime) -> tuple[Running, ...]:
+        """The runs that hold devices."""
+        past, db = self.past(house), house.store.reading()
+        return tuple(running(leases, live, lambda run, since: self._ends_at(db, run, past, since, now)))
 
     def _wanted(self, candidates: Iterable[Candidate], past: Past) -> Iterable[Waiting]:
         before, self._waiting, renewed = self._waiting, {}, 0

@@ -21,7 +21,7 @@ def help_(asking: Asking, command: tuple[str, ...]) -> Answer:
 
     if not command:
         house = asking.house
-        mine = views.views(house, [run for run in queue.live_runs(house).values() if run.owner == asking.who.person][:SHOWN_RUNS])
+        mine = views.entries(house, [run for run in queue.live_runs(house).values() if run.owner == asking.who.person][:SHOWN_RUNS])
         text, blocks = all_help(list(verbs().values()), mine, terminal=asking.who.door == "terminal", set_up=_set_up(house))
         return Answer(text, tuple(blocks))
     verb = verbs().get(command[0].lower())  # of a group, `help schedule add`, the whole group is told
@@ -32,7 +32,7 @@ def help_(asking: Asking, command: tuple[str, ...]) -> Answer:
 
 
 def _set_up(house: House) -> str:
-    there = {"server": hosts.all_hosts(house), "dataset": house.catalog.names(), "preset": all_presets(house)}
+    there = {"server": hosts.names(house), "dataset": house.catalog.names(), "preset": all_presets(house)}
     known = ", ".join(count(len(found), noun) for noun, found in there.items())
     return f"Here: {known}; times are {house.settings.zone}. `settings` and `doctor` tell the rest."
 

@@ -70,7 +70,7 @@ def add(  # noqa: PLR0913 - each of them an option
 def check(asking: Asking, host: str) -> Answer:
     house = asking.house
     declared = environments.declared_on(house, host)
-    text, blocks = host_page(hosts.host_view(house, host), declared, now=house.now(), zone=house.settings.time_zone)
+    text, blocks = host_page(hosts.host_view(house, host, queue.ends(house)), declared, now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 
@@ -163,7 +163,8 @@ def remove(asking: Asking, host: str, *, yes: bool) -> Answer:
 
 def _listed(asking: Asking) -> Answer:
     house = asking.house
-    text, blocks = host_list(hosts.all_hosts(house), views.views_on_hosts(house), now=house.now(), zone=house.settings.time_zone)
+    there, at_work = hosts.all_hosts(house, queue.ends(house)), views.entries_on_hosts(house, queue.live_runs(house))
+    text, blocks = host_list(there, at_work, now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 
 

@@ -18,7 +18,7 @@ def ps(asking: Asking, *, mine: bool, count: int) -> Answer:
     house, owner = asking.house, asking.who.person if mine else None
     live = [run for run in queue.live_runs(house).values() if owner in (None, run.owner)]
     ended = views.newest_ended(house, limit=count, owner=owner)
-    shown = [*views.views(house, live[:SHOWN]), *ended]
+    shown = [*views.entries(house, live[:SHOWN]), *ended]
     text, blocks = run_list(shown, total=len(live) + len(ended), now=house.now(), zone=house.settings.time_zone)
     return Answer(text, tuple(blocks))
 

@@ -6,7 +6,7 @@ import click
 
 from bot.answer import Answer
 from bot.verb import Asking, Topic, Verb
-from bot.views.runs import SHOWN, queue_list
+from bot.views.runs import queue_list
 from runner.service import hosts
 from runner.service import queue as service
 from runner.states import State
@@ -16,7 +16,7 @@ from runner.states import State
 @click.pass_obj
 def queue(asking: Asking) -> Answer:
     house = asking.house
-    live, places = service.live_runs(house), service.places(house, most=SHOWN)
+    live, places = service.live_runs(house), service.places(house)
     waiting = [run for run in live.values() if run.state is State.PENDING]
     text, blocks = queue_list(
         waiting, places, hosts.all_hosts(house), running=len(live) - len(waiting), now=house.now(), zone=house.settings.time_zone

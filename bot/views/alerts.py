@@ -141,5 +141,6 @@ def _silence(silence: Silence, zone: tzinfo, now: datetime) -> str:
 
 
 def _named(labels: Mapping[str, str]) -> str:
-    return ", ".join(name(value, 60) if key in ("run", "host") else f"{name(key)} {name(value, 60)}"
+    shown = {"run": code, "host": lambda value: name(value, 60)}
+    return ", ".join(shown[key](value) if key in shown else f"{name(key)} {name(value, 60)}"
                      for key, value in labels.items() if key not in _QUIET_LABELS and value)

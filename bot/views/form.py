@@ -122,7 +122,8 @@ def _input(param: click.Parameter, offered: Choices | None, value: str) -> Block
 
 def _hint(param: click.Option) -> str:
     """What the option is for, and what it is where nothing is said."""
-    words, default = param.help or "", f"If left empty: {param.show_default}" if isinstance(param.show_default, str) else ""
+    words = (param.help or "").replace("`", "")
+    default = f"If left empty: {param.show_default}" if isinstance(param.show_default, str) else ""
     return ". ".join(part for part in (words[:1].upper() + words[1:], default) if part)
 
 

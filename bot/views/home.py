@@ -39,13 +39,13 @@ LOOKS = (Button("All runs", "ps"), Button("Presets", "presets"), Button("Recipes
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What everybody's Home shows, of one moment. ``live`` are the runs that have not ended, by id; ``views`` those of them that hold
-    devices, or stand first among the runs of somebody who looks."""
+    """What everybody's Home shows, of one moment. ``live`` are the runs that have not ended, by id; ``at_work`` those of them that hold
+    devices."""
 
     now: datetime
     silent_since: datetime | None
     live: Mapping[str, Run]
-    views: Mapping[str, RunView]
+    at_work: Mapping[str, RunView]
     places: Mapping[str, QueuePlace]
     hosts: Sequence[HostView]
     schedules: Sequence[tuple[StandingOrder, str]]
@@ -53,16 +53,24 @@ class Overview:
     alerts: Sequence[AlertShown] = ()
 
 
-def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView], *, zone: tzinfo) -> dict[str, object]:
-    """The view that Slack publishes. ``ended`` are the person's own runs that ended last. Strangers see why they see nothing."""
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """A person's own runs: the first of all ``total`` that live, and those that ended last."""
+
+    live: Sequence[RunView] = ()
+    total: int = 0
+    ended: Sequence[RunView] = ()
+
+
+def home_view(seen: Overview, person: str, role: Role, mine: Mine, *, zone: tzinfo) -> dict[str, object]:
+    """The view that Slack publishes. Strangers see why they see nothing."""
     if role < Role.VIEWER:
         said = f"You are not on Signalbox's list of people. An admin can add {person} to access in the settings, or `grant` a role."
         return {"type": "home", "blocks": [section(said)]}
     now = seen.now
-    mine = [run for run in seen.live.values() if run.owner == person]
     waiting = [run for run in seen.live.values() if run.state is State.PENDING]
     _, queued = queue_list(waiting, seen.places, running=len(seen.live) - len(waiting), now=now, zone=zone)
-    _, devices = host_list(seen.hosts, seen.views, now=now, zone=zone)
+    _, devices = host_list(seen.hosts, seen.at_work, now=now, zone=zone)
     _, planned = schedule_list(seen.schedules)
     _, known = dataset_list(seen.datasets)
     silence = _silence(seen.silent_since, now, zone)
@@ -70,7 +78,7 @@ def home_view(seen: Overview, person: str, role: Role, ended: Sequence[RunView],
         *([section(silence)] if silence else []),
         *([actions(FREQUENT)] if role >= Role.MEMBER else []), actions(LOOKS),
         *_alerts(seen.alerts, now=now, zone=zone), header("My runs"),
-        *_mine([seen.views[run.id] for run in mine[:SHOWN_RUNS]], len(mine), ended, now=now, zone=zone),
+        *_mine(mine, now=now, zone=zone),
         *_part("Queue", queued), *_part("GPUs", devices), *_part("Schedules", planned), *_part("Datasets", known),
         context(f"As of {clock(now, zone)}. It stays up to date for ten minutes after it was opened."),
     ]
@@ -93,12 +101,12 @@ def _alerts(alerts: Sequence[AlertShown], *, now: datetime, zone: tzinfo) -> lis
     return [header("Alerts"), *shown, *more] if shown else []
 
 
-def _mine(live: Sequence[RunView], total: int, ended: Sequence[RunView], *, now: datetime, zone: tzinfo) -> list[Block]:
-    if not live and not ended:
+def _mine(mine: Mine, *, now: datetime, zone: tzinfo) -> list[Block]:
+    if not mine.live and not mine.ended:
         return [section("You have no runs yet. *Train…* queues one, and *Import…* brings a dataset.")]
-    blocks: list[Block] = [section(run_lines(view, zone=zone), menu=menu(view)) for view in live]
-    blocks += [context(f"… and {total - len(live)} more; `ps --mine` lists them")] if total > len(live) else []
-    return [*blocks, *(section(run_entry(view, now, zone), menu=menu(view)) for view in ended)]
+    blocks: list[Block] = [section(run_lines(view, zone=zone), menu=menu(view)) for view in mine.live]
+    blocks += [context(f"… and {mine.total - len(mine.live)} more; `ps --mine` lists them")] if mine.total > len(mine.live) else []
+    return [*blocks, *(section(run_entry(view, now, zone), menu=menu(view)) for view in mine.ended)]
 
 
 def _part(title: str, blocks: Sequence[Block]) -> list[Block]:

@@ -163,7 +163,7 @@ def buttons(view: RunView) -> list[Button]:
     """What can be done with a run in its state, the likeliest first. A failure's begin with what mends it."""
     run = view.run
     log = [Button("Log", f"log {run.id}")] if run.attempt else []
-    plot = [Button("Plot", f"plot {run.id}")] if isinstance(run.spec, TrainSpec) and view.epoch_ends else []
+    plot = [Button("Plot", f"plot {run.id}")] if isinstance(run.spec, TrainSpec) and view.progress else []
     if not run.state.final:
         why = [Button("Why", f"why {run.id}")] if run.state is State.PENDING or view.stale else []
         stop = [] if run.stop_requested_by else [Button("Stop", f"stop {run.id}", "danger")]

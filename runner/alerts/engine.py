@@ -19,7 +19,7 @@ EVENT = "alert"
 TOLD_IN_THREADS = 3
 """Alerts. Of so many at once each is also told in its run's thread; more would be a storm there."""
 MOST_LISTED = 20
-"""Alerts of a group that its message can show; the rest is counted."""
+"""Alerts of a group that its message can show; the rest is counted, and those that are new are kept for triggers."""
 
 
 class AlertEngine:
@@ -69,12 +69,13 @@ def payload(told: Notification, line: Told) -> dict[str, object]:
         "message": f"alert:{group_id(told.key)}:{to_text(line.message_at)}", "fresh": told.fresh,
         "firing": _listed(told.firing), "resolved": _listed(told.resolved), "fires": len(told.firing), "ended": len(told.resolved),
         "new": len(told.new), "owners": sorted({each.labels["owner"] for each in told.new if "owner" in each.labels}),
+        "all_new": [] if len(told.new) <= MOST_LISTED else _listed(told.new, most=len(told.new)),
         "of_runs": _listed(told.new + told.resolved) if len(told.new + told.resolved) <= TOLD_IN_THREADS else [],
     }
 
 
-def _listed(found: Iterable[Alert]) -> list[Mapping[str, object]]:
-    newest_first = sorted(found, key=lambda alert: (alert.starts_at, alert.id), reverse=True)[:MOST_LISTED]
+def _listed(found: Iterable[Alert], *, most: int = MOST_LISTED) -> list[Mapping[str, object]]:
+    newest_first = sorted(found, key=lambda alert: (alert.starts_at, alert.id), reverse=True)[:most]
     return [
         {"id": alert.id, "short": alert_id(alert), "labels": dict(alert.labels), "since": to_text(alert.starts_at),
          "until": to_text(alert.ends_at), "detail": alert.detail}

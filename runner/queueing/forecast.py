@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from runner.queueing.facts import Device, Running, Scene, Waiting
-from runner.queueing.order import UNKNOWN_S, Order, ordered
+from runner.queueing.order import UNKNOWN_S
 from runner.queueing.policy import Policy
-
-MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +23,59 @@ class Opening:
     further: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
-def forecast(scene: Scene, policy: Policy, order: Order = ordered, *, most: int = MOST) -> Mapping[str, Opening]:
-    """The first ``most`` runs in their order, each on the devices that are free first; runs that fit nowhere are left out.
+def forecast(scene: Scene, policy: Policy, queue: Sequence[Waiting]) -> Iterator[tuple[str, Opening | None]]:
+    """Each run of a queue by its id, on the devices that are free first; None: it fits nowhere. Played on only as far as it is looked at.
 
     A guess for people, not a promise: runs end early, fail, and are moved. A run of unknown length is taken to last four hours.
     """
-    free = {(device.host, device.id): _free_at(device, scene) for device in scene.devices if not device.broken}
+    free = _Free(scene)
     quotas = _Quotas(policy)
     for running in scene.running:
         quotas.take(running, _ends(running, scene.now))
-    found: dict[str, Opening] = {}
-    for run in order(scene, policy)[:most]:
+    for run in queue:
         opening = _first_opening(run, scene, free, quotas.free_at(run, scene.now))
+        yield run.id, opening
         if opening is None:
             continue
-        found[run.id] = opening
         ends = opening.at + timedelta(seconds=run.lasts_s or run.limit_s or UNKNOWN_S)
-        taken = ((opening.host, opening.devices), *opening.further)
-        free.update(dict.fromkeys([(host, device) for host, devices in taken for device in devices], ends))
+        for host, devices in ((opening.host, opening.devices), *opening.further):
+            free.take(host, devices, ends)
         quotas.take(run, ends)
-    return found
+
+
+class _Free:
+    """From when each device is free; the devices of each (host, kind) in that order."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._at = {(device.host, device.id): _free_at(device, scene) for device in scene.devices if not device.broken}
+        self._groups: defaultdict[tuple[str, str], list[Device]] = defaultdict(list)
+        for device in scene.devices:
+            if not device.broken:
+                self._groups[device.host, device.kind].append(device)
+        self._soonest = {key: sorted(group, key=self._free_at) for key, group in self._groups.items()}
+
+    def _free_at(self, device: Device) -> datetime:
+        return self._at[device.host, device.id]
+
+    def take(self, host: str, devices: Iterable[str], until: datetime) -> None:
+        self._at.update(dict.fromkeys([(host, device) for device in devices], until))
+        for key, group in self._groups.items():
+            if key[0] == host:
+                self._soonest[key] = sorted(group, key=self._free_at)
+
+    def openings(self, run: Waiting) -> Iterator[tuple[str, str, datetime, tuple[str, ...]]]:
+        """(host, kind, when, which devices) of each host that has what a run wants of one; those it chose need not be of a kind."""
+        for (host, kind), group in self._chosen(run) if run.chosen else self._soonest.items():
+            if host in run.hosts:
+                soonest = [*islice((device for device in group if _is_large_enough(device, run)), run.devices)]
+                if len(soonest) == run.devices:
+                    yield host, kind, self._free_at(soonest[-1]), tuple(device.id for device in soonest)
+
+    def _chosen(self, run: Waiting) -> Iterable[tuple[tuple[str, str], list[Device]]]:
+        found: defaultdict[tuple[str, str], list[Device]] = defaultdict(list)
+        for (host, _), group in self._groups.items():
+            found[host, ""] += [device for device in group if device.id in run.chosen]
+        return [(key, sorted(group, key=self._free_at)) for key, group in found.items()]
 
 
 @dataclass(slots=True)
@@ -75,14 +107,14 @@ class _Quotas:
         return at
 
 
-def _first_opening(run: Waiting, scene: Scene, free: Mapping[tuple[str, str], datetime], earliest: datetime | None) -> Opening | None:
+def _first_opening(run: Waiting, scene: Scene, free: _Free, earliest: datetime | None) -> Opening | None:
     if earliest is None:
         return None
     if run.devices == 0:
         return Opening(scene.now)
     of_kind: dict[str, list[Opening]] = {}
     leads = run.first if run.spread > 1 else None
-    for (host, kind), (at, devices) in sorted(_openings(run, scene, free).items(), key=lambda each: (each[0][0] != leads, each[1][0])):
+    for host, kind, at, devices in sorted(free.openings(run), key=lambda each: (each[0] != leads, each[2])):
         if of_kind.get(kind) or leads in (None, host):
             of_kind.setdefault(kind, []).append(Opening(max(earliest, at), host, devices))
     found = [
@@ -92,21 +124,8 @@ def _first_opening(run: Waiting, scene: Scene, free: Mapping[tuple[str, str], da
     return min(found, key=lambda opening: opening.at, default=None)
 
 
-def _openings(
-    run: Waiting, scene: Scene, free: Mapping[tuple[str, str], datetime]
-) -> dict[tuple[str, str], tuple[datetime, tuple[str, ...]]]:
-    """When each (host, kind) has what a run wants of one host, and which devices that are."""
-    groups: dict[tuple[str, str], list[Device]] = {}
-    for device in scene.devices:
-        fits = (device.host, device.id) in free and device.host in run.hosts
-        fits = fits and (device.is_slot or not device.memory_mib or device.memory_mib >= (run.memory_mib or 0))
-        if fits and (not run.chosen or device.id in run.chosen):
-            groups.setdefault((device.host, "" if run.chosen else device.kind), []).append(device)
-    return {
-        (host, kind): (free[host, soonest[-1].id], tuple(device.id for device in soonest))
-        for (host, kind), group in groups.items()
-        if len(soonest := sorted(group, key=lambda device: free[device.host, device.id])[: run.devices]) == run.devices
-    }
+def _is_large_enough(device: Device, run: Waiting) -> bool:
+    return device.is_slot or not device.memory_mib or device.memory_mib >= (run.memory_mib or 0)
 
 
 def _free_at(device: Device, scene: Scene) -> datetime:

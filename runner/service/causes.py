@@ -132,7 +132,7 @@ class AlertFires:
         _check_known("alert", self.alert.lower(), {name.lower() for name in rules(house)})
 
     def look(self, db: Database, event: Event) -> Iterator[Happened]:
-        firing = event.payload.get("firing") if event.kind == ALERT_EVENT else None
+        firing = event.payload.get("all_new") or event.payload.get("firing") if event.kind == ALERT_EVENT else None
         for alert in firing if isinstance(firing, list) else ():
             name, run, host = (str(alert["labels"].get(label, "")) for label in ("alertname", "run", "host"))
             if name.lower() == self.alert.lower():

@@ -101,8 +101,8 @@ def _free(house: House, text: str) -> DatasetRef:
 
 def _lasting(house: House, version: DatasetVersion) -> DatasetRef:
     """The version as a run keeps it; RequestError where it is about to be removed. So nothing begins that removing would break."""
-    for run in runs.live(house.store.reading()):
-        if run.kind is Kind.REMOVE and version.reference in _read_by(run):
+    for run in runs.live(house.store.reading(), Kind.REMOVE):
+        if version.reference in _read_by(run):
             raise RequestError(f"{version.reference} is being removed by {run.id}.")
     return reference(version)
 

@@ -14,7 +14,7 @@ from runner.errors import RequestError
 from runner.frameworks import find_framework
 from runner.service.house import House, Requester
 from runner.settings import Role
-from runner.specs import BootstrapSpec, DeclaredEnvironment
+from runner.specs import BootstrapSpec, DeclaredEnvironment, Kind
 from runner.store import declarations, events, hosts, runs
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
@@ -125,7 +125,7 @@ def _submit(house: House, who: Requester, spec: BootstrapSpec) -> Run:
 
 def _at_it(db: Database, spec: BootstrapSpec) -> Run | None:
     """The run that does the very same already. RequestError where it does something else of the same name."""
-    for run in runs.live(db):
+    for run in runs.live(db, Kind.BOOTSTRAP):
         if isinstance(run.spec, BootstrapSpec) and (run.spec.host, run.spec.environment) == (spec.host, spec.environment):
             if run.spec.declared != spec.declared:
                 raise RequestError(f"{run.id} is just looking at {spec.environment} on {spec.host}; wait for its end, or stop it.")

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from runner.decisions import Eligible, Move
 from runner.entities import Gpu, Run
-from runner.queue_scene import Learned, turn_of
+from runner.queue_scene import turn_of
 from runner.service.house import House, Requester
-from runner.service.present import facts_now, foreseen, nobodys_run
+from runner.service.present import facts_now, foreseen, nobodys_run, past_now
 from runner.service.queue import places_in, scene_now
 from runner.service.room import OnHost, on_hosts
 from runner.specs import TrainSpec
@@ -50,7 +50,7 @@ def foresee_run(house: House, run: Run) -> Foreseen:
     policy, now = house.settings.queue, house.now()
     with house.store.snapshot() as db:
         scene = scene_now(house, db, also=run)
-        learned = Learned(house.store)
+        learned = past_now(house).learned
         decision = foreseen(house, db, run, facts_now(db))
         disks = on_hosts(house, db, run, decision.hosts) if isinstance(decision, Eligible) else ()
         memory, asked = learned.memory_mib(run), turn_of(run).memory_mib is not None

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from sqlite_utils import Database
 
 from runner.entities import Environment, Gpu, Host, Lease, Run, TransportName
 from runner.errors import RequestError
 from runner.executors import executors
-from runner.queue_scene import Learned, ends_at, running
 from runner.queueing.facts import Lock
 from runner.service.house import House, Requester
 from runner.settings import Role
@@ -34,30 +34,35 @@ _OURS = frozenset({"--wrap", "--comment", "--chdir", "--output", "--error", "--o
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """A host as lists show it: what it last said of itself, its environments, which runs hold its devices and until when (where anybody
-    knows), and what people have locked."""
+    """A host as lists show it: what it last said of itself, its environments, which runs hold its devices, and what people have locked.
+    ``until`` is when runs will be done, as far as anybody knows and was asked."""
 
     host: Host
     resources: Mapping[str, object]
     environments: Sequence[Environment]
     leases: Sequence[Lease]
     devices: int
-    until: Mapping[str, datetime] = field(default_factory=dict)
-    locks: Sequence[Lock] = ()
-    gpus: Sequence[Gpu] = ()
+    until: Mapping[str, datetime]
+    locks: Sequence[Lock]
+    gpus: Sequence[Gpu]
 
 
-def all_hosts(house: House) -> list[HostView]:
+def names(house: House) -> list[str]:
+    """The hosts there are, in order."""
+    return [host.name for host in hosts.all_hosts(house.store.reading())]
+
+
+def all_hosts(house: House, until: Mapping[str, datetime] = MappingProxyType({})) -> list[HostView]:
     """Every host, by name, in one moment."""
     with house.store.snapshot() as db:
-        held, learned, now = hosts.leases(db), Learned(house.store), house.now()
-        return [_view(db, host, held, learned, now=now) for host in hosts.all_hosts(db)]
+        held, locked = hosts.leases(db), locks.all_locks(db, now=house.now())
+        return [_view(db, host, held, locked, until) for host in hosts.all_hosts(db)]
 
 
-def host_view(house: House, name: str) -> HostView:
+def host_view(house: House, name: str, until: Mapping[str, datetime] = MappingProxyType({})) -> HostView:
     """One host; RequestError names those there are."""
     with house.store.snapshot() as db:
-        return _view(db, hosts.get(db, name), hosts.leases(db), Learned(house.store), now=house.now())
+        return _view(db, hosts.get(db, name), hosts.leases(db), locks.all_locks(db, now=house.now()), until)
 
 
 ANY_TURN = Turn()
@@ -256,14 +261,9 @@ def _runs_on(db: Database, name: str) -> list[Run]:
     return [run for run in on_it if run.stop_requested_by is None or run.reason not in (Reason.UNREACHABLE, Reason.UNCLEAR)]
 
 
-def _view(db: Database, host: Host, leases: Iterable[Lease], learned: Learned, *, now: datetime) -> HostView:
-    gpus = hosts.devices(db, host)
-    held = [lease for lease in leases if lease.host == host.name]
-    holders = {run_id: runs.get(db, run_id) for run_id in {lease.run_id for lease in held}}
-    ends = {each.id: each.ends_at or each.at_most_until
-            for each in running(held, holders, lambda run, since: ends_at(db, run, learned, since, now))}
+def _view(db: Database, host: Host, leases: Iterable[Lease], locked: Iterable[Lock], until: Mapping[str, datetime]) -> HostView:
+    gpus, held = hosts.devices(db, host), [lease for lease in leases if lease.host == host.name]
     return HostView(
-        host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(gpus),
-        until={run_id: until for run_id, until in ends.items() if until},
-        locks=[lock for lock in locks.all_locks(db, now=now) if lock.host == host.name], gpus=gpus,
+        host, hosts.resources(db, host.name), hosts.environments(db, host=host.name), held, len(gpus), until,
+        [lock for lock in locked if lock.host == host.name], gpus,
     )

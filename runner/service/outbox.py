@@ -11,12 +11,12 @@ from runner.errors import RequestError
 from runner.service.house import House, Requester
 from runner.settings import Role
 from runner.store import events, outbox, runs
-from runner.store.card_stamps import CardStamp, card_stamps
+from runner.store.card_stamps import CardStamp, StaleCards
 from runner.store.outbox import Card, Delivery
 
 __all__ = [
-    "Card", "CardStamp", "Delivery", "NewDelivery", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts", "links",
-    "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "say", "settle_by", "stale_cards",
+    "Card", "CardStamp", "Delivery", "NewDelivery", "StaleCards", "add", "cards", "fail", "forget_card", "held", "keep_card", "last_posts",
+    "links", "mark_sending", "note_sent", "owe_for_events", "owed", "posted_ts", "put_back", "say", "settle_by",
 ]
 
 CURSOR = "notifier"
@@ -121,11 +121,6 @@ def settle_by(house: House, needless: Sequence[Delivery], instead: NewDelivery) 
 def last_posts(house: House, *, since: datetime) -> Mapping[str, datetime]:
     """When each channel last got a message, of those that did after a moment."""
     return outbox.last_posts(house.store.reading(), since=since)
-
-
-def stale_cards(house: House) -> list[CardStamp]:
-    """Every run with cards that may be out of date, oldest first."""
-    return card_stamps(house.store.reading())
 
 
 def cards(house: House, run_id: str) -> dict[str, Card]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from weakref import WeakKeyDictionary
 
 from sqlite_utils import Database
 
@@ -15,22 +13,22 @@ from runner.decisions import Eligible, HostFacts, decide_pending
 from runner.entities import Host, Run
 from runner.errors import RequestError
 from runner.kinds import all_kinds
-from runner.queue_scene import Candidate, Candidates, Found, Past, Scenes, surroundings, turn_of, waiting
+from runner.queue_scene import Candidate, Found, Past, surroundings, turn_of, waiting
 from runner.queueing.decide import Decisions, decide
 from runner.queueing.facts import Lock, Scene, Waiting
-from runner.queueing.forecast import MOST, Opening, forecast
+from runner.queueing.forecast import Opening, forecast
 from runner.queueing.order import goes_first, ordered
 from runner.queueing.policy import Policy
 from runner.service.house import House, Requester
-from runner.service.present import facts_now, foreseen
+from runner.service.present import book_of, facts_now, foreseen
 from runner.service.runs import find
 from runner.settings import Role
 from runner.states import Reason, State
 from runner.store import events, hosts, locks, runs
-from runner.store.connection import Store
-from runner.store.live_runs import LiveRuns
 
 LONGEST_LOCK = timedelta(days=14)
+GUESSED = 200
+"""Of so many that stand first it is guessed when they start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,48 +50,41 @@ class QueuePlace:
     further: tuple[str, ...] = ()
 
 
-class _Book:
-    """What one process remembers of the queue between two questions, so that of thousands only those that changed are read again."""
-
-    def __init__(self) -> None:
-        self.asking = threading.Lock()
-        self.live = LiveRuns()
-        self.candidates = Candidates()
-        self.scenes = Scenes()
-
-
-_BOOKS: WeakKeyDictionary[Store, _Book] = WeakKeyDictionary()
-
-
 def live_runs(house: House) -> Mapping[str, Run]:
     """Every run that has not ended, by id, oldest first."""
-    book = _book(house)
+    book = book_of(house)
     with book.asking:
         return book.live.look(house.store)
 
 
-def places(house: House, *, most: int = MOST) -> Mapping[str, QueuePlace]:
-    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none. Of the first
-    ``most`` it is guessed when they start."""
+def ends(house: House) -> Mapping[str, datetime]:
+    """When the runs that hold devices will be done, by id, where anybody knows."""
+    book = book_of(house)
+    with house.store.snapshot() as db, book.asking:
+        found = book.scenes.running(house, hosts.leases(db), book.live.look(house.store), now=house.now())
+    return {each.id: until for each in found if (until := each.ends_at or each.at_most_until)}
+
+
+def places(house: House) -> Mapping[str, QueuePlace]:
+    """The place of every run that waits for its turn, in the order of the queue. What waits for something else has none."""
     with house.store.snapshot() as db:
         scene = scene_now(house, db)
-    return places_in(scene, house.settings.queue, most=most)[0]
+    return places_in(scene, house.settings.queue)[0]
 
 
-def places_in(scene: Scene, policy: Policy, *, most: int = MOST) -> tuple[Mapping[str, QueuePlace], Decisions]:
+def places_in(scene: Scene, policy: Policy) -> tuple[Mapping[str, QueuePlace], Decisions]:
     """The places in a scene, and the decision that they come from."""
     queue = ordered(scene, policy)
     decisions = decide(scene, policy, lambda *_: queue)
-    return _Places(scene, policy, queue, decisions, forecast(scene, policy, lambda *_: queue, most=most)), decisions
+    return _Places(scene, policy, queue, decisions), decisions
 
 
 class _Places(Mapping[str, QueuePlace]):
     """Says of each of many what it is asked for, and when it is asked."""
 
-    def __init__(
-        self, scene: Scene, policy: Policy, queue: Sequence[Waiting], decisions: Decisions, guesses: Mapping[str, Opening]
-    ) -> None:
-        self._scene, self._policy, self._guesses = scene, policy, guesses
+    def __init__(self, scene: Scene, policy: Policy, queue: Sequence[Waiting], decisions: Decisions) -> None:
+        self._scene, self._policy = scene, policy
+        self._openings, self._guesses = forecast(scene, policy, queue), dict[str, Opening | None]()
         self._at = {run.id: (position, run) for position, run in enumerate(queue, start=1)}
         self._waits = {wait.run_id: wait for wait in decisions.waits}
         self._told: dict[tuple[object, ...], str] = {}
@@ -114,7 +105,7 @@ class _Places(Mapping[str, QueuePlace]):
             start = self._starts[run_id]
             others = tuple(each.host for each in start.further)
             return QueuePlace(position, "It starts now.", scene.now, host=start.host, devices=start.devices, further=others)
-        guess = self._guesses.get(run_id) if wait.reason is not Reason.WAITING_FOR_HOST else None
+        guess = self._guess(run_id, position) if wait.reason is not Reason.WAITING_FOR_HOST else None
         _, first = self._at.get(wait.after, (0, None))
         return QueuePlace(
             position, wait.why, wait.starts_at or (guess.at if guess else None), wait.reason, guess.host if guess else "",
@@ -122,6 +113,13 @@ class _Places(Mapping[str, QueuePlace]):
             tuple(lock for lock in scene.locks if lock.host in run.hosts and wait.reason is Reason.WAITING_FOR_GPU) if scene.locks else (),
             tuple(host for host, _ in guess.further) if guess else (),
         )
+
+    def _guess(self, run_id: str, position: int) -> Opening | None:
+        """Those that stand before are guessed first, and those behind not at all."""
+        while len(self._guesses) < min(position, GUESSED):
+            following, opening = next(self._openings)
+            self._guesses[following] = opening
+        return self._guesses.get(run_id)
 
 
 def _goes_first(first: Waiting, run: Waiting, scene: Scene, policy: Policy, told: dict[tuple[object, ...], str]) -> str:
@@ -230,7 +228,7 @@ def drain(house: House, who: Requester, host: str, *, drained: bool) -> Host:
 def scene_now(house: House, db: Database, *, also: Run | None = None) -> Scene:
     """As the runner sees it, or nearly: whether a host answers is what it last wrote down. ``also`` is a run that nobody has asked
     for yet, or that is not prepared yet: it stands in the queue as if it were."""
-    book, now, facts = _book(house), house.now(), facts_now(db)
+    book, now, facts = book_of(house), house.now(), facts_now(db)
     with book.asking:
         live, past = book.live.look(house.store), book.scenes.past(house)
         candidates = book.candidates.among(live.values(), facts, lambda run: _look_at(house, db, run, facts, past))
@@ -242,10 +240,6 @@ def scene_now(house: House, db: Database, *, also: Run | None = None) -> Scene:
     if isinstance(decision := foreseen(house, db, also, facts), Eligible):
         others += (waiting(Candidate(also, decision.hosts, all_kinds()[also.kind].needs(also)), past),)
     return replace(scene, waiting=others)
-
-
-def _book(house: House) -> _Book:
-    return _BOOKS.setdefault(house.store, _Book())
 
 
 def _look_at(house: House, db: Database, run: Run, facts: Sequence[HostFacts], past: Past) -> Found:

@@ -14,7 +14,7 @@ from runner.entities import FreeDisk, Run
 from runner.errors import RequestError
 from runner.queueing.waiting_words import in_gb
 from runner.service.house import House, Requester
-from runner.service.present import facts_now, foreseen, nobodys_run
+from runner.service.present import facts_now, foreseen, nobodys_run, past_now
 from runner.specs import TrainSpec
 from runner.store import hosts
 
@@ -65,7 +65,7 @@ def in_words(disk: OnHost) -> str:
 def on_hosts(house: House, db: Database, run: Run, names: Sequence[str]) -> tuple[OnHost, ...]:
     """What a run takes on the disks of hosts, and what these have free for it."""
     needs, known = DiskNeeds(house), {name: hosts.get(db, name) for name in names}
-    free = {disk.host: disk.free_bytes for disk in disks_of(db, needs, hosts.leases(db), known)}
+    free = {disk.host: disk.free_bytes for disk in disks_of(db, past_now(house).disk, hosts.leases(db), known)}
     said = {name: hosts.disk(db, name) for name in names}
     return tuple(
         OnHost(name, known[name].root, needs.on(run, name), FreeDisk(free[name], found.at) if (found := said[name]) else None)

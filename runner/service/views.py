@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlite_utils import Database
@@ -22,26 +22,29 @@ RUNNER_SILENT_AFTER = timedelta(seconds=15)
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """One run as a card shows it. ``last_seen`` is when its host last spoke; ``epochs`` the target, once prepared."""
+    """One run as a card shows it. ``last_seen`` is when its host last spoke; ``epochs`` the target, once prepared.
+
+    An entry of a list has nothing of what follows ``ranks``: for a hundred runs that would be most of the work.
+    """
 
     run: Run
-    attempt: Attempt | None
     progress: Progress | None
     epochs: int | None
-    epoch_ends: Sequence[Progress]
-    evaluations: Sequence[Evaluation]
-    checkpoints: Sequence[tuple[int, Checkpoint]]
     work: WorkStep | None
-    result: Mapping[str, object]
-    diagnosis: Diagnosis | None
-    devices: Sequence[Lease]
-    last_seen: datetime | None
+    evaluations: Sequence[Evaluation] = ()
+    ranks: Sequence[Attempt] = ()
+    """The newest attempt on each of its hosts."""
+    attempt: Attempt | None = None
+    epoch_ends: Sequence[Progress] = ()
+    checkpoints: Sequence[tuple[int, Checkpoint]] = ()
+    result: Mapping[str, object] = field(default_factory=dict)
+    diagnosis: Diagnosis | None = None
+    devices: Sequence[Lease] = ()
+    last_seen: datetime | None = None
     epochs_seen: Sequence[EpochSeen] = ()
     host: Host | None = None
     device_names: Sequence[str] = ()
     """What it holds as people number it: ``GPU 0``, ``CPU slot 1``."""
-    ranks: Sequence[Attempt] = ()
-    """The newest attempt on each of its hosts."""
 
     @property
     def hosts(self) -> Sequence[str]:
@@ -99,16 +102,16 @@ def view(house: House, run_id: str) -> RunView:
         return _view(db, runs.get(db, run_id))
 
 
-def views(house: House, live: Iterable[Run]) -> list[RunView]:
-    """Everything that lists show of these runs, in one moment."""
+def entries(house: House, listed: Iterable[Run]) -> list[RunView]:
+    """What lists show of these runs, in one moment."""
     with house.store.snapshot() as db:
-        return [_view(db, run) for run in live]
+        return [_entry(db, run) for run in listed]
 
 
-def views_on_hosts(house: House) -> dict[str, RunView]:
-    """The runs that hold devices, by id."""
+def entries_on_hosts(house: House, live: Mapping[str, Run]) -> dict[str, RunView]:
+    """Those of the live runs that hold devices, by id: how far they are, and nothing else."""
     with house.store.snapshot() as db:
-        return {run_id: _view(db, runs.get(db, run_id)) for run_id in {lease.run_id for lease in hosts.leases(db)}}
+        return {run_id: _how_far(db, live[run_id]) for run_id in {lease.run_id for lease in hosts.leases(db)} if run_id in live}
 
 
 def newest_runs(house: House, *, limit: int = 20, owner: str | None = None) -> list[Run]:
@@ -119,7 +122,7 @@ def newest_runs(house: House, *, limit: int = 20, owner: str | None = None) -> l
 def newest_ended(house: House, *, limit: int, owner: str | None = None) -> list[RunView]:
     """Of the runs that have ended those submitted last, of one owner where given."""
     with house.store.snapshot() as db:
-        return [_view(db, run) for run in runs.newest_ended(db, limit=limit, owner=owner)]
+        return [_entry(db, run) for run in runs.newest_ended(db, limit=limit, owner=owner)]
 
 
 def points(house: House, run_id: str) -> list[Progress]:
@@ -169,22 +172,30 @@ def all_hosts(house: House) -> list[tuple[Host, Mapping[str, object], Sequence[L
         ]
 
 
+def _how_far(db: Database, run: Run) -> RunView:
+    target = (run.prepared or {}).get("epochs") if isinstance(run.spec, TrainSpec) else None
+    if not isinstance(target, int) and isinstance(run.spec, TrainSpec):
+        resumes = run.spec.start.mode is StartMode.RESUME  # whose checkpoint says how many, once it is read
+        target = run.spec.overrides.epochs or (None if resumes else run.spec.preset.epochs)
+    epochs = target if isinstance(target, int) else None
+    return RunView(run, progress.latest(db, run.id), epochs, progress.work_step(db, run.id))
+
+
+def _entry(db: Database, run: Run) -> RunView:
+    ranks = attempts.ranks(db, run.id, run.attempt) if run.attempt else ()
+    return replace(_how_far(db, run), evaluations=progress.evaluations(db, run.id), ranks=ranks)
+
+
 def _view(db: Database, run: Run) -> RunView:
     attempt = attempts.get(db, run.id, run.attempt) if run.attempt else None
     held = hosts.leases(db, run.id)
     host = hosts.find(db, run.host) if run.host else None
     spoken = runs.diagnosis(db, run.id)
-    target = (run.prepared or {}).get("epochs") if isinstance(run.spec, TrainSpec) else None
-    if not isinstance(target, int) and isinstance(run.spec, TrainSpec):
-        resumes = run.spec.start.mode is StartMode.RESUME  # whose checkpoint says how many, once it is read
-        target = run.spec.overrides.epochs or (None if resumes else run.spec.preset.epochs)
-    return RunView(
-        run=run, attempt=attempt, progress=progress.latest(db, run.id), epochs=target if isinstance(target, int) else None,
-        epoch_ends=progress.epoch_ends(db, run.id), evaluations=progress.evaluations(db, run.id),
-        checkpoints=progress.checkpoints(db, run.id), work=progress.work_step(db, run.id), result=runs.result(db, run.id),
-        diagnosis=diagnosis_from(spoken) if spoken else None, devices=held, last_seen=host.seen_at if host else None,
-        epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (), host=host,
-        device_names=_names(db, host, held) if host and held else (), ranks=attempts.ranks(db, run.id, run.attempt) if run.attempt else (),
+    return replace(
+        _entry(db, run), attempt=attempt, epoch_ends=progress.epoch_ends(db, run.id), checkpoints=progress.checkpoints(db, run.id),
+        result=runs.result(db, run.id), diagnosis=diagnosis_from(spoken) if spoken else None, devices=held,
+        last_seen=host.seen_at if host else None, host=host, device_names=_names(db, host, held) if host and held else (),
+        epochs_seen=progress.epochs_seen(db, attempt) if attempt and run.state is State.RUNNING else (),
     )
 
 

@@ -119,7 +119,7 @@ def ports_in_use(db: Database, host: str) -> set[int]:
     """The ports on a host where the hosts of live runs meet."""
     rows = db.conn.execute(
         "SELECT port FROM attempts JOIN runs ON runs.id = attempts.run_id WHERE attempts.host = ? AND port IS NOT NULL"
-        " AND runs.state = 'RUNNING' AND runs.attempt = attempts.number", (host,),
+        " AND runs.state IN ('PENDING', 'RUNNING') AND runs.state = 'RUNNING' AND runs.attempt = attempts.number", (host,),
     )
     return {row["port"] for row in rows}
 

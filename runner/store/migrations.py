@@ -306,6 +306,12 @@ def laid_ahead(db: Database) -> None:
 
 
 @migrations()
+def children(db: Database) -> None:
+    """Which run goes on from which is asked for every failure of late: without this, of all runs there ever were."""
+    _carry_out(db, "CREATE INDEX runs_of_parent ON runs(parent_id) WHERE parent_id IS NOT NULL;\n")
+
+
+@migrations()
 def links_of_cards(db: Database) -> None:
     """Where a card is found, for whatever speaks of its run."""
     _carry_out(db, "ALTER TABLE cards ADD COLUMN link TEXT;\n")
@@ -318,6 +324,5 @@ def grace(db: Database) -> None:
 
 
 def _carry_out(db: Database, statements: str) -> None:
-    for statement in statements.split(";\n"):
-        if statement.strip():
-            db.conn.execute(statement)
+    for statement in filter(str.strip, statements.split(";\n")):
+        db.conn.execute(statement)

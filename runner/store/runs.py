@@ -90,10 +90,11 @@ def find(db: Database, run_id: str) -> Run | None:
     return None if row is None else _run(row)
 
 
-def live(db: Database) -> list[Run]:
-    """Every run that has not ended, oldest first."""
+def live(db: Database, kind: Kind | None = None) -> list[Run]:
+    """Every run that has not ended, of one kind where given, oldest first."""
     rows = db.conn.execute(
-        f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at, id"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM runs WHERE state IN ('PENDING', 'RUNNING') AND (?1 IS NULL OR kind = ?1) ORDER BY created_at, id",  # noqa: S608
+        (kind,),
     )
     return [run for row in rows if (run := _readable(row)) is not None]
 
@@ -196,7 +197,7 @@ def approve(db: Database, run: Run, by: str, *, now: datetime) -> None:
 
 def front(db: Database) -> float:
     """A place in the queue before every other."""
-    row = db.conn.execute("SELECT min(queue_place) AS first FROM runs WHERE state = 'PENDING'").fetchone()
+    row = db.conn.execute("SELECT min(queue_place) AS first FROM runs WHERE state IN ('PENDING', 'RUNNING')").fetchone()
     return (row["first"] or 0.0) - 1.0
 
 

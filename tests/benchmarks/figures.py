@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Latencies of one kind, in seconds, and the goal for one number of them (``median`` or ``p99``); no goal where it is only told."""
+    """Latencies of one kind (s), and the goal for one number of them (``median``, ``p95``, ``p99``); no goal where it is only told."""
 
     name: str
     seconds: Sequence[float]
@@ -23,7 +23,7 @@ class Figure:
         """The numbers that are shown."""
         ordered = sorted(self.seconds)
         return {
-            "median": statistics.median(ordered), "p90": nearest_rank(ordered, 0.90), "p99": nearest_rank(ordered, 0.99),
+            "median": statistics.median(ordered), "p95": nearest_rank(ordered, 0.95), "p99": nearest_rank(ordered, 0.99),
             "longest": ordered[-1],
         }
 
@@ -49,7 +49,7 @@ def in_words(seconds: float) -> str:
 def table(figures: Sequence[Figure]) -> str:
     """All figures, one line each, and how loaded the machine is."""
     width = max(len(figure.name) for figure in figures)
-    lines = [f"{'':{width}}  {'n':>5} {'median':>8} {'p90':>8} {'p99':>8} {'longest':>8}  goal"]
+    lines = [f"{'':{width}}  {'n':>5} {'median':>8} {'p95':>8} {'p99':>8} {'longest':>8}  goal"]
     for figure in figures:
         numbers = " ".join(f"{in_words(value):>8}" for value in figure.numbers.values())
         lines.append(f"{figure.name:{width}}  {len(figure.seconds):>5} {numbers}  {figure.verdict}".rstrip())

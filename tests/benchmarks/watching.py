@@ -65,10 +65,10 @@ def measure(seconds: float = 60.0, *, queued: int = 0) -> Watched:
     with _trainings(queued) as (runner, sshds):
         time.sleep(SETTLE_S)
         began, at = {host: _times(pid) for host, pid in sshds.items()}, time.monotonic()
-        own = _cpu_s(runner)
+        own = cpu_s(runner)
         time.sleep(seconds)
         took = time.monotonic() - at
-        spent = (_cpu_s(runner) - own) / took
+        spent = (cpu_s(runner) - own) / took
         shares = {host: _shares(began[host], _times(pid), took) for host, pid in sshds.items()}
         return Watched(
             took, spent, _rss_mb(runner), {host: each["watcher"] for host, each in shares.items()},
@@ -148,7 +148,7 @@ def _times(root: int) -> dict[str, float]:
     for pid in found:
         found += below[pid]
         program = Path(f"/proc/{pid}/comm").read_text().strip() if _stat(pid) else ""
-        spent["watcher" if program.startswith("python") else "sshd"] += _cpu_s(pid)
+        spent["watcher" if program.startswith("python") else "sshd"] += cpu_s(pid)
     return spent
 
 
@@ -164,7 +164,7 @@ def _stat(pid: int) -> list[str]:
         return []
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """User and system time, its children's left out."""
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / TICKS if fields else 0.0

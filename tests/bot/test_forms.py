@@ -146,8 +146,8 @@ def test_an_alert_rule_and_a_silence(served: SlackHouse, day: Lively) -> None:
     assert "held for 60 s" in str(ada.slash(served.training, "/train", "rules")), "a plan changes nothing"
     assert "held for 5 min" in str(ben.submit(plan["view"])["view"]["blocks"])
     assert alerts.rules(served.house)["stalled"].with_["minutes"] == 9
-    refused = ada.submit(bare(served, "rules set"), fill({"name": "stalled", "for_": "9m"}))
-    assert "operator" in str(refused["errors"])
+    refused = ada.submit(bare(served, "rules set"), fill({"name": "stalled", "for_": "9m", "state": "on"}))
+    assert "operator" in refused["errors"]["name"], "whose letters are in the sentence is not to blame"
 
     plan_, told = agree(served, bare(served, "silence"), {"what": "host=gpu-1", "lasts": "2h", "reason": "new fans"})
     assert "host=" in plan_ and "Silent until" in told

@@ -14,15 +14,15 @@ from bot.answer import Answer
 from bot.calls import Done, TooFast
 from bot.form_table import FORMS
 from bot.forms import MOST_CHOICES, choices
-from bot.home import EVERY_S, LOOKED_AT_S, Homes, overview
+from bot.home import EVERY_S, LOOKED_AT_S, Homes, home_of, overview
 from bot.local_workspace.block_kit import accept_view
 from bot.views.blocks import section
 from bot.views.form import answer_view, form_view, plan_view
-from bot.views.home import VIEW_BLOCKS, home_view
+from bot.views.home import VIEW_BLOCKS, Mine, home_view
 from runner.alerts.routing import Alert, State
 from runner.entities import Gpu, Place
 from runner.service.alerts import AlertShown
-from runner.service.views import newest_runs, view
+from runner.service.views import view
 from runner.settings import Role
 from runner.states import Reason
 from runner.store import alerts, runs
@@ -88,7 +88,7 @@ def test_alerts_come_first_and_are_acked_from_there(served: SlackHouse, day: Liv
     labels = {"alertname": "stalled", "severity": "warning", "run": day.working.id, "host": "gpu-1"}
     alert = Alert(labels, now, detail=f"{HOSTILE} for 20 min.")
     shown = AlertShown(alert, "a-7f3k", None, None, None, None)
-    view = home_view(replace(seen, alerts=[shown] * 9), served.people["ada"], Role.MEMBER, [], zone=served.house.settings.time_zone)
+    view = home_view(replace(seen, alerts=[shown] * 9), served.people["ada"], Role.MEMBER, Mine(), zone=served.house.settings.time_zone)
     accept_view(view, kinds=("home",), file_is_ready=lambda _: True)
     said = str(view)
     assert said.index("Alerts") < said.index("My runs") and "3 more" in said
@@ -98,8 +98,8 @@ def test_alerts_come_first_and_are_acked_from_there(served: SlackHouse, day: Liv
 def test_a_viewer_gets_no_buttons_that_submit_and_a_stranger_is_told_why(served: SlackHouse, day: Lively) -> None:
     assert "on Signalbox's list" in str(home(served, "eve")["blocks"])
     seen = overview(served.house)
-    looked = home_view(seen, "U1", Role.VIEWER, [], zone=served.house.settings.time_zone)
-    assert "form:" not in str(looked) and "Train…" in str(home_view(seen, "U1", Role.MEMBER, [], zone=served.house.settings.time_zone))
+    looked = home_view(seen, "U1", Role.VIEWER, Mine(), zone=served.house.settings.time_zone)
+    assert "form:" not in str(looked) and "Train…" in str(home_view(seen, "U1", Role.MEMBER, Mine(), zone=served.house.settings.time_zone))
 
 
 class Publishing:
@@ -156,18 +156,18 @@ def test_what_has_not_changed_is_not_published_again(served: SlackHouse, day: Li
 
 def test_a_full_and_hostile_house_stays_inside_slacks_limits(served: SlackHouse, day: Lively) -> None:
     seen, house = overview(served.house), served.house
-    some, names = seen.views[day.working.id], [f"r-{number}" for number in range(120)]
+    some, names = view(house, day.working.id), [f"r-{number}" for number in range(120)]
     odd = replace(some, run=replace(some.run, detail=HOSTILE * 40, reason=Reason.UNREACHABLE))
     gpus = [Gpu("gpu-1", f"u{number}", number, HOSTILE * 9, 81920, 99, ((HOSTILE * 9, 900),) * 9, HOSTILE * 9) for number in range(16)]
     server = replace(seen.hosts[0], gpus=gpus)
     crowded = replace(
-        seen, live={name: replace(odd.run, id=name) for name in names}, views=dict.fromkeys(names, odd),
+        seen, live={name: replace(odd.run, id=name) for name in names}, at_work=dict.fromkeys(names, odd),
         hosts=[server] * 60, datasets=[*seen.datasets] * 200,
         schedules=[(schedule, HOSTILE) for schedule in [_Schedule()] * 200],
     )
-    view = home_view(crowded, served.people["ada"], Role.MEMBER, [odd] * 5, zone=house.settings.time_zone)
-    accept_view(view, kinds=("home",), file_is_ready=lambda _: True)
-    shown = str(view)
+    made = home_view(crowded, served.people["ada"], Role.MEMBER, Mine([odd] * 8, 120, [odd] * 5), zone=house.settings.time_zone)
+    accept_view(made, kinds=("home",), file_is_ready=lambda _: True)
+    shown = str(made)
     assert "<!channel>" not in shown and "<https" not in shown
     told = Answer(HOSTILE * 200, (section(HOSTILE * 60),) * 49)
     place, line = Place("C0TRAIN01", "1700000000.000100"), "\\" * 1300 + "ü" * 100
@@ -207,8 +207,7 @@ def test_it_is_fast_after_ten_thousand_runs(tmp_path: Path) -> None:
         took = []
         for _ in range(5):  # of this thread's own time: the machine is shared
             begun = time.thread_time()
-            ended = [view(house, run.id) for run in newest_runs(house, limit=5, owner=served.people["ada"])]
-            made = home_view(overview(house), served.people["ada"], Role.MEMBER, ended, zone=house.settings.time_zone)
+            made = home_of(house, served.people["ada"], overview(house))
             took.append(time.thread_time() - begun)
     assert min(took) < FAST_S, took
     assert len(made["blocks"]) <= VIEW_BLOCKS  # type: ignore[arg-type]
@@ -218,7 +217,7 @@ def test_what_is_wrong_stands_above_my_runs(tmp_path: Path) -> None:
     house = words_house(tmp_path)
 
     def blocks() -> str:
-        return str(home_view(overview(house), ADA, Role.MEMBER, [], zone=house.settings.time_zone)["blocks"])
+        return str(home_view(overview(house), ADA, Role.MEMBER, Mine(), zone=house.settings.time_zone)["blocks"])
 
     assert "Alerts" not in blocks()
     stalled = Alert({"alertname": "stalled", "severity": "critical", "host": "gpu1"}, NOW, detail="Its log has not grown for 7 min.")

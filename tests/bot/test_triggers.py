@@ -12,6 +12,9 @@ from bot.firings import carry_out_due
 from bot.grammar import answer, tried
 from bot.settings import SlackSettings
 from bot.typed_text import split_like_a_shell
+from runner.alerts.configuration import AlertSettings
+from runner.alerts.engine import payload
+from runner.alerts.routing import Alert, State, step
 from runner.entities import Place, Run
 from runner.errors import NotAllowedError, RequestError
 from runner.service import hooks, standing_orders, triggers
@@ -159,6 +162,17 @@ def test_an_alert_fires_once_however_often_its_group_is_told(house: House) -> No
             events.record(db, "alert", at=house.now(), payload={"firing": [alert], "why": "first"})
         assert outcomes(house, trigger) == [Outcome.FIRED]
     assert triggers.ready(house)[0][1].command == f"stop {run.id}"
+
+
+def test_each_alert_of_a_storm_fires(house: House) -> None:
+    trigger = add(house, "alert stalled", "log {run}", cooldown=timedelta())
+    storm = [Alert({"alertname": "stalled", "severity": "critical", "run": f"r-{number}"}, house.now()) for number in range(300)]
+    settings = AlertSettings.model_validate({"route": {"receiver": "home", "group_by": ["alertname"], "group_wait": "0s"}})
+    state, (told,) = step(State(), storm, settings, house.now())
+    with house.store.writing() as db:
+        events.record(db, "alert", at=house.now(), payload=payload(told, state.log[told.key]))
+    outcomes(house, trigger)
+    assert {firing.command for _, firing in triggers.ready(house)} == {f"log r-{number}" for number in range(300)}
 
 
 def test_a_firing_is_carried_out_once_with_names_filled_in_and_told_in_its_channel(house: House) -> None:

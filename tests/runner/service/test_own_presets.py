@@ -56,7 +56,7 @@ def test_the_same_again_changes_nothing_and_another_is_the_next_version(house: H
     assert [add(house, who(), new).stored.version for _ in range(2)] == [1, 1]
     assert add(house, who(), NewPreset("mine", like=NANO, changed={"batch": 2})).stored.version == 2
     assert [each.version for each in preset_view(house, "mine").versions] == [2, 1]
-    assert remove(house, who(), "mine") == 2
+    assert len(remove(house, who(), "mine")) == 2
     with pytest.raises(RequestError, match="There is no preset 'mine'"):
         remove(house, who(), "mine")
     assert add(house, who(), new).stored.version == 3
