@@ -37,7 +37,7 @@ TOLD_EVERY_S = 1.0
 RESULTS = "results"
 FOUND_BOXES = Path(str(resources.files("runner.host") / "found_boxes.py"))
 FOUND_TIMEOUT_S = 600.0
-FOUND_BYTES = 64 * 1024 * 1024
+FOUND_BYTES = 16 * 1024 * 1024
 _PART = re.compile(r"|\.index|\.data-\d{5}-of-\d{5}")
 """Behind the name of a checkpoint: nothing, or what TensorFlow's files of one are called."""
 FREE_PORT = Path(str(resources.files("runner.host") / "free_port.py"))

@@ -16,7 +16,6 @@ from bot.listeners import SHORTCUT, Identity
 from bot.settings import SlackSettings
 from bot.views.import_dialog import CALLBACK
 from runner.entities import Place
-from runner.schedule_words import parse_timing
 from runner.service.house import Requester, role_of
 from runner.settings import Role
 from runner.states import Reason
@@ -40,13 +39,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
             add_dataset(house.house, "fish", format_name=format_name)
         with house.house.store.writing() as db:
             hosts.put(db, host_value("gpu1"))
-            kept = schedules.add(
-                db, parse_timing("every day 02:30", zone="UTC"), command="ps", owner=house.people["ada"], channel=house.training,
-                now=house.house.now(),
-            )
+            ada, now = house.people["ada"], house.house.now()
+            schedules.add(db, schedules.Schedule("s-7f3k", "every day 02:30", "30 2 * * *", "UTC", "ps", ada, house.training, now))
         working = at_work(house.house, house.submit(), epochs=14, best_epoch=12)
         waiting = house.move(house.submit(), Reason.WAITING_FOR_APPROVAL)
-        rename(house, "schedules", kept.id, "s-7f3k")
         rename(house, "runs", working.id, "r-7f3k")
         rename(house, "runs", waiting.id, "r-9abc")
         yield house

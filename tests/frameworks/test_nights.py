@@ -22,7 +22,7 @@ from bot.rendering import render
 from recipes.ingest import ingest
 from runner.environments import find_ready
 from runner.service import outbox, retraining
-from runner.service.detections import regressions, worst_and_best
+from runner.service.detections import is_drawable, regressions, worst_and_best
 from runner.service.retraining import Retraining, Verdict
 from runner.service.views import view
 from runner.store import hosts, runs
@@ -107,6 +107,7 @@ def test_a_real_champion_and_the_night_that_unlearns_a_class(scripted: ScriptedH
     assert [each.run_id for each in retraining.all_champions(house)] == [first.run_id]
     assert second.eval_id is not None
     assert second.champion_eval_id is not None
+    assert is_drawable(house, first.run_id), "its last validation was brought here after its end"
     worst, _best = worst_and_best(house, second.eval_id, most=4)
     assert len(worst) == 4, "no disc is found where it is"
     worse = regressions(house, second.eval_id, second.champion_eval_id, most=4)

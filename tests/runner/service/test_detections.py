@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from bot import grammar
+from bot.answer import Answer
 from bot.notifier import notify
 from bot.plots import detections as sheets
 from bot.rendering import render
@@ -20,8 +22,9 @@ from runner.entities import Place, Run
 from runner.service import models, outbox
 from runner.service.datasets import reference
 from runner.service.detections import FOUND, Box, iou, is_drawable, match, newest_drawable, regressions, worst_and_best
-from runner.service.house import House
+from runner.service.house import House, Requester
 from runner.service.views import history
+from runner.settings import Role
 from runner.specs import Kind, ModelSpec, Start
 from runner.states import Reason
 from runner.store import runs
@@ -153,6 +156,23 @@ def test_the_sheet_is_a_picture_and_not_a_file_of_the_thread(house: House) -> No
         assert shown.width == sheets.WIDTH
         assert shown.height < 3 * sheets.WIDTH
     assert models.results_of(house, run.id) == []
+
+
+def test_they_are_shown_again_to_whoever_asks(house: House) -> None:
+    run, bare = evaluated(house, [fish(1, label=categories(house)[0])]), evaluated(house, [])
+    (house.settings.results / bare.id / FOUND).unlink()
+
+    def asked(line: str, number: int) -> Answer:
+        return grammar.answer(house, Requester("U1", Role.MEMBER, "slash", f"t{number}", Place("C1")), line)
+
+    assert asked(f"plot {run.id} of detections", 1).text == f"The picture of `{run.id}` follows."
+    [owed] = [each for each in outbox.owed(house) if each.kind == "plot"]
+    [picture] = render(house, owed).pictures
+    assert (picture.draw() or b"").startswith(b"\x89PNG")
+    refused = asked(f"plot {bare.id} --of detections", 2)
+    assert not refused.ok
+    assert "has left what it found" in refused.text
+    assert not asked(f"plot {run.id} {bare.id} --of detections", 3).ok
 
 
 def test_an_image_that_is_gone_is_grey_and_its_boxes_are_still_drawn(tmp_path: Path) -> None:
