@@ -3,8 +3,8 @@
 ``python found_boxes.py DIRECTORY``: of DIRECTORY/found.bbox.json, or of what a training's last validation left in its work_dir (COCO
 results: [{"image_id", "category_id", "bbox", "score"}, ...]), the boxes from LEAST_SCORE become DIRECTORY/results/found.json:
 {"least_score", "boxes": [[image id, category id, x, y, w, h, score], ...]}. An evaluation writes every box it is a thousandth sure of, so
-the file is read piece by piece and removed at the end. Without such a file, and where MOST_BOXES are exceeded, nothing is made; stdout
-says which, and nothing else.
+the file is read piece by piece, and removed at the end where nobody but us asked for it. Without such a file, and where MOST_BOXES are
+exceeded, nothing is made; stdout says which, and nothing else.
 """
 
 import json
@@ -12,7 +12,7 @@ import math
 import os
 import sys
 
-FOUND = ("found.bbox.json", os.path.join("work_dir", "val.bbox.json"))
+OURS, OF_TRAINING = "found.bbox.json", os.path.join("work_dir", "val.bbox.json")
 TARGET = os.path.join("results", "found.json")
 LEAST_SCORE = 0.3
 MOST_BOXES = 200 * 1000
@@ -51,7 +51,7 @@ def kept(path):
 def main():
     directory = sys.argv[1]
     target = os.path.join(directory, TARGET)
-    sources = [path for path in (os.path.join(directory, name) for name in FOUND) if os.path.isfile(path)]
+    sources = [path for path in (os.path.join(directory, name) for name in (OURS, OF_TRAINING)) if os.path.isfile(path)]
     if not sources:
         if not os.path.exists(target):
             print("nothing was found to make smaller")
@@ -65,7 +65,8 @@ def main():
         with open(target + ".new", "w", encoding="utf-8") as file:
             json.dump({"least_score": LEAST_SCORE, "boxes": boxes}, file, separators=(",", ":"))
         os.replace(target + ".new", target)
-    os.remove(source)
+    if source.endswith(OURS):
+        os.remove(source)
 
 
 if __name__ == "__main__":

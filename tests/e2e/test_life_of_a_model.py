@@ -73,7 +73,7 @@ def its_button_measures_it(play: Play) -> None:
     play.press(play.reply(model, "Best mAP"), f"eval {model}")
     card = play.message("evaluation of quick on pond@1 (val)", "Finished")
     measured = run_of(card)
-    result = play.reply(measured, "finished in", "mAP *0.600* (AP50 0.700).", f"with epoch_3.pth of `{model}`")
+    result = play.reply(measured, "finished in", "mAP *0.600* (AP50 0.700).", "with epoch_3.pth of", f"|{model}>")
     assert "Best" not in result["text"] and "New best" not in str(play.scene.ada.thread(play.scene.channel, card["ts"]))
     assert f"show {model}" in lines(result)
 

@@ -111,7 +111,7 @@ class Bot:
 
 @pytest.fixture(scope="module")
 def bot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bot]:
-    limits = Limits(ack_s=1.0, event_retry_delays_s=(0.0,), message_burst=100, file_processing_s=0.05)
+    limits = Limits(ack_s=1.0, event_retry_delays_s=(0.0,), message_burst=100, file_processing_s=3.0)
     workspace = LocalWorkspace(tmp_path_factory.mktemp("state"), WorkspaceConfiguration(limits=limits))
     workspace.start()
     bot = Bot(workspace)
@@ -230,9 +230,10 @@ def test_the_app_uploads_a_picture_and_shows_it(bot: Bot, ada: WorkspacePerson) 
     with pytest.raises(SlackApiError) as refused:
         bot.app.client.chat_update(channel=card["channel"], ts=card["ts"], blocks=image, text="plot")
     assert refused.value.response["error"] == "invalid_blocks"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not bot.app.client.files_info(file=uploaded["file"]["id"])["file"]["mimetype"]:
         assert time.monotonic() < deadline
+        time.sleep(0.1)
     bot.app.client.chat_update(channel=card["channel"], ts=card["ts"], blocks=image, text="plot")
     assert ada.thread("training", card["ts"])[1]["files"][0]["name"] == "plot.png"
 

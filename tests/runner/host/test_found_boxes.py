@@ -35,6 +35,14 @@ def test_only_what_is_sure_enough_is_sent_and_the_large_file_goes(tmp_path: Path
     assert shrink(directory, None)[1] is not None, "asked again after a crash, what was made stays"
 
 
+def test_what_a_training_wrote_itself_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "work_dir" / "val.bbox.json"
+    theirs.parent.mkdir()
+    theirs.write_text(json.dumps([record(0.9)]))
+    assert shrink(tmp_path, None) == (0, [[7, 2, 1.0, 2.0, 3.0, 4.0, 0.9]])
+    assert theirs.exists()
+
+
 def test_a_file_longer_than_a_piece_is_read_whole(tmp_path: Path) -> None:
     code, boxes = shrink(tmp_path, json.dumps([record(0.9 if number % 100 == 0 else 0.01, image_id=number) for number in range(30_000)]))
     assert code == 0
