@@ -32,7 +32,7 @@ from runner.service.alerts import rule
 from runner.service.house import House
 from runner.service.models import results_of
 from runner.service.outbox import Delivery, posted_ts
-from runner.service.retraining import retraining_with
+from runner.service.retraining import champion_for, retraining_with
 from runner.service.views import RunView, view
 from runner.specs import Kind
 
@@ -90,7 +90,8 @@ def _result(house: House, delivery: Delivery) -> Message:
     shown = view(house, _run_of(delivery))
     place, trains = Place(delivery.channel, shown.run.place.thread), shown.run.kind is Kind.TRAIN
     parent = view(house, shown.run.parent_id) if shown.run.parent_id and trains else None
-    text, blocks = final_result(shown, parent=parent)
+    best = champion_for(house, shown.run) if trains else None
+    text, blocks = final_result(shown, parent=parent, champion=view(house, best.run_id) if best else None)
     return Message(text, blocks, place, pictures=[_curve(house, shown, "result")] if trains else detections(house, shown.run.id))
 
 

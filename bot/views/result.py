@@ -18,11 +18,12 @@ _SIZES = (("mAP", "ap"), ("AP50", "ap50"), ("AP75", "ap75"), ("small", "ap_small
 _COUNTED = "AP at IoU 0.50:0.95, as pycocotools counts it"
 
 Row = tuple[str, Sequence[float | None], Sequence[float | None]]
-"""A label, its values, and what the parent's were; a value for each task."""
+"""A label, its values, and what they were of the run that it is held against; a value for each task."""
 
 
-def final_result(view: RunView, *, parent: RunView | None = None) -> Message:
-    """The tables of the best evaluation (all, 50, 75, by size, by class), against the parent's best where there is one.
+def final_result(view: RunView, *, parent: RunView | None = None, champion: RunView | None = None) -> Message:
+    """The tables of the best evaluation (all, 50, 75, by size, by class), against the best of the parent, else of the champion, where
+    there is one; the sentence tells how it stands to both.
 
     An evaluation has only its own, so nothing there is called best.
     """
@@ -31,8 +32,13 @@ def final_result(view: RunView, *, parent: RunView | None = None) -> Message:
     if not measured:
         text = f"{top}\nIt was never evaluated, so there is no mAP."
         return text, [section(text), actions(_buttons(view))]
-    earlier = [parent.best_of(each.task) if parent else None for each in measured]
-    said = [_said(view, each, parent, before, named=len(measured) > 1) for each, before in zip(measured, earlier, strict=True)]
+    others = {f"`{parent.run.id}`": parent} if parent else {}
+    if champion and champion.run.id != view.run.id:
+        others = {key: other for key, other in others.items() if other.run.id != champion.run.id}
+        others[f"the champion `{champion.run.id}`"] = champion
+    compared = next(iter(others.values()), None)
+    earlier = [compared.best_of(each.task) if compared else None for each in measured]
+    said = [_said(view, each, others, named=len(measured) > 1) for each in measured]
     summary = "\n".join([top, *said, *_worst(measured[0])])
     tables = [code_block("\n".join(table), 2600) for table in (_table(measured, earlier), _recalls(measured)) if table]
     small = " · ".join(part for part in (_checkpoint(view, measured[0]), origin(view.run), _COUNTED) if part)
@@ -58,12 +64,12 @@ def _measured(view: RunView) -> list[Evaluation]:
     return [each for each in found if each.ap is not None or each.recall]
 
 
-def _said(view: RunView, found: Evaluation, parent: RunView | None, before: Evaluation | None, *, named: bool) -> str:
+def _said(view: RunView, found: Evaluation, others: Mapping[str, RunView], *, named: bool) -> str:
     task = f"{name(found.task)} " if named or found.task != "bbox" else ""
     if found.ap is None:
         return f"{name(found.task).capitalize()}: *{recall_in_words(found)}*."
     best, at = ("Best ", f" at epoch {found.epoch}") if view.run.kind is Kind.TRAIN else ("", "")
-    return f"{best}{task}mAP *{ap(found.ap)}* (AP50 {ap(found.ap50)}){at}{_against(found, before, parent)}."
+    return f"{best}{task}mAP *{ap(found.ap)}* (AP50 {ap(found.ap50)}){at}{_against(found, others)}."
 
 
 def _worst(found: Evaluation) -> list[str]:
@@ -127,10 +133,12 @@ def _change(value: float | None, old: float | None) -> str:
     return f"  {value - old:+.3f}" if value is not None and old is not None else ""
 
 
-def _against(best: Evaluation, before: Evaluation | None, parent: RunView | None) -> str:
-    if before is None or parent is None or best.ap is None or before.ap is None:
-        return ""
-    return f", {best.ap - before.ap:+.3f} against `{parent.run.id}`"
+def _against(best: Evaluation, others: Mapping[str, RunView]) -> str:
+    known = [(who, other.best_of(best.task)) for who, other in others.items()]
+    return "".join(
+        f", {best.ap - before.ap:+.3f} against {who}" for who, before in known
+        if before is not None and before.ap is not None and best.ap is not None
+    )
 
 
 def _checkpoint(view: RunView, best: Evaluation) -> str:

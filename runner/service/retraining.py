@@ -139,6 +139,13 @@ def all_champions(house: House) -> list[Champion]:
     return champions.current(house.store.reading())
 
 
+def champion_for(house: House, run: Run) -> Champion | None:
+    """The champion that a training may be held against: of its preset, on any version of its dataset."""
+    if not isinstance(run.spec, TrainSpec):
+        return None
+    return champions.champion_of(house.store.reading(), run.spec.preset.name, run.spec.dataset.name)
+
+
 def history(house: House, preset: str, dataset: str) -> list[Champion]:
     """Everything that was champion, the newest first."""
     return champions.history(house.store.reading(), preset, dataset)

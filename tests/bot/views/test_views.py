@@ -243,6 +243,11 @@ def test_the_result_is_a_table_of_all_sizes_and_classes_against_the_parent(house
     assert_sendable(text, blocks, mentions=0)
     assert "Best mAP *0.512* (AP50 0.810) at epoch 6, +0.012 against" in text
     assert "small       –" in text and "cod     0.600  -0.100" in text and "ray         –" in text
+    holder = replace(shown, run=replace(shown.run, id="r-best"), evaluations=[replace(evaluation, ap=0.6)])
+    told = final_result(shown, parent=replace(before, run=replace(before.run, id="r-old")), champion=holder)[0]
+    assert "+0.012 against `r-old`, -0.088 against the champion `r-best`." in told and "cod     0.600  -0.100" in told
+    assert "-0.088 against the champion" in final_result(shown, parent=holder, champion=holder)[0], "the parent is the champion: said once"
+    assert "against" not in final_result(shown, champion=shown)[0]
 
 
 def test_a_run_without_evaluation_says_so(house: House) -> None:
