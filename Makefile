@@ -8,8 +8,8 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Files are handed out whole, so that fixtures of one file are made once. Three, where two cores are what everybody has: many tests wait.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/benchmarks
+# Files are handed out whole, so that fixtures of one file are made once. Four, where two cores are what everybody has: many tests wait.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder --ignore=tests/benchmarks
 # What really trains, evaluates, predicts and exports with a framework.
 REAL := tests/frameworks
 COMPILE := --extra test --strip-extras --allow-unsafe --generate-hashes \

@@ -69,15 +69,15 @@ class FileLooks:
 
     def look(self, links: Mapping[str, HostLink]) -> None:
         """Take in the listings that have come, and ask for those that are due."""
+        now = self.house.now()
         for host, asked in list(self._under_way.items()):
             if asked.answer.done():
                 del self._under_way[host]
                 for (trigger, cause), found in zip(asked.waiting, asked.answer.result(), strict=True):
-                    self._take(trigger, cause, found, at=asked.at)
+                    self._take(trigger, cause, found, asked=asked.at, answered=now)
         wanted: defaultdict[str, list[tuple[Trigger, FileAppears]]] = defaultdict(list)
         for trigger, cause in triggers.waiting_for_files(self.house):
             wanted[cause.host].append((trigger, cause))
-        now = self.house.now()
         for host, waiting in wanted.items():
             link = links.get(host)
             if link is not None and link.connected and host not in self._under_way and now >= self._due.get(host, now):
@@ -89,18 +89,22 @@ class FileLooks:
         """Look no more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _take(self, trigger: Trigger, cause: FileAppears, found: Sequence[Listed] | SignalboxError, *, at: datetime) -> None:
+    def _take(
+        self, trigger: Trigger, cause: FileAppears, found: Sequence[Listed] | SignalboxError, *, asked: datetime, answered: datetime
+    ) -> None:
         if isinstance(found, SignalboxError):
             if not isinstance(found, HostError):
-                self._due[cause.host] = at + AFTER_TROUBLE
+                self._due[cause.host] = asked + AFTER_TROUBLE
             if triggers.note_trouble(self.house, trigger, str(found)):
                 log.warning("%s cannot look for %s: %s", trigger.id, trigger.words, found)
             return
-        came = [each for each in found if AT_REST <= each.rests < at - trigger.created_at]
+        # The host looked at some time between the two. A file that came right after the trigger must count; and what a run wrote
+        # last must be seen as written while it was at work.
+        came = [each for each in found if AT_REST <= each.rests < answered - trigger.created_at]
         told = triggers.keys(self.house, trigger)
         new = [each for each in came if cause.key(each.name, each.size_bytes, each.written) not in told]
         for each in sorted(new, key=lambda each: each.rests, reverse=True)[:MOST_NEW]:
-            happened = cause.happened(self.house, each.name, each.size_bytes, each.written, at=at - each.rests)
+            happened = cause.happened(self.house, each.name, each.size_bytes, each.written, at=asked - each.rests)
             triggers.fire(self.house, trigger, happened)
 
 

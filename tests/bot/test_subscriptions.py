@@ -198,7 +198,7 @@ def test_in_quiet_hours_only_critical_alerts_ring_and_no_other_is_lost(house: Ho
     morning = at(house, datetime(2026, 11, 22, 6, tzinfo=UTC))
     hours.step(morning)
     (told,) = texts(owed_to(morning, CHANNEL))
-    for words in ("While it was quiet", "*Slow on gpu1* • gpu1, r-7f3k: slow so and so", "*Slow on gpu1*: over", "*Idle gpu on gpu1*"):
+    for words in ("While it was quiet", "*Slow on gpu1* • gpu1, `r-7f3k`: slow so and so", "*Slow on gpu1*: over", "*Idle gpu on gpu1*"):
         assert words in told
     assert "stalled" not in told and ADA not in told
     assert outbox.held(house) == []

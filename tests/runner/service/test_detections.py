@@ -191,7 +191,7 @@ def test_a_training_and_its_evaluation_show_what_their_host_found(tmp_path: Path
             run = scripted.submit(epochs=1)
             scripted.wait(run, Reason.COMPLETED)
             scripted.wait_until(run, lambda _: is_drawable(scripted.house, run.id))
-            assert not (scripted.directory(run) / "work_dir" / "val.bbox.json").exists()
+            assert (scripted.directory(run) / "work_dir" / "val.bbox.json").exists(), "the training's own"
             measured = models.submit_eval(scripted.house, scripted.who("eval"), run.id)
             scripted.wait(measured, Reason.COMPLETED)
             scripted.wait_until(run, lambda _: any(event.kind == "found" for event in history(scripted.house, run.id)))
