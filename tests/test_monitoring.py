@@ -108,10 +108,10 @@ def test_a_real_prometheus_scrapes_it_with_its_token(folder: Path) -> None:
             try:
                 def ask(query: str) -> list[dict[str, Any]]:
                     try:
-                        told = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}, timeout=20).json()
-                    except httpx.TransportError:
+                        told = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}, timeout=20).raise_for_status()
+                    except httpx.HTTPError:  # it listens before it is ready
                         return []
-                    return list(told["data"]["result"])
+                    return list(told.json()["data"]["result"])
 
                 [up] = until(lambda: ask("up == 1"), timeout_s=60, what="a scrape")
                 assert up["metric"]["job"] == "signalbox"
