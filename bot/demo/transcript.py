@@ -80,8 +80,9 @@ class Transcript:
 
 
 def plain(message: Json, names: dict[str, str]) -> str:
-    """A message as a terminal shows it: people by name, files by theirs."""
+    """A message as a terminal shows it: people by name, files by theirs, links by their words."""
     text = re.sub(r"<@(\w+)>", lambda found: "@" + names.get(found[1], found[1]), str(message.get("text", "")))
+    text = re.sub(r"<https?://[^|>]+\|([^>]+)>", r"`\1`", text)
     for escaped, sign in (("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
         text = text.replace(escaped, sign)
     files = [f"[{file.get('name', 'file')}]" for file in message.get("files", [])]
