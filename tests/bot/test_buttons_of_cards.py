@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.lively_house import Lively, lively
-from tests.support.slack_house import Json, SlackHouse, delivery_ids, slack_house, until
+from tests.support.slack_house import Json, SlackHouse, delivery_ids, house_with_bot, until
 
 OF_THE_ISSUE = {"Log", "Plot", "Stop", "Resume", "Fine-tune…", "Evaluate", "Run with batch 32 and lr 0.002", "Silence its alerts 1 h"}
 SAYS = {
@@ -21,11 +21,8 @@ SAYS = {
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("buttons")) as house, pytest.MonkeyPatch.context() as patch:
-        for name, value in house.environment.items():
-            patch.setenv(name, value)
-        with house.bot():
-            yield house
+    with house_with_bot(tmp_path_factory.mktemp("buttons")) as house:
+        yield house
 
 
 @pytest.fixture(scope="module")

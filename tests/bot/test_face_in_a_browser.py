@@ -21,7 +21,7 @@ from websockets.sync.client import connect
 
 from tests.bot.local_workspace.test_page import CHROMIUM, Page, chromium
 from tests.support.lively_house import Lively, lively
-from tests.support.slack_house import SlackHouse, slack_house, until
+from tests.support.slack_house import SlackHouse, house_with_bot, until
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.slow,
@@ -35,11 +35,8 @@ _COLOURS = 96
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("face")) as house, pytest.MonkeyPatch.context() as patch:
-        for name, value in house.environment.items():
-            patch.setenv(name, value)
-        with house.bot():
-            yield house
+    with house_with_bot(tmp_path_factory.mktemp("face")) as house:
+        yield house
 
 
 @pytest.fixture(scope="module")

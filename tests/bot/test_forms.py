@@ -15,16 +15,13 @@ from runner.settings import Role
 from runner.specs import ConvertSpec, StartMode, TrainSpec
 from runner.store import runs, schedules
 from tests.support.lively_house import Lively, lively
-from tests.support.slack_house import Json, SlackHouse, slack_house, until
+from tests.support.slack_house import Json, SlackHouse, house_with_bot, until
 
 
 @pytest.fixture(scope="module", params=["socket", "http"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("forms"), way=request.param) as house, pytest.MonkeyPatch.context() as patch:
-        for name, value in house.environment.items():
-            patch.setenv(name, value)
-        with house.bot():
-            yield house
+    with house_with_bot(tmp_path_factory.mktemp("forms"), way=request.param) as house:
+        yield house
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from runner.states import Reason
 from runner.store import alerts, runs
 from tests.support.lively_house import Lively, lively
 from tests.support.payloads import HOSTILE
-from tests.support.slack_house import Json, SlackHouse, slack_house, until
+from tests.support.slack_house import Json, SlackHouse, house_with_bot, slack_house, until
 from tests.support.words_house import ADA, NOW, words_house
 
 FAST_S = 0.2
@@ -36,11 +36,8 @@ FAST_S = 0.2
 
 @pytest.fixture(scope="module", params=["socket", "http"])
 def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlackHouse]:
-    with slack_house(tmp_path_factory.mktemp("home"), way=request.param) as house, pytest.MonkeyPatch.context() as patch:
-        for name, value in house.environment.items():
-            patch.setenv(name, value)
-        with house.bot():
-            yield house
+    with house_with_bot(tmp_path_factory.mktemp("home"), way=request.param) as house:
+        yield house
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 import yaml
 
 from bot.app import run_bot
@@ -248,3 +249,12 @@ def point(epoch: int, iteration: int, *, loss: float = 1.0) -> Progress:
 def evaluation(epoch: int, ap: float) -> Evaluation:
     return Evaluation(epoch=epoch, task="bbox", ap=ap, ap50=min(1.0, ap + 0.2), ap75=ap, per_class={"fish": ap})
 
+
+@contextmanager
+def house_with_bot(folder: Path, *, way: str = "socket") -> Iterator[SlackHouse]:
+    """A Slack house whose bot is at work in this process, with the tokens in its environment."""
+    with slack_house(folder, way=way) as house, pytest.MonkeyPatch.context() as patch:
+        for name, value in house.environment.items():
+            patch.setenv(name, value)
+        with house.bot():
+            yield house
